@@ -1,0 +1,132 @@
+"""What MIaaS asks of a Git remote, and not one thing more.
+
+A `Repository` is one remote seen through a local bare mirror. Nothing is ever checked out: trees
+and blobs are read from the object store, which leaves no place for symlinks, hooks or filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas.names import BlobId, CommitId, TreeId
+
+
+class RepositoryError(Exception):
+    """The repository did not do what was asked. Loops wait and try again."""
+
+
+class UnreachableError(RepositoryError):
+    """The remote did not answer, or refused us."""
+
+
+class StaleError(RepositoryError):
+    """A ref was not where the push expected it: read again and decide again."""
+
+
+class RejectedError(RepositoryError):
+    """The remote answered and did not want the push (a hook, a protected branch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file in a tree. Size in bytes."""
+
+    blob: BlobId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A whole tree, flat. Symlinks, submodules and unsafe names are left out and told.
+
+    files: by path, `/` between parts. folders: tree id by path, without the root.
+    ignored: paths that were left out because they are no regular file or have an unsafe name.
+    """
+
+    id: TreeId
+    files: Mapping[str, File]
+    folders: Mapping[str, TreeId]
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as history shows it. `message` is whole, trailers included."""
+
+    id: CommitId
+    tree: TreeId
+    parents: tuple[CommitId, ...]
+    author: str
+    at: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefUpdate:
+    """Move `ref` from `expected` to `new`. expected None: it must not exist. new None: delete it."""
+
+    ref: str
+    new: CommitId | None
+    expected: CommitId | None
+
+
+class Repository(Protocol):
+    """One remote. Every method raises RepositoryError or a kind of it, and nothing else."""
+
+    def fetch(self, *refs: str) -> Mapping[str, CommitId]:
+        """Bring exact refs, or all below a prefix that ends in `/`, and say where each one is.
+
+        A ref that the remote does not have is missing from the answer: that is no error. The
+        answer holds only what this call asked for.
+
+        Raises:
+            UnreachableError: no answer. An unreachable remote never looks like an empty one.
+        """
+
+    def fetch_history(self, ref: str) -> CommitId | None:
+        """Bring a ref with all its ancestors. None: the remote does not have it."""
+
+    def tree(self, commit: CommitId) -> Tree:
+        """List the whole tree of a commit that was fetched or written here."""
+
+    def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
+        """Read blobs that were fetched or written here, all at once."""
+
+    def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
+        """The commits from `tip` back along first parents, newest first, as far as is here."""
+
+    def descends(self, newer: CommitId, older: CommitId) -> bool:
+        """Whether `older` is `newer` or one of its ancestors, as far as is here."""
+
+    def write(self, base: TreeId | None, changes: Mapping[str, bytes | None]) -> TreeId:
+        """Write a tree: `base` with files put (bytes) or removed (None). None base: from nothing.
+
+        Removing a path that is a folder removes all below it.
+        """
+
+    def subtree(self, tree: TreeId, folder: str) -> TreeId | None:
+        """The tree id of a folder in a tree; None: there is none."""
+
+    def commit(
+        self, tree: TreeId, *, parent: CommitId | None, message: str, at: datetime
+    ) -> CommitId:
+        """Write a commit object. `at` is its author and committer time, so that tests repeat."""
+
+    def push(self, updates: tuple[RefUpdate, ...]) -> None:
+        """Move refs on the remote, all or none, each from where it is expected to be.
+
+        Raises:
+            StaleError: some ref was elsewhere; nothing moved.
+            RejectedError: the remote did not want it; nothing moved.
+            UnreachableError: no answer; it may or may not have happened. Fetch to know.
+        """
+
+    def push_own(self, ref: str, new: CommitId) -> None:
+        """Move a ref of which we are the only writer, wherever it is.
+
+        Raises:
+            RejectedError, UnreachableError: as for `push`.
+        """

@@ -1,0 +1,62 @@
+"""A node as the planner may use it: every judgement about time is already made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.names import GpuUuid, NodeName
+from schemas.node import Duty
+from schemas.resources import Resources, Taint
+
+
+class Freshness(StrEnum):
+    """What a node's silence means."""
+
+    READY = "ready"  # heard of in time
+    LATE = "late"  # silent for a while: keeps what it has, gets nothing new
+    LOST = "lost"  # silent for long
+    UNSEEN = "unseen"  # has a record and never sent a heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """A GPU that can be given out. Sick ones never get this far.
+
+    free_mib: its memory less what processes that are not ours hold. memory_mib: all of it.
+    driver, cuda, compute_capability: empty where unknown, and then no minimum is met.
+    """
+
+    uuid: GpuUuid
+    vendor: str
+    model: str
+    memory_mib: int
+    free_mib: int
+    compute_capability: tuple[int, int] | tuple[()] = ()
+    driver: tuple[int, ...] = ()
+    cuda: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node, as large as it is for us.
+
+    room: what can be given out in all: the host, less what is reserved, less what is foreign.
+    Our own replicas are not subtracted: the planner counts them itself, once.
+    labels: the operator's, and `miaas/node`, `miaas/os`, `miaas/arch`.
+    ports: host ports that something other than MIaaS uses.
+    runtime_error: why Docker cannot start anything; empty when it can.
+    """
+
+    name: NodeName
+    freshness: Freshness = Freshness.READY
+    duty: Duty = Duty.ACTIVE
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    room: Resources = field(default_factory=Resources)
+    gpus: tuple[Gpu, ...] = ()
+    sick_gpus: Mapping[GpuUuid, str] = field(default_factory=dict)
+    ports: frozenset[int] = frozenset()
+    images: frozenset[str] = frozenset()
+    runtime_error: str = ""

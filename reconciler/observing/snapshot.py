@@ -1,0 +1,67 @@
+"""What one pass reads, before anything is understood, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.assignment import Assignment, Decision
+from schemas.deployment import Deployment
+from schemas.fleet import Fleet
+from schemas.heartbeat import Heartbeat
+from schemas.names import CommitId, DeploymentName, NodeName, TemplateName, TreeId
+from schemas.node import NodeRecord
+from schemas.problem import Problem
+from schemas.template import Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The one read of a pass: bytes and ids, not yet understood.
+
+    source: the commit of the desired branch, or None where a folder was read instead.
+    desired: every file of the fleet repository that counts, by path.
+    too_large: paths that were not read because of their size in bytes.
+    decided: the tip of the assignments branch; None before the first decision.
+    assignments: the files of that tip by path: decision.json and each node's assignment.json.
+    folders: tree id of every folder of that tip, by path.
+    assigned: where each node's own ref stands.
+    heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
+    """
+
+    source: CommitId | None
+    desired: Mapping[str, bytes]
+    too_large: Mapping[str, int] = field(default_factory=dict)
+    decided: CommitId | None = None
+    assignments: Mapping[str, bytes] = field(default_factory=dict)
+    folders: Mapping[str, TreeId] = field(default_factory=dict)
+    assigned: Mapping[NodeName, CommitId] = field(default_factory=dict)
+    heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateBundle:
+    """A template with the files that belong to it, by path inside its folder."""
+
+    template: Template
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Everything that was understood, and the problems of what was not.
+
+    held: deployments that must stay as they last were, with the problems that hold them.
+    problems: those of documents that belong to no deployment.
+    """
+
+    source: CommitId | None
+    fleet: Fleet
+    deployments: tuple[Deployment, ...]
+    templates: Mapping[TemplateName, TemplateBundle]
+    records: tuple[NodeRecord, ...]
+    heartbeats: tuple[Heartbeat, ...]
+    assignments: Mapping[NodeName, Assignment]
+    decision: Decision
+    held: Mapping[DeploymentName, tuple[Problem, ...]]
+    problems: tuple[Problem, ...]

@@ -1,0 +1,127 @@
+"""assignment.json: what one node has to run. decision.json: what became of every deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, TemplateName
+from schemas.problem import Problem
+from schemas.resources import Resources, Sharing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuShare:
+    """A replica's part of one GPU. memory_mib: what it was promised; all of it if exclusive."""
+
+    uuid: GpuUuid
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTerm:
+    """One reason that spoke for a node, and how much, 0 to 1 before its weight."""
+
+    name: str
+    value: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUp:
+    """A node that would have done as well, and what it scored."""
+
+    node: NodeName
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a replica is where it is. A change of this alone is never a reason to write."""
+
+    text: str
+    score: float = 0.0
+    terms: tuple[ScoreTerm, ...] = ()
+    runners_up: tuple[RunnerUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedReplica:
+    """One replica that a node has to run. Its files stand in the folder of its name.
+
+    ports: host port by the name of the template's port.
+    pinned: its volumes tie it to this node.
+    """
+
+    name: ReplicaName
+    deployment: DeploymentName
+    template: TemplateName
+    resources: Resources
+    sharing: Sharing = Sharing.EXCLUSIVE
+    gpus: tuple[GpuShare, ...] = ()
+    ports: Mapping[str, int] = field(default_factory=dict)
+    priority: int = 0
+    pinned: bool = False
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """Everything one node has to run. Holding one means that it is valid.
+
+    generation: grows by one with every change of this node's assignment, and never goes back.
+    heartbeat_seconds, poll_seconds: the fleet's timings, which the agent keeps to.
+    """
+
+    node: NodeName
+    generation: int
+    heartbeat_seconds: int
+    poll_seconds: int
+    replicas: tuple[AssignedReplica, ...] = ()
+
+
+class Verdict(StrEnum):
+    """What became of a deployment in a decision."""
+
+    PLACED = "placed"  # every replica has its node
+    PARTIAL = "partial"  # some replicas have none
+    UNPLACED = "unplaced"  # no replica has one
+    HELD = "held"  # its documents are broken: it stays as it last was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why some nodes were refused. Nodes are sorted; an empty tuple speaks of the whole fleet."""
+
+    text: str
+    nodes: tuple[NodeName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a replica has no node, grouped, and the smallest change that would help, if known."""
+
+    replica: ReplicaName
+    reasons: tuple[Reason, ...]
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentDecision:
+    """What became of one deployment. A refusal's wording alone is never a reason to write."""
+
+    name: DeploymentName
+    template: str
+    replicas: int
+    verdict: Verdict
+    problems: tuple[Problem, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What became of every deployment, and what is wrong with documents that belong to none."""
+
+    deployments: tuple[DeploymentDecision, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,129 @@
+"""heartbeat.json: what a node is, and how what was assigned to it fares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReport:
+    """One GPU, or one MIG instance.
+
+    memory_mib: all of it. foreign_mib: held by processes that are not ours.
+    used_mib: held by all processes. index: as the driver counts at this boot.
+    compute_capability, driver, cuda: empty where the vendor's library does not say.
+    sickness: why it must not be used (`lost`, `pending remap`, ...); empty when it is well.
+    parent: the UUID of the card of a MIG instance; empty for a whole card.
+    utilisation_percent, temperature_c, power_w: None where the card does not say.
+    """
+
+    uuid: GpuUuid
+    index: int
+    vendor: str
+    model: str
+    memory_mib: int
+    foreign_mib: int = 0
+    used_mib: int = 0
+    compute_capability: tuple[int, int] | tuple[()] = ()
+    driver: tuple[int, ...] = ()
+    cuda: tuple[int, ...] = ()
+    sickness: str = ""
+    parent: str = ""
+    utilisation_percent: int | None = None
+    temperature_c: int | None = None
+    power_w: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReport:
+    """What the host has. Foreign amounts are held by what MIaaS did not start.
+
+    disk_mib: size of the file system that holds Docker's data. ports: TCP ports that something
+    other than MIaaS listens on. architecture: as in container platforms, `amd64` or `arm64`.
+    """
+
+    os: str
+    architecture: str
+    kernel: str = ""
+    cpu_milli: int
+    memory_mib: int
+    disk_mib: int
+    foreign_memory_mib: int = 0
+    foreign_disk_mib: int = 0
+    addresses: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeReport:
+    """Docker as the agent finds it. An `error` that is not empty means that it does not answer."""
+
+    docker: str = ""
+    compose: str = ""
+    error: str = ""
+
+
+class ReplicaState(StrEnum):
+    """How a replica fares on its node."""
+
+    PENDING = "pending"  # assigned, nothing done yet
+    STARTING = "starting"  # its containers run, and are not yet healthy
+    RUNNING = "running"  # every service runs, and is healthy where it can say so
+    DEGRADED = "degraded"  # some service is missing, stopped or unhealthy
+    FAILED = "failed"  # the last try to start it failed; `message` says why
+    STOPPING = "stopping"  # no longer assigned, and not gone yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceReport:
+    """One service of a replica. health: `healthy`, `unhealthy`, `starting`, or empty: no check."""
+
+    name: str
+    image: str
+    state: str
+    health: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaReport:
+    """One replica as the agent sees it. observed: tree id of the files that it runs from."""
+
+    name: ReplicaName
+    deployment: DeploymentName
+    state: ReplicaState
+    observed: str = ""
+    message: str = ""
+    services: tuple[ServiceReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """A parsed heartbeat. Holding one means that it is valid.
+
+    incarnation: changes at every boot of the host.
+    sequence: grows with each heartbeat of an incarnation.
+    sent_at: by the node's own clock, for people to read and for nothing else.
+    observed: commit of the assignment that the agent last converged to; None before the first.
+    generation: that assignment's generation; 0 before the first.
+    problems: what the agent could not do, in words, worst first.
+    images: references of the images present on the host.
+    """
+
+    node: NodeName
+    incarnation: str
+    sequence: int
+    sent_at: datetime
+    agent: str
+    observed: CommitId | None = None
+    generation: int = 0
+    host: HostReport
+    runtime: RuntimeReport = field(default_factory=RuntimeReport)
+    gpus: tuple[GpuReport, ...] = ()
+    replicas: tuple[ReplicaReport, ...] = ()
+    images: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,71 @@
+"""Where everything stands: paths in the fleet repository and the names of its refs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.names import NodeName, ReplicaName, TemplateName
+
+API_VERSION: Final = "miaas/v1"
+
+# desired: what people write
+FLEET_FILE: Final = "fleet.yaml"
+DEPLOYMENTS: Final = "deployments"
+TEMPLATES: Final = "templates"
+NODES: Final = "nodes"
+TEMPLATE_FILE: Final = "template.yaml"
+COMPOSE_TEMPLATE: Final = "compose.yaml.j2"
+
+# state: what machines write
+ASSIGNMENTS_REF: Final = "refs/heads/assignments"
+ASSIGNED_REFS: Final = "refs/miaas/assigned/"
+NODE_REFS: Final = "refs/miaas/nodes/"
+DECISION_FILE: Final = "decision.json"
+ASSIGNMENT_FILE: Final = "assignment.json"
+HEARTBEAT_FILE: Final = "heartbeat.json"
+COMPOSE_FILE: Final = "compose.yaml"
+
+# labels that MIaaS gives to every container it starts, and to no other
+LABEL_NODE: Final = "io.miaas.node"
+LABEL_DEPLOYMENT: Final = "io.miaas.deployment"
+LABEL_REPLICA: Final = "io.miaas.replica"
+LABEL_HASH: Final = "io.miaas.hash"
+RESERVED_LABELS: Final = ("io.miaas.", "com.docker.compose.")
+
+
+def desired_ref(branch: str) -> str:
+    """Name the ref of the branch that people commit to, `main` unless configured otherwise."""
+    return f"refs/heads/{branch}"
+
+
+def template_folder(name: TemplateName) -> str:
+    """Name the folder of a template in a fleet repository."""
+    return f"{TEMPLATES}/{name}"
+
+
+def node_folder(node: NodeName) -> str:
+    """Name the folder of one node's decision in the assignments tree."""
+    return f"{NODES}/{node}"
+
+
+def replica_folder(node: NodeName, replica: ReplicaName) -> str:
+    """Name the folder of one replica's rendered files in the assignments tree."""
+    return f"{NODES}/{node}/{replica}"
+
+
+def assigned_ref(node: NodeName) -> str:
+    """Name the ref that a node's agent pulls: its own part of the decision."""
+    return f"{ASSIGNED_REFS}{node}"
+
+
+def heartbeat_ref(node: NodeName) -> str:
+    """Name the ref that a node's agent, and nobody else, pushes."""
+    return f"{NODE_REFS}{node}"
+
+
+def project_name(node: NodeName, replica: ReplicaName) -> str:
+    """Name the Compose project of a replica.
+
+    The node is part of it, so that two agents on one engine never take each other's containers.
+    """
+    return f"miaas-{node}-{replica}"
