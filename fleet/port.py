@@ -66,7 +66,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class RefUpdate:
-    """Move `ref` from `expected` to `new`. expected None: it must not exist. new None: delete it."""
+    """Move `ref` from `expected` (None: it must not exist) to `new` (None: delete it)."""
 
     ref: str
     new: CommitId | None

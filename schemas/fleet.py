@@ -56,4 +56,4 @@ class Fleet:
     strategy: Strategy | None = None
     reserved: Resources = field(default_factory=Resources)
     rebalance: RebalanceBudget = field(default_factory=RebalanceBudget)
-    place: Place = field(default=Place(path="fleet.yaml"))  # noqa: RUF009 - a frozen value
+    place: Place = field(default=Place(path="fleet.yaml"))

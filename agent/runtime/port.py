@@ -83,7 +83,9 @@ class Runtime(Protocol):
         """
 
     def up(self, project: Project) -> None:
-        """Make the project run as its files say, remove services that left it; do not wait for health.
+        """Make the project run as its files say, remove services that left it.
+
+        Does not wait for health.
 
         Raises:
             RuntimeFailedError: some service did not start.
