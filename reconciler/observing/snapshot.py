@@ -21,21 +21,28 @@ class Snapshot:
 
     source: the commit of the desired branch, or None where a folder was read instead.
     desired: every file of the fleet repository that counts, by path.
+    builtin: the files of the built-in templates, by the path they would have in `desired`.
     too_large: paths that were not read because of their size in bytes.
+    ignored: paths of `desired` that are no regular files, and were not read.
+    unread: why `desired` was not read at all; then it says nothing, not that all is gone.
     decided: the tip of the assignments branch; None before the first decision.
-    assignments: the files of that tip by path: decision.json and each node's assignment.json.
+    assignments: every file of that tip by path, the rendered ones too.
     folders: tree id of every folder of that tip, by path.
-    assigned: where each node's own ref stands.
+    assigned: where each node's own ref stands. projected: the root tree of that commit.
     heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
     """
 
     source: CommitId | None
     desired: Mapping[str, bytes]
+    builtin: Mapping[str, bytes] = field(default_factory=dict)
     too_large: Mapping[str, int] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    unread: tuple[Problem, ...] = ()
     decided: CommitId | None = None
     assignments: Mapping[str, bytes] = field(default_factory=dict)
     folders: Mapping[str, TreeId] = field(default_factory=dict)
     assigned: Mapping[NodeName, CommitId] = field(default_factory=dict)
+    projected: Mapping[NodeName, TreeId] = field(default_factory=dict)
     heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
 
 
@@ -53,6 +60,10 @@ class Observed:
 
     held: deployments that must stay as they last were, with the problems that hold them.
     problems: those of documents that belong to no deployment.
+    frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
+        `fleet` is a stand-in, and what every node has been told stays as it is.
+    records: of a node whose document is broken, a cordoned stand-in.
+    unreadable: the problems of heartbeats that could not be understood.
     """
 
     source: CommitId | None
@@ -65,3 +76,5 @@ class Observed:
     decision: Decision
     held: Mapping[DeploymentName, tuple[Problem, ...]]
     problems: tuple[Problem, ...]
+    frozen: tuple[Problem, ...] = ()
+    unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
