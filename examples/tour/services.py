@@ -78,7 +78,7 @@ def wait_for(condition: Callable[[], object], seconds: float) -> bool:
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.1)  # noqa: TID251 - the tour waits for other programs
+        time.sleep(0.1)
     return bool(condition())
 
 
