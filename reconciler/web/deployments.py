@@ -1,0 +1,248 @@
+"""How each deployment fares: what the commit asks for, what was decided, what nodes say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.web.facts import Index
+from reconciler.web.replicas import leftover_view, replica_view
+from reconciler.web.views import (
+    DeploymentView,
+    Health,
+    HealthMark,
+    ProblemView,
+    ReasonView,
+    RefusalView,
+    ReplicaView,
+    Sync,
+    SyncMark,
+)
+from reconciler.web.words import count, enumerate_names
+from schemas.assignment import DeploymentDecision, Refusal
+from schemas.deployment import Deployment
+from schemas.layout import DEPLOYMENTS
+from schemas.names import DeploymentName
+from schemas.problem import Problem
+
+# Worst first. Progress is no fault, and silence is worse than progress: nobody knows.
+_HEALTH_ORDER: Final = (
+    Health.MISSING,
+    Health.DEGRADED,
+    Health.UNKNOWN,
+    Health.PROGRESSING,
+    Health.HEALTHY,
+)
+_SYNC_ORDER: Final = (Sync.OUT_OF_SYNC, Sync.UNKNOWN, Sync.SYNCED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """All that is known of one deployment.
+
+    frozen: nothing in the fleet may change. pending: what the reconciler has yet to do.
+    refused: replicas that have no node, and why.
+    """
+
+    name: DeploymentName
+    desired: Deployment | None
+    decided: DeploymentDecision | None
+    held: bool
+    frozen: bool
+    problems: tuple[ProblemView, ...]
+    replicas: tuple[ReplicaView, ...]
+    refused: tuple[Refusal, ...]
+    pending: str
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the commit asks for it, even where its document cannot be read."""
+        return self.held or self.frozen or self.desired is not None
+
+    @property
+    def wanted(self) -> int:
+        """How many replicas it asks for. While it is held: as many as it last did."""
+        if self.desired is not None and not self.held:
+            return self.desired.replicas
+        if self.decided is not None and self.is_wanted:
+            return self.decided.replicas
+        return len(self.placed) if self.is_wanted else 0
+
+    @property
+    def placed(self) -> tuple[ReplicaView, ...]:
+        """Those of its replicas that have a node."""
+        return tuple(replica for replica in self.replicas if replica.wanted)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Those that have none, and why."""
+        return self.refused if self.is_wanted else ()
+
+
+def deployment_views(index: Index) -> tuple[DeploymentView, ...]:
+    """Show every deployment that someone wants, that is decided on, or that still runs."""
+    return tuple(map(_view, _cases(index)))
+
+
+def problem_view(problem: Problem, deployment: str = "") -> ProblemView:
+    """Show a problem of a document."""
+    return ProblemView(
+        path=problem.place.path,
+        line=problem.place.line,
+        column=problem.place.column,
+        what=problem.what,
+        fix=problem.fix,
+        deployment=deployment,
+    )
+
+
+def _cases(index: Index) -> tuple[_Case, ...]:
+    facts = index.facts
+    desired = {deployment.name: deployment for deployment in facts.observed.deployments}
+    decided = {decision.name: decision for decision in facts.observed.decision.deployments}
+    # A decision on what nobody wants and nothing runs is history, and no state.
+    names = {*desired, *facts.held, *index.assigned, *index.leftovers}
+    return tuple(
+        _Case(
+            name=name,
+            desired=desired.get(name),
+            decided=decided.get(name),
+            held=name in facts.held,
+            frozen=bool(facts.observed.frozen),
+            problems=tuple(problem_view(p, name) for p in sorted(facts.held.get(name, ()))),
+            replicas=_replicas(index, name),
+            refused=facts.refused.get(name, ()),
+            pending=facts.pending.get(name, ""),
+        )
+        for name in sorted(names)
+    )
+
+
+def _replicas(index: Index, name: DeploymentName) -> tuple[ReplicaView, ...]:
+    assigned = index.assigned.get(name, ())
+    leftovers = index.leftovers.get(name, ())
+    return (
+        *(replica_view(index, node, replica) for node, replica in assigned),
+        *(leftover_view(node, report) for node, report in leftovers),
+    )
+
+
+def _view(case: _Case) -> DeploymentView:
+    health = _health(case)
+    return DeploymentView(
+        name=case.name,
+        template=case.desired.template if case.desired else _old_template(case),
+        source=_source(case),
+        priority=case.desired.priority if case.desired else 0,
+        labels=dict(sorted(case.desired.labels.items())) if case.desired else {},
+        wanted=case.wanted,
+        placed=len(case.placed),
+        healthy=sum(replica.health.state is Health.HEALTHY for replica in case.placed),
+        sync=_sync(case),
+        health=health,
+        last_error=_last_error(case, health),
+        replicas=case.replicas,
+        unplaced=tuple(map(_refusal, case.refusals)),
+        problems=case.problems,
+    )
+
+
+def _source(case: _Case) -> str:
+    if case.desired is not None:
+        return case.desired.place.path
+    found = (p.path for p in case.problems if p.path.startswith(f"{DEPLOYMENTS}/"))
+    return next(found, "")
+
+
+def _old_template(case: _Case) -> str:
+    return case.decided.template if case.decided is not None else ""
+
+
+def _sync(case: _Case) -> SyncMark:
+    if why := _amiss(case):
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=why)
+    worst = min(case.replicas, key=lambda r: _SYNC_ORDER.index(r.sync.state), default=None)
+    if worst is None:
+        return SyncMark(state=Sync.SYNCED, why="asks for no replicas, and has none")
+    if worst.sync.state is Sync.SYNCED:
+        return SyncMark(state=Sync.SYNCED, why="runs what the commit asks for")
+    return SyncMark(state=worst.sync.state, why=f"{worst.name}: {worst.sync.why}")
+
+
+def _amiss(case: _Case) -> str:
+    if not case.is_wanted:
+        return "no longer wanted, and not gone yet"
+    if case.frozen:
+        return "nothing in the fleet may change until its documents are mended"
+    if case.problems:
+        return "its documents are broken: it stays as it last was"
+    return _undecided(case) or (_without_node(case) if case.refusals else "")
+
+
+def _undecided(case: _Case) -> str:
+    if case.decided is None:
+        return "the reconciler has not decided on it yet"
+    desired = case.desired
+    newest = desired is None or (
+        (desired.replicas, desired.template) == (case.decided.replicas, case.decided.template)
+    )
+    if not newest:
+        return "the reconciler has not decided on its newest version yet"
+    return case.pending
+
+
+def _health(case: _Case) -> HealthMark:
+    if not case.is_wanted:
+        left = enumerate_names(tuple(sorted({replica.node for replica in case.replicas})))
+        return HealthMark(state=Health.PROGRESSING, why=f"{left} yet to stop it")
+    if case.wanted == 0:
+        return HealthMark(state=Health.HEALTHY, why="asks for no replicas")
+    if not case.placed:
+        return HealthMark(state=Health.MISSING, why=_nowhere(case))
+    worst = min(case.placed, key=lambda r: _HEALTH_ORDER.index(r.health.state))
+    lacking = case.wanted - len(case.placed)
+    if lacking > 0 and worst.health.state is not Health.DEGRADED:
+        return HealthMark(state=Health.DEGRADED, why=_without_node(case))
+    if worst.health.state is Health.HEALTHY:
+        return HealthMark(state=Health.HEALTHY, why=_all_run(case))
+    return HealthMark(state=worst.health.state, why=f"{worst.name}: {worst.health.why}")
+
+
+def _nowhere(case: _Case) -> str:
+    if case.refusals:
+        first = case.refusals[0]
+        return "; ".join(_reason(r.text, r.nodes) for r in first.reasons) or "no node fits it"
+    if case.problems:
+        return "its documents are broken, and it never ran"
+    return "the reconciler has not placed it yet"
+
+
+def _reason(text: str, nodes: tuple[str, ...]) -> str:
+    return f"{enumerate_names(nodes)}: {text}" if nodes else text
+
+
+def _without_node(case: _Case) -> str:
+    lacking = max(case.wanted - len(case.placed), len(case.refusals))
+    verb = "has" if lacking == 1 else "have"
+    return f"{lacking} of {count(case.wanted, 'replica')} {verb} no node"
+
+
+def _all_run(case: _Case) -> str:
+    return "its replica runs" if len(case.placed) == 1 else f"all {len(case.placed)} replicas run"
+
+
+def _last_error(case: _Case, health: HealthMark) -> str:
+    if case.problems:
+        first = case.problems[0]
+        return f"{first.place}: {first.what}"
+    ailing = (r for r in case.placed if r.health.state is Health.DEGRADED)
+    said = next((f"{r.name} on {r.node}: {r.message or r.health.why}" for r in ailing), "")
+    return said or (health.why if health.state is Health.MISSING and case.refusals else "")
+
+
+def _refusal(refusal: Refusal) -> RefusalView:
+    return RefusalView(
+        replica=refusal.replica,
+        reasons=tuple(ReasonView(text=r.text, nodes=tuple(r.nodes)) for r in refusal.reasons),
+        hint=refusal.hint,
+    )

@@ -1,0 +1,98 @@
+"""What the views are made of: everything that Git said, already understood and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.observing.node import Node
+from reconciler.observing.snapshot import Observed
+from schemas.assignment import AssignedReplica, Refusal
+from schemas.heartbeat import Heartbeat, ReplicaReport
+from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
+from schemas.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One look at a fleet.
+
+    nodes: judged, so that no view needs a clock. seen: when a heartbeat was last seen to arrive.
+    decided: tip of the assignments branch. folders: tree ids of that tip, by path.
+    held: deployments that stay as they last were, and why. problems: of no deployment.
+    notices: of what machines wrote. refused: replicas that have no node, and why.
+    pending: deployments that the reconciler has yet to act on, and what it would do.
+    """
+
+    observed: Observed
+    nodes: tuple[Node, ...]
+    seen: Mapping[NodeName, datetime] = field(default_factory=dict)
+    decided: CommitId | None = None
+    folders: Mapping[str, TreeId] = field(default_factory=dict)
+    held: Mapping[DeploymentName, tuple[Problem, ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    notices: tuple[Problem, ...] = ()
+    refused: Mapping[DeploymentName, tuple[Refusal, ...]] = field(default_factory=dict)
+    pending: Mapping[DeploymentName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The facts by the names that views ask for, made once a look."""
+
+    facts: Facts
+    nodes: Mapping[NodeName, Node]
+    heartbeats: Mapping[NodeName, Heartbeat]
+    reports: Mapping[tuple[NodeName, ReplicaName], ReplicaReport]
+    leftovers: Mapping[DeploymentName, tuple[tuple[NodeName, ReplicaReport], ...]]
+    assigned: Mapping[DeploymentName, tuple[tuple[NodeName, AssignedReplica], ...]]
+
+
+def index(facts: Facts) -> Index:
+    """Sort the facts by name."""
+    observed = facts.observed
+    return Index(
+        facts=facts,
+        nodes={node.name: node for node in facts.nodes},
+        heartbeats={beat.node: beat for beat in observed.heartbeats},
+        reports={
+            (beat.node, report.name): report
+            for beat in observed.heartbeats
+            for report in beat.replicas
+        },
+        leftovers=_leftovers(facts),
+        assigned=_by_deployment(facts),
+    )
+
+
+def _leftovers(
+    facts: Facts,
+) -> Mapping[DeploymentName, tuple[tuple[NodeName, ReplicaReport], ...]]:
+    assigned = {
+        (node, replica.name)
+        for node, assignment in facts.observed.assignments.items()
+        for replica in assignment.replicas
+    }
+    found: dict[DeploymentName, list[tuple[NodeName, ReplicaReport]]] = {}
+    for beat in facts.observed.heartbeats:
+        for report in beat.replicas:
+            if (beat.node, report.name) not in assigned:
+                found.setdefault(report.deployment, []).append((beat.node, report))
+    return {name: tuple(pairs) for name, pairs in found.items()}
+
+
+def _by_deployment(
+    facts: Facts,
+) -> Mapping[DeploymentName, tuple[tuple[NodeName, AssignedReplica], ...]]:
+    found: dict[DeploymentName, list[tuple[NodeName, AssignedReplica]]] = {}
+    for node, assignment in sorted(facts.observed.assignments.items()):
+        for replica in assignment.replicas:
+            found.setdefault(replica.deployment, []).append((node, replica))
+    return {name: tuple(sorted(pairs, key=_rank)) for name, pairs in found.items()}
+
+
+def _rank(pair: tuple[NodeName, AssignedReplica]) -> tuple[int, str, NodeName]:
+    # The length first, so that chat-10 stands after chat-9.
+    node, replica = pair
+    return len(replica.name), replica.name, node

@@ -1,0 +1,76 @@
+"""From a decision to the facts that are shown.
+
+The page decides as the reconciler does and publishes nothing, so that what it calls pending is
+what would happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from reconciler.decide import Pass
+from reconciler.observing.inventory import Sighting, Sightings
+from reconciler.preview import Fate, ReplicaChange, preview
+from reconciler.web.facts import Facts
+from reconciler.web.words import count
+from schemas.assignment import Refusal
+from schemas.heartbeat import Heartbeat
+from schemas.names import DeploymentName, split_replica
+
+_WORDS: Final = {
+    Fate.ADD: "start",
+    Fate.CHANGE: "change",
+    Fate.MOVE: "move",
+    Fate.REMOVE: "remove",
+}
+
+
+def facts_of(result: Pass) -> Facts:
+    """Say what a pass found out and has not published."""
+    of_deployments = {problem for held in result.held.values() for problem in held}
+    return Facts(
+        observed=result.observed,
+        nodes=result.nodes,
+        seen={name: sighting.seen_at for name, sighting in result.sightings.items()},
+        decided=result.snapshot.decided,
+        folders=result.snapshot.folders,
+        held=result.held,
+        problems=tuple(p for p in result.problems if p not in of_deployments),
+        notices=result.notices,
+        refused=_by_deployment(result.plan.refusals),
+        pending=pending(preview(result).replicas),
+    )
+
+
+def first_sightings(heartbeats: tuple[Heartbeat, ...], now: datetime) -> Sightings:
+    """Take each node's own word for when it last spoke: there is nothing else to go by yet."""
+    return {
+        beat.node: Sighting(beat.incarnation, beat.sequence, min(beat.sent_at, now))
+        for beat in heartbeats
+    }
+
+
+def pending(changes: tuple[ReplicaChange, ...]) -> Mapping[DeploymentName, str]:
+    """Say for each deployment what the reconciler has yet to do."""
+    fates: dict[DeploymentName, list[Fate]] = {}
+    for change in changes:
+        fates.setdefault(change.deployment, []).append(change.fate)
+    return {name: _sentence(found) for name, found in fates.items()}
+
+
+def _sentence(fates: list[Fate]) -> str:
+    parts = (
+        f"{_WORDS[fate]} {count(fates.count(fate), 'replica')}" for fate in Fate if fate in fates
+    )
+    return f"the reconciler has yet to {' and '.join(parts)}"
+
+
+def _by_deployment(
+    refusals: tuple[Refusal, ...],
+) -> Mapping[DeploymentName, tuple[Refusal, ...]]:
+    found: dict[DeploymentName, list[Refusal]] = {}
+    for refusal in refusals:
+        found.setdefault(split_replica(refusal.replica)[0], []).append(refusal)
+    return {name: tuple(of_one) for name, of_one in found.items()}

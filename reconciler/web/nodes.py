@@ -1,0 +1,175 @@
+"""What each node is, what it has to give, what it was given, and how it fares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.observing.node import Freshness, Node
+from reconciler.web.facts import Index
+from reconciler.web.replicas import amounts
+from reconciler.web.views import (
+    AmountsView,
+    DeploymentView,
+    GpuView,
+    NodeMark,
+    NodeState,
+    NodeView,
+    ReplicaView,
+    Sync,
+    SyncMark,
+)
+from reconciler.web.words import count, span
+from schemas.assignment import Assignment
+from schemas.heartbeat import GpuReport, Heartbeat
+from schemas.names import NodeName
+from schemas.node import Duty, NodeRecord
+from schemas.resources import Taint
+
+
+def node_views(index: Index, deployments: tuple[DeploymentView, ...]) -> tuple[NodeView, ...]:
+    """Show every node that has a record, that speaks, or that was given something."""
+    observed = index.facts.observed
+    records = {record.name: record for record in observed.records}
+    names = {*records, *index.heartbeats, *observed.assignments}
+    here = _by_node(deployments)
+    return tuple(
+        _view(index, name, records.get(name), here.get(name, ())) for name in sorted(names)
+    )
+
+
+def _by_node(deployments: Iterable[DeploymentView]) -> Mapping[str, tuple[ReplicaView, ...]]:
+    found: dict[str, list[ReplicaView]] = {}
+    for deployment in deployments:
+        for replica in deployment.replicas:
+            found.setdefault(replica.node, []).append(replica)
+    return {name: tuple(replicas) for name, replicas in found.items()}
+
+
+def _view(
+    index: Index, name: NodeName, record: NodeRecord | None, replicas: tuple[ReplicaView, ...]
+) -> NodeView:
+    beat = index.heartbeats.get(name)
+    judged = index.nodes.get(name)
+    host = beat.host if beat else None
+    assignment = index.facts.observed.assignments.get(name)
+    return NodeView(
+        name=name,
+        mark=_mark(index, record, judged, beat),
+        duty=record.duty if record else Duty.ACTIVE,
+        seen_at=index.facts.seen.get(name),
+        sync=_sync(assignment, beat, judged),
+        generation=assignment.generation if assignment else 0,
+        observed_generation=beat.generation if beat else 0,
+        agent=beat.agent if beat else "",
+        os=host.os if host else "",
+        architecture=host.architecture if host else "",
+        kernel=host.kernel if host else "",
+        docker=beat.runtime.docker if beat else "",
+        compose=beat.runtime.compose if beat else "",
+        addresses=host.addresses if host else (),
+        labels=_labels(judged, record),
+        taints=tuple(map(_taint, record.taints)) if record else (),
+        room=amounts(judged.room) if judged else AmountsView(),
+        promised=_promised(replicas),
+        gpus=tuple(_gpu(gpu, replicas) for gpu in beat.gpus) if beat else (),
+        replicas=replicas,
+        problems=_problems(beat),
+    )
+
+
+def _labels(judged: Node | None, record: NodeRecord | None) -> Mapping[str, str]:
+    known = judged or record
+    return dict(sorted(known.labels.items())) if known else {}
+
+
+def _mark(
+    index: Index, record: NodeRecord | None, judged: Node | None, beat: Heartbeat | None
+) -> NodeMark:
+    if record is None and beat is not None:
+        return NodeMark(
+            state=NodeState.NOT_ADMITTED,
+            why=f"it gets nothing until nodes/{beat.node}.yaml is committed",
+        )
+    freshness = judged.freshness if judged else Freshness.UNSEEN
+    if freshness is not Freshness.READY:
+        return _silent(index, freshness)
+    ailments = _problems(beat)
+    if ailments:
+        return NodeMark(state=NodeState.DEGRADED, why=ailments[0])
+    return NodeMark(state=NodeState.READY, why=_duty(record))
+
+
+def _silent(index: Index, freshness: Freshness) -> NodeMark:
+    timings = index.facts.observed.fleet.timings
+    if freshness is Freshness.UNSEEN:
+        return NodeMark(state=NodeState.UNSEEN, why="no heartbeat of it ever arrived")
+    if freshness is Freshness.LATE:
+        late = span(timings.late)
+        return NodeMark(state=NodeState.LATE, why=f"no heartbeat for more than {late}")
+    return NodeMark(state=NodeState.LOST, why=f"no heartbeat for more than {span(timings.lost)}")
+
+
+def _duty(record: NodeRecord | None) -> str:
+    duty = record.duty if record else Duty.ACTIVE
+    if duty is Duty.CORDONED:
+        return "cordoned: keeps what it has, takes nothing new"
+    if duty is Duty.DRAINING:
+        return "draining: gives away all that it has"
+    return "speaks, and takes work"
+
+
+def _problems(beat: Heartbeat | None) -> tuple[str, ...]:
+    if beat is None:
+        return ()
+    runtime = (f"Docker: {beat.runtime.error}",) if beat.runtime.error else ()
+    sick = tuple(f"GPU {gpu.index}: {gpu.sickness}" for gpu in beat.gpus if gpu.sickness)
+    return (*runtime, *sick, *beat.problems)
+
+
+def _sync(assignment: Assignment | None, beat: Heartbeat | None, judged: Node | None) -> SyncMark:
+    if assignment is None:
+        return SyncMark(state=Sync.SYNCED, why="nothing was assigned to it yet")
+    if judged is None or judged.freshness is not Freshness.READY or beat is None:
+        return SyncMark(state=Sync.UNKNOWN, why="it is silent")
+    if beat.generation >= assignment.generation:
+        return SyncMark(state=Sync.SYNCED, why="it has taken up its newest assignment")
+    behind = count(assignment.generation - beat.generation, "assignment")
+    return SyncMark(state=Sync.OUT_OF_SYNC, why=f"it is {behind} behind")
+
+
+def _promised(replicas: tuple[ReplicaView, ...]) -> AmountsView:
+    ours = tuple(replica.resources for replica in replicas if replica.wanted)
+    return AmountsView(
+        cpu_milli=sum(r.cpu_milli for r in ours),
+        memory_mib=sum(r.memory_mib for r in ours),
+        disk_mib=sum(r.disk_mib for r in ours),
+    )
+
+
+def _gpu(gpu: GpuReport, replicas: tuple[ReplicaView, ...]) -> GpuView:
+    here = tuple(
+        (replica.name, share)
+        for replica in replicas
+        for share in replica.gpus
+        if share.uuid == gpu.uuid
+    )
+    return GpuView(
+        uuid=gpu.uuid,
+        index=gpu.index,
+        vendor=gpu.vendor,
+        model=gpu.model,
+        memory_mib=gpu.memory_mib,
+        promised_mib=sum(share.memory_mib for _, share in here),
+        used_mib=gpu.used_mib,
+        foreign_mib=gpu.foreign_mib,
+        utilisation_percent=gpu.utilisation_percent,
+        temperature_c=gpu.temperature_c,
+        power_w=gpu.power_w,
+        sickness=gpu.sickness,
+        parent=gpu.parent,
+        replicas=tuple(name for name, _ in here),
+    )
+
+
+def _taint(taint: Taint) -> str:
+    return f"{taint.key}={taint.value}" if taint.value else taint.key

@@ -1,0 +1,135 @@
+"""The fleet as a whole: one line first, then what is not as it should be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.web.deployments import deployment_views, problem_view
+from reconciler.web.facts import Facts, index
+from reconciler.web.nodes import node_views
+from reconciler.web.views import (
+    DeploymentView,
+    ExceptionView,
+    FleetView,
+    Health,
+    Level,
+    NodeState,
+    NodeView,
+    ProblemView,
+    Sync,
+    VerdictView,
+)
+from reconciler.web.words import count
+
+# A deployment in one of these wants a person; one that progresses only wants patience.
+_BAD_HEALTH: Final = (Health.MISSING, Health.DEGRADED, Health.UNKNOWN)
+_BAD_NODE: Final = (NodeState.LOST, NodeState.DEGRADED, NodeState.LATE)
+
+
+def fleet_view(facts: Facts) -> FleetView:
+    """Make everything that can be shown of one look at a fleet."""
+    by_name = index(facts)
+    deployments = deployment_views(by_name)
+    nodes = node_views(by_name, deployments)
+    problems = _problems(facts, deployments)
+    return FleetView(
+        name=facts.observed.fleet.name,
+        source=facts.observed.source or "",
+        decided=facts.decided or "",
+        verdict=_verdict(facts, nodes, deployments, problems),
+        exceptions=_exceptions(nodes, deployments),
+        nodes=nodes,
+        deployments=deployments,
+        problems=problems,
+        notices=tuple(map(problem_view, sorted(facts.notices))),
+        nodes_by_name={node.name: node for node in nodes},
+        deployments_by_name={deployment.name: deployment for deployment in deployments},
+    )
+
+
+def _problems(facts: Facts, deployments: tuple[DeploymentView, ...]) -> tuple[ProblemView, ...]:
+    own = tuple(problem for deployment in deployments for problem in deployment.problems)
+    general = tuple(map(problem_view, (*facts.problems, *facts.observed.frozen)))
+    found = {*own, *general}
+    return tuple(sorted(found, key=lambda p: (p.path, p.line, p.column, p.what, p.deployment)))
+
+
+def _is_settled(deployment: DeploymentView) -> bool:
+    return deployment.health.state is Health.HEALTHY and deployment.sync.state is Sync.SYNCED
+
+
+def _is_bad(deployment: DeploymentView) -> bool:
+    return deployment.health.state in _BAD_HEALTH or bool(deployment.problems)
+
+
+def _verdict(
+    facts: Facts,
+    nodes: tuple[NodeView, ...],
+    deployments: tuple[DeploymentView, ...],
+    problems: tuple[ProblemView, ...],
+) -> VerdictView:
+    faults = _faults(nodes, deployments, problems)
+    if facts.observed.frozen:
+        text = f"Nothing may change: {facts.observed.frozen[0].place} is broken."
+        return VerdictView(level=Level.BAD, text=text)
+    if faults:
+        return VerdictView(level=Level.BAD, text=f"{', '.join(faults)}.")
+    if not nodes and not deployments:
+        return VerdictView(level=Level.EMPTY, text="The fleet is empty.")
+    on_the_way = sum(not _is_settled(deployment) for deployment in deployments)
+    if on_the_way:
+        text = f"{on_the_way} of {count(len(deployments), 'deployment')} on the way."
+        return VerdictView(level=Level.BUSY, text=text)
+    if not deployments:
+        return VerdictView(level=Level.EMPTY, text=f"{count(len(nodes), 'node')}, no deployments.")
+    return VerdictView(level=Level.GOOD, text=_all_well(nodes, deployments))
+
+
+def _faults(
+    nodes: tuple[NodeView, ...],
+    deployments: tuple[DeploymentView, ...],
+    problems: tuple[ProblemView, ...],
+) -> tuple[str, ...]:
+    ailing = sum(map(_is_bad, deployments))
+    down = sum(node.mark.state in _BAD_NODE for node in nodes)
+    general = sum(not problem.deployment for problem in problems)
+    found = (
+        f"{ailing} of {count(len(deployments), 'deployment')} not well" if ailing else "",
+        f"{down} of {count(len(nodes), 'node')} not well" if down else "",
+        f"{count(general, 'problem')} in documents" if general else "",
+    )
+    return tuple(filter(None, found))
+
+
+def _all_well(nodes: tuple[NodeView, ...], deployments: tuple[DeploymentView, ...]) -> str:
+    what = "The deployment is" if len(deployments) == 1 else f"All {len(deployments)} deployments"
+    verb = "" if len(deployments) == 1 else " are"
+    ready = sum(node.mark.state is NodeState.READY for node in nodes)
+    return f"{what}{verb} healthy and in sync; {count(ready, 'node')} ready."
+
+
+def _exceptions(
+    nodes: tuple[NodeView, ...], deployments: tuple[DeploymentView, ...]
+) -> tuple[ExceptionView, ...]:
+    return (
+        *(_deployment(d) for d in sorted(deployments, key=_urgency) if not _is_settled(d)),
+        *(
+            ExceptionView(kind="node", name=n.name, state=n.mark.state, why=n.mark.why)
+            for n in nodes
+            if n.mark.state is not NodeState.READY
+        ),
+    )
+
+
+def _urgency(deployment: DeploymentView) -> tuple[bool, str]:
+    return not _is_bad(deployment), deployment.name
+
+
+def _deployment(deployment: DeploymentView) -> ExceptionView:
+    if deployment.health.state is not Health.HEALTHY:
+        state, why = str(deployment.health.state), deployment.health.why
+    else:
+        state, why = str(deployment.sync.state), deployment.sync.why
+    first = deployment.problems[0] if deployment.problems else None
+    told = f"{first.place}: {first.what}" if first else why
+    return ExceptionView(kind="deployment", name=deployment.name, state=state, why=told)

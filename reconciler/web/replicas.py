@@ -1,0 +1,174 @@
+"""How one replica fares: what its node said of it, held against what was assigned."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from reconciler.observing.node import Freshness
+from reconciler.web.endpoints import endpoints
+from reconciler.web.facts import Index
+from reconciler.web.views import (
+    AmountsView,
+    GpuShareView,
+    Health,
+    HealthMark,
+    ReplicaView,
+    RunnerUpView,
+    ScoreView,
+    ServiceView,
+    Sync,
+    SyncMark,
+    WhyView,
+)
+from schemas.assignment import AssignedReplica, GpuShare, Why
+from schemas.heartbeat import Heartbeat, ReplicaReport, ReplicaState, ServiceReport
+from schemas.layout import replica_folder
+from schemas.names import NodeName
+from schemas.resources import Resources
+
+_SILENT: Final = {
+    Freshness.LATE: "is late",
+    Freshness.LOST: "is lost",
+    Freshness.UNSEEN: "was never heard of",
+}
+_NOTHING: Final = WhyView(text="", score=0.0, terms=(), runners_up=())
+
+
+def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> ReplicaView:
+    """Show a replica that is assigned to a node."""
+    report = index.reports.get((node, replica.name))
+    beat = index.heartbeats.get(node)
+    bundle = index.facts.observed.templates.get(replica.template)
+    return ReplicaView(
+        name=replica.name,
+        deployment=replica.deployment,
+        node=node,
+        wanted=True,
+        sync=_sync(index, node, replica, report),
+        health=_health(index, node, report),
+        why=_why(replica.why),
+        resources=amounts(replica.resources),
+        gpus=tuple(_share(share, beat) for share in replica.gpus),
+        ports=dict(sorted(replica.ports.items())),
+        endpoints=endpoints(
+            replica, bundle.template if bundle else None, beat.host.addresses if beat else ()
+        ),
+        services=tuple(map(_service, report.services)) if report else (),
+        message=report.message if report else "",
+    )
+
+
+def leftover_view(node: NodeName, report: ReplicaReport) -> ReplicaView:
+    """Show a replica that a node still has though it is no longer assigned to it."""
+    return ReplicaView(
+        name=report.name,
+        deployment=report.deployment,
+        node=node,
+        wanted=False,
+        sync=SyncMark(state=Sync.OUT_OF_SYNC, why=f"no longer assigned to {node}"),
+        health=HealthMark(state=Health.PROGRESSING, why=f"{node} has yet to stop it"),
+        why=_NOTHING,
+        resources=AmountsView(),
+        gpus=(),
+        ports={},
+        endpoints=(),
+        services=tuple(map(_service, report.services)),
+        message=report.message,
+    )
+
+
+def amounts(resources: Resources) -> AmountsView:
+    """Show amounts as they are."""
+    return AmountsView(
+        cpu_milli=resources.cpu_milli,
+        memory_mib=resources.memory_mib,
+        disk_mib=resources.disk_mib,
+    )
+
+
+def _sync(
+    index: Index, node: NodeName, replica: AssignedReplica, report: ReplicaReport | None
+) -> SyncMark:
+    silent = _silence(index, node)
+    wanted = index.facts.folders.get(replica_folder(node, replica.name))
+    if silent:
+        return SyncMark(state=Sync.UNKNOWN, why=silent)
+    if report is None or not report.observed:
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=f"{node} has not started it yet")
+    if report.observed != wanted:
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=f"{node} still runs an older version of it")
+    return SyncMark(state=Sync.SYNCED, why=f"{node} runs what was decided")
+
+
+def _health(index: Index, node: NodeName, report: ReplicaReport | None) -> HealthMark:
+    silent = _silence(index, node)
+    if silent:
+        last = f"; its last word was: {report.state}" if report else ""
+        return HealthMark(state=Health.UNKNOWN, why=f"{silent}{last}")
+    if report is None:
+        return HealthMark(state=Health.PROGRESSING, why=f"{node} has not taken it up yet")
+    return HealthMark(state=_state(report.state), why=_reason(report))
+
+
+def _silence(index: Index, node: NodeName) -> str:
+    judged = index.nodes.get(node)
+    freshness = judged.freshness if judged else Freshness.UNSEEN
+    return "" if freshness is Freshness.READY else f"{node} {_SILENT[freshness]}"
+
+
+def _state(state: ReplicaState) -> Health:
+    match state:
+        case ReplicaState.RUNNING:
+            return Health.HEALTHY
+        case ReplicaState.PENDING | ReplicaState.STARTING | ReplicaState.STOPPING:
+            return Health.PROGRESSING
+        case ReplicaState.DEGRADED | ReplicaState.FAILED:
+            return Health.DEGRADED
+        case _:
+            assert_never(state)
+
+
+def _reason(report: ReplicaReport) -> str:
+    if report.message:
+        return report.message
+    if report.state is ReplicaState.RUNNING:
+        return "every service runs"
+    bad = [f"{s.name} is {_condition(s)}" for s in report.services if not _is_well(s)]
+    return ", ".join(bad) or f"its node says: {report.state}"
+
+
+def _is_well(service: ServiceReport) -> bool:
+    return service.state == "running" and service.health in ("", "healthy")
+
+
+def _condition(service: ServiceReport) -> str:
+    if service.state == "running":
+        return service.health
+    code = "" if service.exit_code is None else f" with code {service.exit_code}"
+    return f"{service.state}{code}"
+
+
+def _service(report: ServiceReport) -> ServiceView:
+    return ServiceView(
+        name=report.name,
+        image=report.image,
+        state=report.state,
+        health=report.health,
+        exit_code=report.exit_code,
+    )
+
+
+def _share(share: GpuShare, beat: Heartbeat | None) -> GpuShareView:
+    models = {gpu.uuid: gpu.model for gpu in beat.gpus} if beat else {}
+    return GpuShareView(
+        uuid=share.uuid, model=models.get(share.uuid, ""), memory_mib=share.memory_mib
+    )
+
+
+def _why(why: Why) -> WhyView:
+    return WhyView(
+        text=why.text,
+        score=why.score,
+        terms=tuple(ScoreView(name=t.name, value=t.value, weight=t.weight) for t in why.terms),
+        runners_up=tuple(RunnerUpView(node=r.node, score=r.score) for r in why.runners_up),
+    )
