@@ -142,7 +142,7 @@ def _components() -> dict[str, Schema]:
     return found
 
 
-def _component(kind: type[Any], hints: Mapping[str, Any]) -> Schema:
+def _component(kind: Any, hints: Mapping[str, Any]) -> Schema:
     description = inspect.cleandoc(kind.__doc__ or "")
     if issubclass(kind, StrEnum):
         return {"type": "string", "description": description, "enum": [str(m) for m in kind]}

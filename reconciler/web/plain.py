@@ -30,14 +30,16 @@ def plain(value: object) -> object:
             return {str(key): plain(item) for key, item in value.items()}
         case datetime():
             return iso(value)
-        case _ if dataclasses.is_dataclass(value):
-            return {key: plain(getattr(value, name)) for name, key in fields_of(type(value))}
-    raise TypeError(f"no JSON for a {type(value).__name__}")
+        case _:
+            if not dataclasses.is_dataclass(value):
+                raise TypeError(f"no JSON for a {type(value).__name__}")
+            kind: Any = type(value)
+            return {key: plain(getattr(value, name)) for name, key in fields_of(kind)}
 
 
 @cache
-def fields_of(kind: type[Any]) -> tuple[tuple[str, str], ...]:
-    """List the public fields of a view: the name here and the name in JSON."""
+def fields_of(kind: Any) -> tuple[tuple[str, str], ...]:
+    """List the public fields of a kind of view: the name here and the name in JSON."""
     return tuple(
         (field.name, camel(field.name)) for field in dataclasses.fields(kind) if field.repr
     )
