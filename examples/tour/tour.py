@@ -5,39 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from examples.tour.repository import FleetRepository
-from examples.tour.services import TourError, known, start, stop_all, wait_for
-from examples.tour.world import IMAGE, Host, World, build, demolish, python_program
+from examples.tour.services import TourError, known, stop_all, wait_for
+from examples.tour.stage import Stage, fetch, free_port
+from examples.tour.world import IMAGE, build, demolish, python_program
 
 Result = TypeVar("Result")
 
 BASE: Final = Path(".demo")
-RUNNING_SECONDS: Final = 120.0  # 5 to 10 as a rule; a loaded machine needs more
+WAIT_SECONDS: Final = 120.0  # 5 to 10 as a rule; a loaded machine needs more
 NAME: Final = "hello"
+REPLICA: Final = "hello-0"
 
-FLEET = """\
-apiVersion: miaas/v1
-kind: Fleet
-metadata: {name: demo}
-spec:
-  timings: {heartbeat: 10s, late: 30s, lost: 2m, poll: 2s}
-"""
-NODE = """\
-apiVersion: miaas/v1
-kind: Node
-metadata:
-  name: %s
-  labels: {zone: %s}
-spec: {}
-"""
 DEPLOYMENT = """\
 apiVersion: miaas/v1
 kind: Deployment
@@ -58,195 +42,111 @@ def up() -> None:
     down()
     BASE.mkdir()
     base = BASE.resolve()
-    clock = _Clock()
-    world = _step(clock, "hosts", lambda: build(base / "engines"), lambda world: world.says)
+    tell = _Teller()
+    world = tell("hosts", build(base / "engines"), lambda world: world.says)
     repository = FleetRepository(base / "fleet.git", base / "fleet")
-    _step(clock, "repository", lambda: _fill(repository), lambda commit: f"main at {commit}")
-    page = f"http://127.0.0.1:{_free_port()}/"
-    _step(clock, "programs", lambda: _start(base, world, repository, page), str)
-    _step(clock, "heartbeats", lambda: _both_speak(repository), str)
-    _step(clock, "commit", lambda: deploy(repository, "Hello from a commit"), str)
-    node = _step(clock, "decision", lambda: _placed(repository), lambda node: f"{NAME}-0 on {node}")
-    _step(clock, "running", lambda: _running(repository, node), str)
-    host = next(host for host in world.hosts if host.name == node)
-    service = f"http://{host.address}:{_port(repository, node)}/"
-    if not host.simulated:
-        _step(clock, "answer", lambda: _answer(service), str)
-    _step(clock, "page", lambda: _page_shows(page), str)
-    _note(base, world, repository, page, service)
-    print(_next_steps(world, repository, page, service, host))
+    stage = Stage(base, world, repository, free_port())
+    tell("repository", stage.fill(), lambda commit: f"main at {commit}")
+    tell("programs", _start(stage), str)
+    _wait(lambda: all(stage.heartbeat(host.name) for host in world.hosts), "both heartbeats")
+    tell("heartbeats", " and ".join(host.name for host in world.hosts), str)
+    tell("commit", _deploy(stage, "Hello from a commit"), str)
+    _wait(lambda: stage.node_of(REPLICA), "the decision")
+    tell("decision", stage.node_of(REPLICA), lambda node: f"{REPLICA} goes to {node}")
+    _wait(lambda: stage.reported(REPLICA).get("state") == "running", f"{REPLICA} to be healthy")
+    tell("running", REPLICA, lambda replica: f"{replica} is healthy, says its node's heartbeat")
+    if not world.hosts[0].simulated:
+        tell("answer", _answer(stage), str)
+    _wait(lambda: _page_health(stage) == "healthy", "the page to show it as healthy")
+    tell("page", stage.page, lambda page: f"{page} shows both nodes, and {NAME} as healthy")
+    _note(stage)
+    print(_next_steps(stage))
 
 
 def down() -> None:
     """Stop the demo and remove all that it made. Nothing to do is fine."""
-    stopped = stop_all(BASE / "run") if (BASE / "run").exists() else 0
-    engines = demolish((BASE / "engines").resolve()) if (BASE / "engines").exists() else ()
-    if BASE.exists():
-        shutil.rmtree(BASE)
-        print(f"demo removed: {stopped} programs, {len(engines)} engines, folder {BASE}")
+    if not BASE.exists():
+        return
+    stopped = stop_all(BASE / "run")
+    engines = demolish((BASE / "engines").resolve())
+    shutil.rmtree(BASE)
+    print(f"demo removed: {stopped} programs, {len(engines)} engines, the folder {BASE}")
 
 
-def deploy(repository: FleetRepository, text: str) -> str:
-    """Commit the demo deployment with a text of its own; give back what was done."""
-    repository.put(f"deployments/{NAME}.yaml", DEPLOYMENT % (IMAGE, json.dumps(text)))
-    commit = repository.commit(f"{NAME}: say {text!r}")
-    return f"deployments/{NAME}.yaml, pushed as {commit}"
-
-
-class _Clock:
-    """Seconds since the tour began, for the progress lines."""
+class _Teller:
+    """Prints one line a step, with the seconds since the tour began."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
 
-    def seconds(self) -> float:
-        return time.monotonic() - self._begun
+    def __call__(self, step: str, result: Result, says: Callable[[Result], str]) -> Result:
+        """Tell that a step is done, and hand on its result."""
+        seconds = time.monotonic() - self._begun
+        print(f"{seconds:6.1f} s  {step:<11} {says(result)}", flush=True)
+        return result
 
 
-def _step(
-    clock: _Clock, name: str, work: Callable[[], Result], tell: Callable[[Result], str]
-) -> Result:
-    result = work()
-    print(f"{clock.seconds():6.1f} s  {name:<11} {tell(result)}", flush=True)
-    return result
+def _start(stage: Stage) -> str:
+    stage.start_reconciler()
+    for host in stage.world.hosts:
+        stage.start_agent(host)
+    stage.start_page()
+    return f"a reconciler, {len(stage.world.hosts)} agents, a status page; logs in {BASE}/run"
 
 
-def _fill(repository: FleetRepository) -> str:
-    repository.create()
-    repository.put("fleet.yaml", FLEET)
-    for number, name in enumerate(("gpu-1", "gpu-2"), start=1):
-        repository.put(f"nodes/{name}.yaml", NODE % (name, f"rack-{number}"))
-    return repository.commit("A fleet of two nodes")
+def _deploy(stage: Stage, text: str) -> str:
+    stage.repository.put(f"deployments/{NAME}.yaml", DEPLOYMENT % (IMAGE, json.dumps(text)))
+    commit = stage.repository.commit(f"{NAME}: say {text!r}")
+    return f"deployments/{NAME}.yaml, pushed as {commit}"
 
 
-def _start(base: Path, world: World, repository: FleetRepository, page: str) -> str:
-    run, url = base / "run", str(repository.bare)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(base)}
-    remotes = ("--desired", url, "--state", url)
-    start(
-        "reconciler",
-        (
-            python_program("miaas-reconciler"),
-            "run",
-            *remotes,
-            "--state-dir",
-            str(base / "reconciler"),
-        ),
-        run,
-        environment,
-    )
-    for host in world.hosts:
-        start(f"agent-{host.name}", _agent(base, host, url), run, environment)
-    port = page.rstrip("/").rpartition(":")[2]
-    start("page", (python_program("miaas"), "serve", *remotes, "--port", port), run, environment)
-    return f"1 reconciler, {len(world.hosts)} agents, 1 status page; logs in {BASE}/run"
+def _answer(stage: Stage) -> str:
+    url = stage.service(REPLICA) or ""
+    _wait(lambda: "Hello" in (fetch(url) or ""), f"{url} to answer")
+    lines = (fetch(url) or "").splitlines()
+    return f"curl {url} -> {next((line.strip() for line in lines if 'Hello' in line), '')}"
 
 
-def _agent(base: Path, host: Host, url: str) -> tuple[str, ...]:
-    """The words that start a node's agent, on that node where it has a network of its own."""
-    folder = base / "agents" / host.name
-    folder.mkdir(parents=True)
-    settings = {"node": host.name, "state_url": url, "state_dir": str(folder / "state")}
-    if host.simulated:
-        settings["runtime"] = "simulated"
-    else:
-        settings |= {"docker_host": host.docker_host, "docker_config": host.docker_config}
-    config = folder / "agent.toml"
-    config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-    return (*host.entering, python_program("miaas-agent"), "run", "--config", str(config))
+def _page_health(stage: Stage) -> str:
+    answer = json.loads(fetch(f"{stage.page}api/v1/deployments/{NAME}") or "{}")
+    return str(answer.get("health", "")).lower()
 
 
-def _both_speak(repository: FleetRepository) -> str:
-    nodes = ("gpu-1", "gpu-2")
-
-    def spoken() -> bool:
-        return all(_json(repository, f"refs/miaas/nodes/{node}:heartbeat.json") for node in nodes)
-
-    _wait(spoken, "a first heartbeat of both nodes")
-    return " and ".join(nodes)
-
-
-def _placed(repository: FleetRepository) -> str:
-    def node() -> str | None:
-        for name in ("gpu-1", "gpu-2"):
-            assigned = _json(repository, f"refs/miaas/assigned/{name}:assignment.json")
-            if any(replica["name"] == f"{NAME}-0" for replica in assigned.get("replicas", ())):
-                return name
-        return None
-
-    _wait(node, "the decision")
-    return node() or ""
-
-
-def _running(repository: FleetRepository, node: str) -> str:
-    def states() -> list[str]:
-        beat = _json(repository, f"refs/miaas/nodes/{node}:heartbeat.json")
-        return [each["state"] for each in beat.get("replicas", ()) if each["name"] == f"{NAME}-0"]
-
-    _wait(lambda: states() == ["running"], f"{NAME}-0 to be healthy")
-    return f"{NAME}-0 is healthy, says the heartbeat of {node}"
-
-
-def _port(repository: FleetRepository, node: str) -> int:
-    assigned = _json(repository, f"refs/miaas/assigned/{node}:assignment.json")
-    (replica,) = (each for each in assigned["replicas"] if each["name"] == f"{NAME}-0")
-    return int(replica["ports"]["http"])
-
-
-def _answer(service: str) -> str:
-    body: list[str] = []
-
-    def answers() -> bool:
-        body[:] = [_get(service) or ""]
-        return "Hello" in body[0]
-
-    _wait(answers, f"{service} to answer")
-    line = next(line for line in body[0].splitlines() if "Hello" in line)
-    return f"curl {service} -> {line.strip()}"
-
-
-def _page_shows(page: str) -> str:
-    def healthy() -> bool:
-        api = json.loads(_get(f"{page}api/v1/deployments/{NAME}") or "{}")
-        return str(api.get("health", "")).lower() == "healthy"
-
-    _wait(healthy, "the page to show it as healthy")
-    return f"{page} shows two nodes and {NAME} as healthy"
-
-
-def _note(base: Path, world: World, repository: FleetRepository, page: str, service: str) -> None:
+def _note(stage: Stage) -> None:
     nodes = [
         {
             "name": host.name,
             "address": host.address,
             "docker_host": host.docker_host,
-            "state_dir": str(base / "agents" / host.name / "state"),
+            "state_dir": str(stage.base / "agents" / host.name / "state"),
         }
-        for host in world.hosts
+        for host in stage.world.hosts
     ]
-    url = str(repository.bare)
-    facts = {"page": page, "service": service, "desired": url, "state": url, "nodes": nodes}
-    (base / "demo.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    facts = {
+        "page": stage.page,
+        "service": stage.service(REPLICA),
+        "desired": stage.url,
+        "state": stage.url,
+        "nodes": nodes,
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    (stage.base / "demo.json").write_text(text, encoding="utf-8")
 
 
-def _next_steps(
-    world: World, repository: FleetRepository, page: str, service: str, host: Host
-) -> str:
-    clone = os.path.relpath(repository.clone)
-    remotes = f"--desired {os.path.relpath(repository.bare)}"
-    engine = (
-        f"docker -H {host.docker_host} ps" if not host.simulated else "(simulated: no containers)"
-    )
+def _next_steps(stage: Stage) -> str:
+    host = stage.host(stage.node_of(REPLICA) or "")
+    remotes = f"--desired {os.path.relpath(stage.url)}"
+    engine = "none: simulated" if host.simulated else f"docker -H {host.docker_host} ps"
     miaas = os.path.relpath(python_program("miaas"))
     return f"""
-It runs on {world.says}.
+It runs on {stage.world.says}.
 
-  status page   {page}
-  the service   {service}
+  status page   {stage.page}
+  the service   {stage.service(REPLICA)}
   its container {engine}
 
-Try next, in another terminal or here:
-  cd {clone}                  # the fleet repository, yours to edit
+Try next:
+  cd {os.path.relpath(stage.repository.clone)}    # the fleet repository, yours to edit
   sed -i 's/text:.*/text: "Changed"/' deployments/{NAME}.yaml
   git commit -qam "{NAME}: say something else" && git push -q
   git rm -q deployments/{NAME}.yaml             # its volume stays
@@ -260,28 +160,8 @@ From here:
 
 
 def _wait(condition: Callable[[], object], what: str) -> None:
-    if not wait_for(condition, RUNNING_SECONDS):
+    if not wait_for(condition, WAIT_SECONDS):
         raise TourError(
-            f"waited {RUNNING_SECONDS:.0f} s for {what}. Fix: read the logs in {BASE}/run, "
+            f"waited {WAIT_SECONDS:.0f} s for {what}. Fix: read the logs in {BASE}/run, "
             "then make demo-down and try again"
         )
-
-
-def _json(repository: FleetRepository, revision: str) -> dict[str, Any]:
-    text = repository.show(revision)
-    found: dict[str, Any] = json.loads(text) if text else {}
-    return found
-
-
-def _get(url: str) -> str | None:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own page
-            return str(answer.read().decode())
-    except (OSError, urllib.error.URLError):
-        return None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
