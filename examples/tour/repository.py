@@ -21,10 +21,14 @@ class FleetRepository:
     def create(self) -> None:
         """Make the bare repository and an empty clone on `main`, with an author of its own."""
         _git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
-        _git("clone", "--quiet", str(self.bare), str(self.clone))
+        self.clone_again()
         _git("-C", str(self.clone), "symbolic-ref", "HEAD", "refs/heads/main")
         for key, value in _AUTHOR:
             _git("-C", str(self.clone), "config", key, value)
+
+    def clone_again(self) -> None:
+        """Make the clone of a bare repository that is there."""
+        _git("clone", "--quiet", str(self.bare), str(self.clone))
 
     def put(self, path: str, text: str) -> None:
         """Write a file of the work tree."""

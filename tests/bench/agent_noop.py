@@ -1,0 +1,70 @@
+"""What a pass of the agent costs when nothing changed, as a fresh process."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from examples.tour.services import stop_all
+from tests.bench.field import deploy, field, settled
+
+RUNS = 15
+VENV = Path("build/bench-venv")
+
+
+def measure() -> dict[str, float]:
+    """Median CPU of the process and of the git it runs, and the peak of its memory."""
+    program = _installed()
+    with field() as here:
+        here.stage.start_reconciler()
+        (host,) = here.stage.world.hosts
+        here.stage.start_agent(host)
+        deploy(here.stage, "1")
+        settled(here.stage)
+        stop_all(here.base / "run")
+        words = here.stage.agent(host, "once")
+        command = [word if not word.endswith("miaas-agent") else str(program) for word in words]
+        environment = here.stage.environment()
+        for _ in range(3):
+            _cost(command, environment)
+        costs = [_cost(command, environment) for _ in range(RUNS)]
+    return {
+        "agent_noop_cpu_ms": round(statistics.median(cpu for cpu, _ in costs) * 1000, 1),
+        "agent_noop_peak_mib": round(max(peak for _, peak in costs) / 1024, 1),
+    }
+
+
+def _cost(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
+    """CPU seconds of a process with all that it waited for, and its largest member in KiB."""
+    pid = os.posix_spawnp(command[0], command, environment)
+    _, status, used = os.wait4(pid, 0)
+    if status != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss
+
+
+def _installed() -> Path:
+    """Install the wheel as a person would: an editable install adds an import hook to every start.
+
+    The libraries come from the venv that runs this, so nothing is downloaded.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], check=True)
+    (site,) = VENV.glob("lib/python*/site-packages")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    quiet = ["--no-deps", "--no-build-isolation", "--ignore-installed", "--target", str(site)]
+    subprocess.run([*pip, *quiet, "."], check=True, stderr=subprocess.DEVNULL)
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    program = VENV / "bin" / "miaas-agent"
+    python = (VENV / "bin" / "python").absolute()
+    text = f"#!{python}\nimport sys\nfrom agent.cli import main\nsys.exit(main())\n"
+    program.write_text(text, encoding="utf-8")
+    program.chmod(0o755)
+    return program.absolute()
+
+
+if __name__ == "__main__":
+    print(measure())
