@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from schemas.codec import dump_json, parse_json
 from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, TemplateName
 from schemas.problem import Problem
 from schemas.resources import Resources, Sharing
@@ -125,3 +126,31 @@ class Decision:
 
     deployments: tuple[DeploymentDecision, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+def parse_assignment(text: str, *, path: str) -> Assignment:
+    """Read assignment.json.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    return parse_json(Assignment, text, path=path)
+
+
+def dump_assignment(assignment: Assignment) -> str:
+    """Write assignment.json: the same bytes for equal assignments."""
+    return dump_json(assignment)
+
+
+def parse_decision(text: str, *, path: str) -> Decision:
+    """Read decision.json.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    return parse_json(Decision, text, path=path)
+
+
+def dump_decision(decision: Decision) -> str:
+    """Write decision.json: the same bytes for equal decisions."""
+    return dump_json(decision)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Final
 
+from schemas.marks import NO_MARKS, Keys, Marks
 from schemas.names import DeploymentName, TemplateName
+from schemas.page import Page, open_page
 from schemas.problem import Place
 from schemas.resources import GpuNeed, PlacementRules
+from schemas.shape import (
+    check_gpus,
+    present,
+    read_amounts,
+    read_gpus,
+    read_rules,
+    unless,
+    write_amounts,
+    write_document,
+    write_gpus,
+    write_rules,
+)
 
 
 class VolumeMoves(StrEnum):
@@ -20,7 +36,10 @@ class VolumeMoves(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRequest:
-    """What the deployment says of its needs. None means: as the template says."""
+    """What the deployment says of its needs. None means: as the template says.
+
+    gpus: with a count of 0 it needs none, whatever the template says.
+    """
 
     cpu_milli: int | None = None
     memory_mib: int | None = None
@@ -35,6 +54,7 @@ class Deployment:
     ports: host port by the name of the template's port; None means `auto`, as does a missing name.
     on_move: `stay` ties a replica with volumes to its node; `lose` lets it go without its data.
     priority: higher goes first; 0 unless said otherwise.
+    marks: where each value stands in the file.
     """
 
     name: DeploymentName
@@ -49,3 +69,109 @@ class Deployment:
     on_move: VolumeMoves = VolumeMoves.STAY
     priority: int = 0
     place: Place
+    marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
+
+
+def parse_deployment(text: str, *, path: str) -> Deployment:
+    """Read deployments/<name>.yaml.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    page = open_page(text, path=path, schema="deployment")
+    check_gpus(page)
+    _check_ports(page)
+    _check_conditions(page)
+    page.close()
+    metadata, spec = page.get("metadata"), page.get("spec")
+    ports = spec.get("ports", {})
+    return Deployment(
+        name=DeploymentName(metadata["name"]),
+        template=TemplateName(spec["template"]),
+        labels=metadata.get("labels", {}),
+        annotations=metadata.get("annotations", {}),
+        parameters=spec.get("parameters", {}),
+        replicas=spec.get("replicas", 1),
+        resources=_read_request(spec.get("resources", {})),
+        placement=read_rules(spec.get("placement", {})),
+        ports={name: None if port == "auto" else port for name, port in ports.items()},
+        on_move=VolumeMoves(spec.get("volumes", {}).get("onMove", VolumeMoves.STAY)),
+        priority=spec.get("priority", 0),
+        place=Place(path),
+        marks=page.marks,
+    )
+
+
+def dump_deployment(deployment: Deployment) -> str:
+    """Write deployments/<name>.yaml, without what equals the defaults."""
+    metadata = {
+        "name": deployment.name,
+        "labels": dict(deployment.labels),
+        "annotations": dict(deployment.annotations),
+    }
+    on_move = unless(deployment.on_move.value, VolumeMoves.STAY.value)
+    spec = {
+        "template": deployment.template,
+        "parameters": dict(deployment.parameters),
+        "replicas": unless(deployment.replicas, 1),
+        "resources": _write_request(deployment.resources),
+        "placement": write_rules(deployment.placement),
+        "ports": {
+            name: "auto" if port is None else port for name, port in deployment.ports.items()
+        },
+        "volumes": present({"onMove": on_move}),
+        "priority": unless(deployment.priority, 0),
+    }
+    return write_document("Deployment", metadata, spec)
+
+
+def _read_request(plain: Mapping[str, Any]) -> ResourceRequest:
+    gpus = read_gpus(plain["gpus"]) if "gpus" in plain else None
+    return ResourceRequest(**read_amounts(plain), gpus=gpus)
+
+
+def _write_request(request: ResourceRequest) -> dict[str, Any]:
+    gpus = {} if request.gpus is None else {"gpus": write_gpus(request.gpus)}
+    return write_amounts(request.cpu_milli, request.memory_mib, request.disk_mib) | gpus
+
+
+def _check_ports(page: Page) -> None:
+    if not page.sound("spec", "ports"):
+        return
+    seen: dict[int, str] = {}
+    for name, port in (page.get("spec", "ports") or {}).items():
+        if isinstance(port, int) and port in seen:
+            what = f"the host port {port} is given to {seen[port]!r} and to {name!r}"
+            page.refuse(("spec", "ports", name), (what, "use another port, or auto"))
+        seen.setdefault(port, name)
+
+
+def _check_conditions(page: Page) -> None:
+    if not page.sound("spec", "placement"):
+        return
+    for rule in ("require", "prefer"):
+        entries = page.get("spec", "placement", rule)
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            keys: Keys = ("spec", "placement", rule, index)
+            values = entry.get("values", [])
+            fix = _values_fix(entry["operator"], values)
+            if fix:
+                what = f"the operator {entry['operator']} has {len(values)} values"
+                if len(values) == 1:
+                    what = f"the operator {entry['operator']} has the value {values[0]!r}"
+                page.refuse((*keys, "values") if values else keys, (what, fix))
+
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
+
+
+def _values_fix(operator: str, values: list[str]) -> str | None:
+    """What to do about the values of a condition; None where they suit its operator."""
+    match operator:
+        case "In" | "NotIn":
+            return None if values else "give it the values to compare with"
+        case "Exists" | "DoesNotExist":
+            return "remove the values, or use In" if values else None
+        case _:
+            single = len(values) == 1 and _NUMBER.match(values[0])
+            return None if single else 'give it one number in quotes, like ["4"]'

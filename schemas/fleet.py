@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Final
 
+from schemas.marks import NO_MARKS, Marks
 from schemas.names import FleetName
+from schemas.page import Page, open_page
 from schemas.problem import Place
+from schemas.quantity import duration, format_duration
 from schemas.resources import Resources, Strategy
+from schemas.shape import present, read_resources, unless, write_document, write_resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Fleet:
 
     strategy: None means: pack what needs GPUs, spread the rest.
     reserved: kept free on every node for the host itself, unless the node's record says otherwise.
+    marks: where each value stands in the file.
     """
 
     name: FleetName
@@ -57,3 +64,113 @@ class Fleet:
     reserved: Resources = field(default_factory=Resources)
     rebalance: RebalanceBudget = field(default_factory=RebalanceBudget)
     place: Place = field(default=Place(path="fleet.yaml"))
+    marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
+
+
+def parse_fleet(text: str, *, path: str) -> Fleet:
+    """Read fleet.yaml.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    page = open_page(text, path=path, schema="fleet")
+    _check_timings(page)
+    _check_ports(page)
+    page.close()
+    spec = page.get("spec") or {}
+    strategy = spec.get("placement", {}).get("strategy")
+    rebalance = spec.get("rebalance", {})
+    return Fleet(
+        name=FleetName(page.get("metadata", "name")),
+        timings=_timings(spec.get("timings", {})),
+        ports=PortRange(**spec.get("ports", {})),
+        strategy=None if strategy is None else Strategy(strategy),
+        reserved=read_resources(spec.get("reserved", {})),
+        rebalance=RebalanceBudget(
+            moves_per_pass=rebalance.get("movesPerPass", 0),
+            moves_per_hour=rebalance.get("movesPerHour", 0),
+        ),
+        place=Place(path),
+        marks=page.marks,
+    )
+
+
+def dump_fleet(fleet: Fleet) -> str:
+    """Write fleet.yaml, without what equals the defaults."""
+    written = fleet.timings, Timings()
+    spec = {
+        "timings": present(
+            {
+                name: unless(*(format_duration(getattr(timings, name)) for timings in written))
+                for name in _TIMINGS
+            }
+        ),
+        "ports": present(
+            {
+                "first": unless(fleet.ports.first, PortRange().first),
+                "last": unless(fleet.ports.last, PortRange().last),
+            }
+        ),
+        "placement": present({"strategy": fleet.strategy and fleet.strategy.value}),
+        "reserved": write_resources(fleet.reserved),
+        "rebalance": present(
+            {
+                "movesPerPass": fleet.rebalance.moves_per_pass or None,
+                "movesPerHour": fleet.rebalance.moves_per_hour or None,
+            }
+        ),
+    }
+    return write_document("Fleet", {"name": fleet.name}, spec)
+
+
+_TIMINGS: Final = ("heartbeat", "late", "lost", "poll")
+# More often than once a second wears out Git servers; less often than hourly is no fleet.
+_SHORTEST: Final = timedelta(seconds=1)
+_LONGEST: Final = timedelta(hours=1)
+
+
+def _timings(plain: Mapping[str, Any]) -> Timings:
+    return Timings(**{name: duration(text) for name, text in plain.items()})
+
+
+def _check_timings(page: Page) -> None:
+    if not page.sound("spec", "timings"):
+        return
+    given = page.get("spec", "timings") or {}
+    timings = _timings(given)
+    for name in ("heartbeat", "poll"):
+        span = getattr(timings, name)
+        if not _SHORTEST <= span <= _LONGEST:
+            what = f"spec.timings.{name} is {format_duration(span)}"
+            page.refuse(("spec", "timings", name), (what, "use 1s to 1h"))
+    if timings.late <= timings.heartbeat:
+        what = (
+            f"{_said(given, timings, 'late')}, no longer than {_said(given, timings, 'heartbeat')}"
+        )
+        three = 3 * timings.heartbeat
+        fix = f"set late to {format_duration(three)}, three heartbeats: one lost push is no event"
+        page.refuse(("spec", "timings", _first_of(given, "late", "heartbeat")), (what, fix))
+    if timings.lost <= timings.late:
+        what = f"{_said(given, timings, 'lost')}, no longer than {_said(given, timings, 'late')}"
+        fix = f"set lost to more than {format_duration(timings.late)}"
+        page.refuse(("spec", "timings", _first_of(given, "lost", "late")), (what, fix))
+
+
+def _said(given: Mapping[str, Any], timings: Timings, name: str) -> str:
+    note = "" if name in given else " (the default)"
+    return f"spec.timings.{name} is {format_duration(getattr(timings, name))}{note}"
+
+
+def _first_of(given: Mapping[str, Any], *names: str) -> str:
+    return next((name for name in names if name in given), names[0])
+
+
+def _check_ports(page: Page) -> None:
+    if not page.sound("spec", "ports"):
+        return
+    given = page.get("spec", "ports") or {}
+    ports = PortRange(**given)
+    if ports.first > ports.last:
+        what = f"spec.ports goes from {ports.first} to {ports.last}, which is no port at all"
+        fix = "set first to at most last"
+        page.refuse(("spec", "ports", _first_of(given, "first", "last")), (what, fix))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from schemas.codec import dump_json, parse_json
 from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName
 
 
@@ -127,3 +128,17 @@ class Heartbeat:
     replicas: tuple[ReplicaReport, ...] = ()
     images: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+def parse_heartbeat(text: str, *, path: str) -> Heartbeat:
+    """Read heartbeat.json.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    return parse_json(Heartbeat, text, path=path)
+
+
+def dump_heartbeat(heartbeat: Heartbeat) -> str:
+    """Write heartbeat.json."""
+    return dump_json(heartbeat)

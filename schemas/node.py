@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from schemas.marks import NO_MARKS, Marks
 from schemas.names import NodeName
+from schemas.page import Page, open_page
 from schemas.problem import Place
 from schemas.resources import Resources, Taint
+from schemas.shape import present, read_resources, unless, write_document, write_resources
 
 
 class Duty(StrEnum):
@@ -24,6 +28,7 @@ class NodeRecord:
     """A parsed node document. Holding one means that it is valid.
 
     reserved: kept free for the host itself; None means the fleet's.
+    marks: where each value stands in the file.
     """
 
     name: NodeName
@@ -33,3 +38,59 @@ class NodeRecord:
     duty: Duty = Duty.ACTIVE
     reserved: Resources | None = None
     place: Place
+    marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
+
+
+def parse_node(text: str, *, path: str) -> NodeRecord:
+    """Read nodes/<name>.yaml.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    page = open_page(text, path=path, schema="node")
+    _check_labels(page)
+    page.close()
+    metadata, spec = page.get("metadata"), page.get("spec") or {}
+    return NodeRecord(
+        name=NodeName(metadata["name"]),
+        labels=metadata.get("labels", {}),
+        annotations=metadata.get("annotations", {}),
+        taints=tuple(Taint(**taint) for taint in spec.get("taints", [])),
+        duty=Duty(spec.get("duty", Duty.ACTIVE)),
+        reserved=read_resources(spec["reserved"]) if "reserved" in spec else None,
+        place=Place(path),
+        marks=page.marks,
+    )
+
+
+def dump_node(record: NodeRecord) -> str:
+    """Write nodes/<name>.yaml, without what equals the defaults."""
+    metadata = {
+        "name": record.name,
+        "labels": dict(record.labels),
+        "annotations": dict(record.annotations),
+    }
+    spec = present(
+        {
+            "taints": [
+                present({"key": taint.key, "value": taint.value}) for taint in record.taints
+            ],
+            "duty": unless(record.duty.value, Duty.ACTIVE.value),
+        }
+    )
+    if record.reserved is not None:
+        # Written even when it is empty: nothing reserved is not the same as the fleet's.
+        spec["reserved"] = write_resources(record.reserved)
+    return write_document("Node", metadata, spec)
+
+
+_OUR_LABELS: Final = "miaas/"
+
+
+def _check_labels(page: Page) -> None:
+    if not page.sound("metadata", "labels"):
+        return
+    for key in page.get("metadata", "labels") or {}:
+        if key.startswith(_OUR_LABELS):
+            what = f"the label {key!r} is one of those that MIaaS sets itself"
+            page.refuse(("metadata", "labels", key), (what, "use a key without miaas/"))

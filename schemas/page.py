@@ -1,0 +1,64 @@
+"""A person's document on its way from text to a dataclass, collecting all that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.check import Finding, check, schema_named
+from schemas.marks import Keys, Marks
+from schemas.problem import BadDocumentError, Place, Problem
+from schemas.words import Words
+from schemas.yaml_text import PROBLEMS_MAX, read_yaml
+
+
+@dataclass(slots=True)
+class Page:
+    """A document that was read and checked against its schema, whatever came of it."""
+
+    value: Any
+    marks: Marks
+    problems: list[Problem]
+    unsound: list[Keys] = field(default_factory=list)
+
+    def sound(self, *keys: str) -> bool:
+        """Whether nothing is wrong at, below or above a value, so that it can be worked with."""
+        return not any(bad[: len(keys)] == keys[: len(bad)] for bad in self.unsound)
+
+    def get(self, *keys: str) -> Any:
+        """A value; None where it, or what it would stand in, is not written."""
+        value = self.value
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def refuse(self, keys: Keys, said: Words) -> None:
+        """Note that something is wrong with the value at these keys."""
+        self.problems.append(Problem(self.marks.at(*keys), *said))
+
+    def close(self) -> None:
+        """End the collecting.
+
+        Raises:
+            BadDocumentError: something was wrong; carries all of it.
+        """
+        if self.problems:
+            raise BadDocumentError(tuple(self.problems[:PROBLEMS_MAX]))
+
+
+def open_page(text: str, *, path: str, schema: str) -> Page:
+    """Read YAML and check it against one of our schemas. What is wrong waits for `close`.
+
+    Raises:
+        BadDocumentError: the text cannot be read at all.
+    """
+    reading = read_yaml(text, path=path)
+    marks = reading.marks
+    findings = check(schema_named(schema), reading.value, written=marks.written)
+    problems = [*reading.problems, *(_problem(finding, marks) for finding in findings)]
+    return Page(reading.value, marks, problems, [finding.keys for finding in findings])
+
+
+def _problem(finding: Finding, marks: Marks) -> Problem:
+    place: Place = marks.at_key(*finding.keys) if finding.at_key else marks.at(*finding.keys)
+    return Problem(place, finding.what, finding.fix)
