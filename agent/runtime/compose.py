@@ -1,0 +1,251 @@
+"""Docker Compose behind the `Runtime` Protocol. The one door to python-on-whales."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.runtime.complaints import condensed, says_engine_is_down
+from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
+from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
+from schemas.heartbeat import RuntimeReport
+from schemas.layout import COMPOSE_FILE
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+    from python_on_whales.exceptions import DockerException
+
+CHILD_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# After the bound a child is asked to end; this much later it is killed with its whole group.
+KILL_AFTER_SECONDS: Final = 5
+# As coreutils' timeout answers: ended in time after being asked, or killed.
+TIMED_OUT: Final = frozenset({124, 137, -9})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Longest time for each kind of call, in seconds.
+
+    resolve: reads files only. up: starts, and waits for services that others depend on.
+    pull: 10 GB of a model server's image over 100 Mbit/s take a quarter of an hour.
+    down: Docker lets a container have its own grace period, usually 10 s.
+    """
+
+    answer: float = 5
+    resolve: float = 30
+    pull: float = 3600
+    up: float = 600
+    down: float = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerSettings:
+    """Which engine and which client to use.
+
+    host: DOCKER_HOST; a unix socket. config: DOCKER_CONFIG; holds logins and, if it is not
+    installed for all, the Compose plugin. home: HOME for the client. path: where programs stand.
+    """
+
+    host: str = DEFAULT_HOST
+    config: Path = Path("/etc/miaas/docker")
+    home: Path = Path("/var/lib/miaas-agent")
+    path: str = CHILD_PATH
+    kill_after_seconds: float = KILL_AFTER_SECONDS
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class ComposeRuntime:
+    """The engine of this host. Obeys `agent.runtime.port.Runtime`.
+
+    Raises:
+        BadDockerHostError: the settings name an engine that is not this host's.
+    """
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings = settings
+        self._socket = DockerSocket(socket_path(settings.host), settings.bounds.answer)
+        self._compose_version = ""
+
+    def containers(self, node: str) -> tuple[Container, ...]:
+        return self._socket.containers(node)
+
+    def images(self) -> tuple[str, ...]:
+        return self._socket.images()
+
+    def report(self) -> RuntimeReport:
+        try:
+            docker = self._socket.version()
+        except RuntimeDownError as error:
+            return RuntimeReport(error=str(error))
+        try:
+            return RuntimeReport(docker=docker, compose=self._known_compose_version())
+        except (RuntimeFailedError, RuntimeDownError) as error:
+            return RuntimeReport(docker=docker, error=str(error))
+
+    def resolve(self, folder: Path, project: str) -> Mapping[str, object]:
+        client = self._client(self._settings.bounds.resolve, project, folder, folder / COMPOSE_FILE)
+        with self._translated(self._settings.bounds.resolve):
+            # As JSON: python-on-whales' own types would drop the GPUs that a service reserves.
+            resolved: Mapping[str, object] = client.compose.config(return_json=True)
+        if not resolved.get("services"):
+            raise RuntimeFailedError("the compose file has no services. Fix: add one to it")
+        return resolved
+
+    def pull(self, project: Project) -> None:
+        wanted = _images_by_policy(self.resolve(project.folder, project.name))
+        missing = set(self._socket.missing(wanted.images))
+        kept_off = sorted(missing & wanted.never)
+        if kept_off:
+            raise RuntimeFailedError(
+                f"image not found: {', '.join(kept_off)} has `pull_policy: never` and is not on "
+                "this host. Fix: load it there (`docker load`), or allow it to be pulled"
+            )
+        services = wanted.to_pull(missing)
+        if services:
+            self._pull(project, services)
+
+    def up(self, project: Project) -> None:
+        bound = self._settings.bounds.up
+        with self._engine_call(project.name, project.folder, bound, *_files(project)) as client:
+            client.compose.up(detach=True, remove_orphans=True, no_build=True, quiet=True)
+
+    def down(self, project: str) -> None:
+        # Without files Compose goes by its labels, so that a project can go whose files are lost.
+        with self._engine_call(project, None, self._settings.bounds.down) as client:
+            client.compose.down(remove_orphans=True, quiet=True)
+
+    def _pull(self, project: Project, services: list[str]) -> None:
+        bound = self._settings.bounds.pull
+        with self._engine_call(project.name, project.folder, bound, *_files(project)) as client:
+            # Only the streaming form keeps what Compose says; the other one lets it go to ours.
+            for _ in client.compose.pull(services, quiet=False, stream_logs=True):
+                pass
+
+    def _known_compose_version(self) -> str:
+        """Asked once for the life of the process: it costs a program start."""
+        if not self._compose_version:
+            client = self._client(self._settings.bounds.resolve, "miaas", None)
+            with self._translated(self._settings.bounds.resolve):
+                text = client.compose.version()
+            self._compose_version = text.rpartition(" ")[2].strip().removeprefix("v")
+        return self._compose_version
+
+    @contextmanager
+    def _engine_call(
+        self, name: str, folder: Path | None, bound: float, *files: Path
+    ) -> Iterator[DockerClient]:
+        """A client for one call. An engine that hangs is noticed before Compose waits for it."""
+        self._socket.ping()
+        with self._translated(bound):
+            yield self._client(bound, name, folder, *files)
+
+    @contextmanager
+    def _translated(self, bound: float) -> Iterator[None]:
+        from python_on_whales.exceptions import DockerException  # noqa: PLC0415 - see _client
+
+        try:
+            yield
+        except DockerException as error:
+            raise self._judged(error, bound) from error
+
+    def _judged(self, error: DockerException, bound: float) -> Exception:
+        said = error.stderr or ""
+        if error.return_code in TIMED_OUT:
+            try:
+                self._socket.ping()
+            except RuntimeDownError as down:
+                return down
+            return RuntimeFailedError(f"not finished within {bound:g} s. {condensed(said)}")
+        if says_engine_is_down(said):
+            return RuntimeDownError(condensed(said))
+        return RuntimeFailedError(condensed(said))
+
+    def _client(self, bound: float, name: str, folder: Path | None, *files: Path) -> DockerClient:
+        # Here and not above: it costs a fifth of a second, and most passes change nothing.
+        from python_on_whales import DockerClient  # noqa: PLC0415
+        from python_on_whales.client_config import ClientConfig  # noqa: PLC0415
+
+        return DockerClient(
+            client_config=ClientConfig(
+                client_call=self._call(bound),
+                client_type="docker",
+                compose_files=list(files),
+                compose_env_files=[os.devnull],  # a file named .env is none of Compose's business
+                compose_project_name=name,
+                compose_project_directory=folder,
+            )
+        )
+
+    def _call(self, bound: float) -> list[str]:
+        """How every client is started: a clean environment, a bound in time, no folder of ours.
+
+        python-on-whales has no bound of its own and hands on the agent's whole environment, from
+        which `${NAME}` in a compose file would read.
+        """
+        settings = self._settings
+        return [
+            self._program("env"),
+            "--ignore-environment",
+            "--chdir=/",  # Compose looks for files here and above when it is given none
+            f"PATH={settings.path}",
+            f"HOME={settings.home}",
+            f"DOCKER_CONFIG={settings.config}",
+            f"DOCKER_HOST={settings.host or DEFAULT_HOST}",
+            self._program("timeout"),
+            f"--kill-after={settings.kill_after_seconds:g}",
+            f"{bound:g}",
+            self._program("docker"),
+        ]
+
+    def _program(self, name: str) -> str:
+        found = shutil.which(name, path=self._settings.path)
+        if found is None:
+            raise RuntimeFailedError(
+                f"{name} is not installed in {self._settings.path}. Fix: install it"
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The images of a project's services, by service, with what each one says about pulling."""
+
+    image: Mapping[str, str]
+    policy: Mapping[str, str]
+
+    @property
+    def images(self) -> frozenset[str]:
+        return frozenset(self.image.values())
+
+    @property
+    def never(self) -> frozenset[str]:
+        """Images that must come from elsewhere."""
+        return frozenset(self.image[name] for name in self.image if self.policy[name] == "never")
+
+    def to_pull(self, missing: set[str]) -> list[str]:
+        """Services whose image has to be pulled: missing ones, and those that say `always`."""
+        return sorted(
+            name
+            for name, image in self.image.items()
+            if self.policy[name] == "always" or (image in missing and self.policy[name] != "never")
+        )
+
+
+def _images_by_policy(resolved: Mapping[str, object]) -> _Wanted:
+    services = resolved.get("services")
+    entries = services if isinstance(services, dict) else {}
+    having = {name: entry for name, entry in entries.items() if entry.get("image")}
+    return _Wanted(
+        image={name: str(entry["image"]) for name, entry in having.items()},
+        policy={name: str(entry.get("pull_policy") or "missing") for name, entry in having.items()},
+    )
+
+
+def _files(project: Project) -> tuple[Path, Path]:
+    """The rendered file as it is, and ours over it."""
+    return project.folder / COMPOSE_FILE, project.overlay

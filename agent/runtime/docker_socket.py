@@ -1,0 +1,253 @@
+"""Docker's API over its unix socket: what can be asked in milliseconds, without any client.
+
+The agent looks here on every pass and calls Compose only when something has to change. So this
+module imports next to nothing, and speaks HTTP/1.0: such an answer ends with the connection and
+is never chunked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from agent.runtime.port import Container, RuntimeDownError, RuntimeFailedError
+from schemas.layout import LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
+
+DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+# A listing takes milliseconds. An engine under heavy load was seen to need a second.
+ANSWER_SECONDS: Final = 5.0
+# 10,000 containers with many labels stay below this.
+MAX_ANSWER_BYTES: Final = 64 * 2**20
+CHUNK_BYTES: Final = 2**16
+OK: Final = 200
+NOT_FOUND: Final = 404
+
+_COMPOSE_PROJECT: Final = "com.docker.compose.project"
+_COMPOSE_SERVICE: Final = "com.docker.compose.service"
+_HEALTH: Final = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)\Z")
+_EXIT_CODE: Final = re.compile(r"\A(?:Exited|Restarting) \((-?\d+)\)")
+# Nothing that could end a request line, start a query, or climb out of a path.
+_REFERENCE: Final = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}\Z")
+_QUOTES: Final = {ord(char): f"%{ord(char):02X}" for char in '{}[]":,= %?#&+'}
+
+
+class BadDockerHostError(ValueError):
+    """DOCKER_HOST names an engine that the agent does not drive. The message says what to do."""
+
+
+def socket_path(docker_host: str) -> Path:
+    """Find the socket that DOCKER_HOST names; empty means Docker's usual one.
+
+    Raises:
+        BadDockerHostError: it is no unix socket. An engine elsewhere is not this host: its
+            containers, GPUs and free memory would be told under the wrong node.
+    """
+    scheme, found, path = (docker_host or DEFAULT_HOST).partition("://")
+    if found and scheme == "unix" and path.startswith("/"):
+        return Path(path)
+    raise BadDockerHostError(
+        f"DOCKER_HOST is {docker_host!r}, and the agent drives only the engine of its own host. "
+        f"Fix: unset it, or use {DEFAULT_HOST}, and run one agent on each host"
+    )
+
+
+class DockerSocket:
+    """One engine's API. `seconds` bounds each question as a whole, whatever the engine does."""
+
+    def __init__(self, path: Path, seconds: float = ANSWER_SECONDS) -> None:
+        self._path = path
+        self._seconds = seconds
+
+    def containers(self, node: str) -> tuple[Container, ...]:
+        """As `Runtime.containers`. A half answer raises: it is never a short list."""
+        filters = json.dumps({"label": [f"{LABEL_NODE}={node}"]}).translate(_QUOTES)
+        listed = self._get(f"/containers/json?all=1&filters={filters}")
+        try:
+            found = [_container(entry) for entry in listed if _is_ours(entry, node)]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise RuntimeDownError(f"Docker lists a container without {error}") from error
+        return tuple(sorted(found, key=lambda container: container.id))
+
+    def images(self) -> tuple[str, ...]:
+        """References of the images present, by tag and by digest, sorted."""
+        references: set[str] = set()
+        for image in self._get("/images/json"):
+            for kind in ("RepoTags", "RepoDigests"):
+                names = image.get(kind)
+                references.update(names if isinstance(names, list) else ())
+        return tuple(sorted(name for name in references if "<none>" not in name))
+
+    def missing(self, references: Iterable[str]) -> tuple[str, ...]:
+        """Which of these images the engine does not have, sorted. It judges names as Docker does.
+
+        Raises:
+            RuntimeFailedError: one of them cannot be a reference of an image.
+            RuntimeDownError: no answer.
+        """
+        return tuple(name for name in sorted(set(references)) if not self._has_image(name))
+
+    def version(self) -> str:
+        """The engine's version, such as `28.2.2`."""
+        answer = self._object("/version")
+        return str(answer.get("Version", ""))
+
+    def data_root(self) -> Path:
+        """The folder that holds the engine's images, containers and volumes."""
+        return Path(str(self._object("/info").get("DockerRootDir") or "/var/lib/docker"))
+
+    def container_pids(self, ids: Iterable[str]) -> tuple[int, ...]:
+        """Ids of all processes inside these containers, as the host counts. Gone ones have none."""
+        return tuple(sorted({pid for name in ids for pid in self._pids_of(name)}))
+
+    def ping(self) -> None:
+        """Return if the engine answers.
+
+        Raises:
+            RuntimeDownError: it does not.
+        """
+        status, _ = self._ask("/_ping")
+        if status != OK:
+            raise RuntimeDownError(f"Docker answers {status} to a ping. Fix: see its log")
+
+    def _has_image(self, name: str) -> bool:
+        if not _REFERENCE.match(name) or ".." in name:
+            raise RuntimeFailedError(
+                f"{name[:80]!r} cannot be an image. Fix: write it as registry/name:tag"
+            )
+        status, body = self._ask(f"/images/{name}/json")
+        if status not in {OK, NOT_FOUND}:
+            raise RuntimeDownError(f"Docker answers {status} about an image: {_message(body)}")
+        return status == OK
+
+    def _pids_of(self, container: str) -> tuple[int, ...]:
+        status, body = self._ask(f"/containers/{container}/top?ps_args=-eo%20pid")
+        if status != OK:
+            return ()  # not running any more: nothing to count
+        rows = json.loads(body).get("Processes") or ()
+        return tuple(int(row[0]) for row in rows)
+
+    def _object(self, path: str) -> dict[str, object]:
+        answer = self._decoded(path)
+        if not isinstance(answer, dict):
+            raise RuntimeDownError(f"Docker's answer to {path} is no object")
+        return answer
+
+    def _get(self, path: str) -> list[dict[str, object]]:
+        answer = self._decoded(path)
+        if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+            raise RuntimeDownError(f"Docker's answer to {path} is no list")
+        return answer
+
+    def _decoded(self, path: str) -> object:
+        status, body = self._ask(path)
+        if status != OK:
+            raise RuntimeDownError(f"Docker answers {status}: {_message(body)}")
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise RuntimeDownError(f"Docker's answer to {path} broke off") from error
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        try:
+            answer = self._exchange(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        except TimeoutError as error:
+            raise RuntimeDownError(
+                f"Docker gives no answer within {self._seconds:g} s. "
+                "Fix: look at its log and at the host's load, or restart it"
+            ) from error
+        except OSError as error:
+            raise RuntimeDownError(_unreachable(self._path, error)) from error
+        return _parted(answer)
+
+    def _exchange(self, request: bytes) -> bytes:
+        end = time.monotonic() + self._seconds
+        pieces, size = [], 0
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(self._seconds)
+            link.connect(str(self._path))
+            link.sendall(request)
+            while piece := _received(link, end):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_ANSWER_BYTES:
+                    raise RuntimeDownError(f"Docker's answer is above {MAX_ANSWER_BYTES} bytes")
+        return b"".join(pieces)
+
+
+def _received(link: socket.socket, end: float) -> bytes:
+    """The next piece. The bound is for the whole answer, so that a trickle ends too."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    link.settimeout(left)
+    return link.recv(CHUNK_BYTES)
+
+
+def _parted(answer: bytes) -> tuple[int, bytes]:
+    """Take status and body out of an answer; refuse one that is shorter than it says."""
+    head, complete, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    status = re.match(r"HTTP/1\.[01] (\d{3})", first)
+    if not complete or status is None:
+        raise RuntimeDownError("Docker closed the connection in the middle of its answer")
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length" and len(body) != int(value):
+            raise RuntimeDownError("Docker's answer broke off")
+    return int(status[1]), body
+
+
+def _is_ours(entry: dict[str, object], node: str) -> bool:
+    """Whether all labels that we give are there. Never go by a container's name."""
+    labels = _labels(entry)
+    needed = (LABEL_REPLICA, LABEL_DEPLOYMENT, _COMPOSE_PROJECT, _COMPOSE_SERVICE)
+    return labels.get(LABEL_NODE) == node and all(labels.get(name) for name in needed)
+
+
+def _container(entry: dict[str, object]) -> Container:
+    labels, status = _labels(entry), str(entry["Status"])
+    health, exited = _HEALTH.search(status), _EXIT_CODE.match(status)
+    return Container(
+        id=str(entry["Id"]),
+        project=labels[_COMPOSE_PROJECT],
+        replica=labels[LABEL_REPLICA],
+        deployment=labels[LABEL_DEPLOYMENT],
+        service=labels[_COMPOSE_SERVICE],
+        image=str(entry["Image"]),
+        state=str(entry["State"]),
+        health=health[1] if health else "",
+        content_hash=labels.get(LABEL_HASH, ""),
+        exit_code=int(exited[1]) if exited else None,
+    )
+
+
+def _labels(entry: dict[str, object]) -> dict[str, str]:
+    labels = entry.get("Labels")
+    return labels if isinstance(labels, dict) else {}
+
+
+def _message(body: bytes) -> str:
+    """What the engine says of an error, in one line."""
+    try:
+        answer = json.loads(body)
+        text = str(answer["message"]) if isinstance(answer, dict) else ""
+    except (ValueError, KeyError):
+        text = body.decode(errors="replace")
+    return " ".join(text.split())[:200] or "it does not say why"
+
+
+def _unreachable(path: Path, error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"no Docker here: {path} does not exist. Fix: install Docker, or start it"
+        case PermissionError():
+            return f"{path} may not be opened. Fix: run the agent as root or in group docker"
+        case ConnectionRefusedError():
+            return f"Docker does not run: nobody listens on {path}. Fix: start it"
+        case _:
+            return f"Docker cannot be asked on {path}: {error.strerror or error}"
