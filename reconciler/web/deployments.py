@@ -193,9 +193,11 @@ def _undecided(case: _Case) -> str:
 
 def _health(case: _Case) -> HealthMark:
     if not case.is_wanted:
-        left = enumerate_names(tuple(sorted({replica.node for replica in case.replicas})))
-        return HealthMark(state=Health.PROGRESSING, why=f"{left} yet to stop it")
-    if case.wanted == 0:
+        nodes = tuple(sorted({replica.node for replica in case.replicas}))
+        verb = "has" if len(nodes) == 1 else "have"
+        why = f"{enumerate_names(nodes)} {verb} yet to stop it"
+        return HealthMark(state=Health.PROGRESSING, why=why)
+    if case.wanted == 0 and not case.problems:
         return HealthMark(state=Health.HEALTHY, why="asks for no replicas")
     if not case.placed:
         return HealthMark(state=Health.MISSING, why=_nowhere(case))

@@ -24,7 +24,7 @@ def plain(value: object) -> object:
             return value.value
         case None | str() | bool() | int() | float():
             return value
-        case tuple():
+        case tuple() | list():
             return [plain(item) for item in value]
         case Mapping():
             return {str(key): plain(item) for key, item in value.items()}

@@ -134,7 +134,7 @@ def _reason(report: ReplicaReport) -> str:
     if report.state is ReplicaState.RUNNING:
         return "every service runs"
     bad = [f"{s.name} is {_condition(s)}" for s in report.services if not _is_well(s)]
-    return ", ".join(bad) or f"its node says: {report.state}"
+    return ", ".join(bad) or str(report.state)
 
 
 def _is_well(service: ServiceReport) -> bool:

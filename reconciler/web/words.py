@@ -52,8 +52,13 @@ def memory(mib: int) -> str:
 
 def cores(milli: int) -> str:
     """Write an amount of processor: `16 cores`, `0.5 cores`."""
-    number = f"{milli / 1000:.2f}".rstrip("0").rstrip(".")
+    number = thousandths(milli)
     return f"{number} {'core' if number == '1' else 'cores'}"
+
+
+def thousandths(milli: int) -> str:
+    """Write an amount in thousandths as a number: 1500 as `1.5`, 16000 as `16`."""
+    return f"{milli / 1000:.2f}".rstrip("0").rstrip(".")
 
 
 def enumerate_names(names: tuple[str, ...], limit: int = 4) -> str:
