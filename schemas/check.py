@@ -133,8 +133,8 @@ class _Checker:
             self.add(keys, words.bad_length(keys, value, schema))
             return
         if schema.get("uniqueItems"):
-            for repeated in _repeated(value):
-                self.add(keys, words.twice(keys, repeated))
+            for entry in repeated(value):
+                self.add(keys, words.twice(keys, entry))
         items = schema.get("items")
         if isinstance(items, dict):
             for index, item in enumerate(value):
@@ -202,7 +202,8 @@ def _homes(root: Schema, key: str) -> Iterator[Keys]:
             waiting.append(((*keys, name), entry))
 
 
-def _repeated(values: list[object]) -> list[object]:
+def repeated(values: list[object]) -> list[object]:
+    """The entries that stand a second time, told apart by how they are written as JSON."""
     seen: set[str] = set()
     found = []
     for value in values:

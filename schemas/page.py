@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.check import Finding, check, schema_named
 from schemas.marks import Keys, Marks
-from schemas.problem import BadDocumentError, Place, Problem
+from schemas.problem import BadDocumentError, Problem
 from schemas.words import Words
 from schemas.yaml_text import PROBLEMS_MAX, read_yaml
 
@@ -32,6 +33,13 @@ class Page:
             value = value.get(key) if isinstance(value, dict) else None
         return value
 
+    def take(self, findings: Iterable[Finding]) -> None:
+        """Note what was found wrong."""
+        for finding in findings:
+            at = self.marks.at_key if finding.at_key else self.marks.at
+            self.problems.append(Problem(at(*finding.keys), finding.what, finding.fix))
+            self.unsound.append(finding.keys)
+
     def refuse(self, keys: Keys, said: Words) -> None:
         """Note that something is wrong with the value at these keys."""
         self.problems.append(Problem(self.marks.at(*keys), *said))
@@ -53,12 +61,6 @@ def open_page(text: str, *, path: str, schema: str) -> Page:
         BadDocumentError: the text cannot be read at all.
     """
     reading = read_yaml(text, path=path)
-    marks = reading.marks
-    findings = check(schema_named(schema), reading.value, written=marks.written)
-    problems = [*reading.problems, *(_problem(finding, marks) for finding in findings)]
-    return Page(reading.value, marks, problems, [finding.keys for finding in findings])
-
-
-def _problem(finding: Finding, marks: Marks) -> Problem:
-    place: Place = marks.at_key(*finding.keys) if finding.at_key else marks.at(*finding.keys)
-    return Problem(place, finding.what, finding.fix)
+    page = Page(reading.value, reading.marks, list(reading.problems))
+    page.take(check(schema_named(schema), reading.value, written=reading.marks.written))
+    return page

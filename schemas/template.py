@@ -9,6 +9,7 @@ from typing import Any, Final
 from schemas.marks import NO_MARKS, Marks
 from schemas.names import TemplateName
 from schemas.page import Page, open_page
+from schemas.parameter_schema import vet
 from schemas.problem import Place
 from schemas.resources import GpuNeed, Resources
 from schemas.shape import (
@@ -69,6 +70,7 @@ def parse_template(text: str, *, path: str) -> Template:
     page = open_page(text, path=path, schema="template")
     check_gpus(page)
     _check_port_names(page)
+    _check_parameters(page)
     page.close()
     spec = page.get("spec")
     resources = spec.get("resources", {})
@@ -101,6 +103,12 @@ def dump_template(template: Template) -> str:
 def _write_port(port: TemplatePort) -> dict[str, Any]:
     path = unless(port.path, "/")
     return present({"name": port.name, "container": port.container, "path": path})
+
+
+def _check_parameters(page: Page) -> None:
+    schema = page.get("spec", "parameters") if page.sound("spec", "parameters") else None
+    if schema is not None:
+        page.take(vet(schema))
 
 
 def _check_port_names(page: Page) -> None:

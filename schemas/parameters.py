@@ -1,0 +1,41 @@
+"""The parameters that a template gets: what the deployment says, filled up with defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from schemas.check import Finding
+from schemas.deployment import Deployment
+from schemas.marks import Marks
+from schemas.parameter_schema import judge, vet, with_defaults
+from schemas.problem import BadDocumentError, Place, Problem
+from schemas.template import Template
+
+
+def fill(template: Template, deployment: Deployment) -> Mapping[str, object]:
+    """The deployment's parameters with the template's defaults, checked by the template's schema.
+
+    Raises:
+        BadDocumentError: a parameter is wrong, missing or unknown (in the deployment's file), or
+            the template's own schema cannot be used (in template.yaml).
+    """
+    schema = template.parameters
+    _refuse(vet(schema), template.marks, template.place)
+    filled: Mapping[str, object] = with_defaults(schema, schema, deployment.parameters)
+    marks = deployment.marks
+    _refuse(judge(schema, filled, marks.written), marks, deployment.place)
+    return filled
+
+
+def _refuse(findings: Iterable[Finding], marks: Marks, place: Place) -> None:
+    problems = tuple(
+        Problem(_place(finding, marks, place), finding.what, finding.fix) for finding in findings
+    )
+    if problems:
+        raise BadDocumentError(problems)
+
+
+def _place(finding: Finding, marks: Marks, place: Place) -> Place:
+    if not marks.path:
+        return place
+    return marks.at_key(*finding.keys) if finding.at_key else marks.at(*finding.keys)
