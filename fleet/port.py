@@ -11,23 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from fleet.errors import DamagedError, RejectedError, RepositoryError, StaleError, UnreachableError
 from schemas.names import BlobId, CommitId, TreeId
 
-
-class RepositoryError(Exception):
-    """The repository did not do what was asked. Loops wait and try again."""
-
-
-class UnreachableError(RepositoryError):
-    """The remote did not answer, or refused us."""
-
-
-class StaleError(RepositoryError):
-    """A ref was not where the push expected it: read again and decide again."""
-
-
-class RejectedError(RepositoryError):
-    """The remote answered and did not want the push (a hook, a protected branch)."""
+__all__ = [
+    "Commit",
+    "DamagedError",
+    "File",
+    "RefUpdate",
+    "RejectedError",
+    "Repository",
+    "RepositoryError",
+    "StaleError",
+    "Tree",
+    "UnreachableError",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,178 @@
+"""The bare mirror as a folder: making it, one user at a time, upkeep, and putting it aside.
+
+Light, like git_command.py: an agent's quick look uses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+
+from fleet import git_command
+from fleet.errors import DamagedError, RepositoryError
+from fleet.ref_files import UnclearRefsError, read_refs
+
+TYPE_CHECKING = False  # not from `typing`: see git_command.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+    from fleet.git_command import Access, Finished
+
+CHANGES_FILE: Final = "miaas-changes"  # grows by a byte for each change since the last upkeep
+UPKEEP_EVERY: Final = 200  # changes of some 3 objects each, so about 600 loose objects, 2.4 MB
+KEEP: Final = "10.minutes.ago"  # what somebody may still read after the ref has moved on
+DAMAGED_KEPT: Final = 2  # enough to find out why, too few to fill a disk
+
+
+class Mirror:
+    """One remote's bare mirror. Holds settings, no state.
+
+    upkeep_every: changes between two rounds of upkeep. keep: age at which what no ref reaches
+    may go, in git's words.
+    """
+
+    __slots__ = ("access", "environment", "folder", "keep", "timeout", "upkeep_every", "url")
+
+    def __init__(  # noqa: PLR0913  # settings, all by name; a dataclass costs 8 ms to import
+        self,
+        url: str,
+        folder: str,
+        *,
+        access: Access,
+        timeout: float = git_command.TIMEOUT_SECONDS,
+        upkeep_every: int = UPKEEP_EVERY,
+        keep: str = KEEP,
+    ) -> None:
+        self.url = url
+        self.folder = folder
+        self.access = access
+        self.timeout = timeout
+        self.upkeep_every = upkeep_every
+        self.keep = keep
+        self.environment = git_command.environment(url, access)
+
+    def git(self, *arguments: str, data: bytes = b"") -> Finished:
+        """Run one git command on the mirror."""
+        return git_command.run(
+            self.folder, arguments, self.environment, data=data, timeout=self.timeout
+        )
+
+    def refs(self, wanted: Iterable[str]) -> dict[str, str]:
+        """Say where refs stand in the mirror.
+
+        Raises:
+            DamagedError: its files do not say.
+        """
+        try:
+            return read_refs(self.folder, wanted)
+        except UnclearRefsError as error:
+            raise DamagedError(str(error)) from error
+
+
+@contextlib.contextmanager
+def held(mirror: Mirror) -> Iterator[None]:
+    """Keep other threads and processes from changing the mirror meanwhile.
+
+    Nobody holds it longer than a few calls of git take, and each of those has its bound.
+    """
+    os.makedirs(os.path.dirname(mirror.folder), exist_ok=True)  # noqa: PTH103, PTH120
+    number = os.open(_lock_path(mirror), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        os.utime(number)  # the file's time is now the clock for `drop_stale_locks`
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock_path(mirror: Mirror) -> str:
+    return f"{mirror.folder}.lock"
+
+
+def create(mirror: Mirror) -> None:
+    """Make an empty mirror where none is."""
+    if os.path.isdir(mirror.folder):  # noqa: PTH112
+        return
+    done = mirror.git("init", "--quiet", "--bare", "--template=", "--", mirror.folder)
+    if done.code != 0:
+        raise RepositoryError(f"cannot make {mirror.folder}: {git_command.last_word(done)}")
+    os.chmod(mirror.folder, 0o700)  # noqa: PTH101
+
+
+def put_aside(mirror: Mirror) -> None:
+    """Rename a damaged mirror for somebody to look at, and drop the oldest such ones."""
+    import shutil  # noqa: PLC0415  # rarely needed
+
+    numbers = _damaged(mirror)
+    os.rename(mirror.folder, f"{mirror.folder}.damaged-{max(numbers, default=0) + 1}")  # noqa: PTH104
+    for number in sorted(_damaged(mirror))[:-DAMAGED_KEPT]:
+        shutil.rmtree(f"{mirror.folder}.damaged-{number}", ignore_errors=True)
+
+
+def _damaged(mirror: Mirror) -> list[int]:
+    parent, name = os.path.split(mirror.folder)
+    endings = (
+        entry.removeprefix(f"{name}.damaged-")
+        for entry in os.listdir(parent)  # noqa: PTH208
+        if entry.startswith(f"{name}.damaged-")
+    )
+    return [int(ending) for ending in endings if ending.isdigit()]
+
+
+def examine(mirror: Mirror) -> None:
+    """Look at every object and ref.
+
+    Raises:
+        DamagedError: something is broken.
+    """
+    done = mirror.git("fsck", "--full", "--no-dangling", "--no-progress")
+    if done.code not in (0, git_command.TIMED_OUT):
+        raise DamagedError(f"{mirror.folder} is damaged: {git_command.last_word(done)}")
+    mirror.refs(("refs/",))
+
+
+def drop_stale_locks(mirror: Mirror) -> bool:
+    """Remove lock files that a git left behind when it died. Call it while holding the mirror.
+
+    A git of ours lives no longer than the timeout, so an older lock has no owner.
+    """
+    now = os.stat(_lock_path(mirror)).st_mtime  # noqa: PTH116
+    dropped = False
+    for folder, _, names in os.walk(mirror.folder):
+        for name in names:
+            path = f"{folder}/{name}"
+            is_lock = name.endswith(".lock") or name == "gc.pid"
+            if is_lock and now - os.stat(path).st_mtime > mirror.timeout:  # noqa: PTH116
+                os.unlink(path)  # noqa: PTH108
+                dropped = True
+    return dropped
+
+
+def count_change(mirror: Mirror) -> None:
+    """Note that objects were added."""
+    with open(f"{mirror.folder}/{CHANGES_FILE}", "ab") as file:  # noqa: PTH123
+        file.write(b".")
+
+
+def is_upkeep_due(mirror: Mirror) -> bool:
+    """Whether enough was added since the last upkeep."""
+    try:
+        return os.stat(f"{mirror.folder}/{CHANGES_FILE}").st_size >= mirror.upkeep_every  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def do_upkeep(mirror: Mirror) -> None:
+    """Pack what is reachable and drop the rest, so that moved refs do not fill the disk.
+
+    Raises:
+        DamagedError: git found the mirror broken.
+    """
+    done = mirror.git("gc", "--quiet", f"--prune={mirror.keep}")
+    if done.code not in (0, git_command.TIMED_OUT):
+        drop_stale_locks(mirror)
+        examine(mirror)
+    with open(f"{mirror.folder}/{CHANGES_FILE}", "wb"):  # noqa: PTH123
+        pass
