@@ -40,13 +40,15 @@ _SYNC_ORDER: Final = (Sync.OUT_OF_SYNC, Sync.UNKNOWN, Sync.SYNCED)
 class _Case:
     """All that is known of one deployment.
 
-    frozen: nothing in the fleet may change. pending: what the reconciler has yet to do.
+    old_template: as it was last assigned. frozen: nothing in the fleet may change.
+    pending: what the reconciler has yet to do.
     refused: replicas that have no node, and why.
     """
 
     name: DeploymentName
     desired: Deployment | None
     decided: DeploymentDecision | None
+    old_template: str
     held: bool
     frozen: bool
     problems: tuple[ProblemView, ...]
@@ -107,6 +109,7 @@ def _cases(index: Index) -> tuple[_Case, ...]:
             name=name,
             desired=desired.get(name),
             decided=decided.get(name),
+            old_template=next((one.template for _, one in index.assigned.get(name, ())), ""),
             held=name in facts.held,
             frozen=bool(facts.observed.frozen),
             problems=tuple(problem_view(p, name) for p in sorted(facts.held.get(name, ()))),
@@ -131,7 +134,7 @@ def _view(case: _Case) -> DeploymentView:
     health = _health(case)
     return DeploymentView(
         name=case.name,
-        template=case.desired.template if case.desired else _old_template(case),
+        template=case.desired.template if case.desired else case.old_template,
         source=_source(case),
         priority=case.desired.priority if case.desired else 0,
         labels=dict(sorted(case.desired.labels.items())) if case.desired else {},
@@ -152,10 +155,6 @@ def _source(case: _Case) -> str:
         return case.desired.place.path
     found = (p.path for p in case.problems if p.path.startswith(f"{DEPLOYMENTS}/"))
     return next(found, "")
-
-
-def _old_template(case: _Case) -> str:
-    return case.decided.template if case.decided is not None else ""
 
 
 def _sync(case: _Case) -> SyncMark:

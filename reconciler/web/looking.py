@@ -12,12 +12,15 @@ from typing import Final
 
 from reconciler.decide import Pass
 from reconciler.observing.inventory import Sighting, Sightings
+from reconciler.observing.node import Node
+from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
 from reconciler.web.facts import Facts
 from reconciler.web.words import count
 from schemas.assignment import Refusal
 from schemas.heartbeat import Heartbeat
 from schemas.names import DeploymentName, split_replica
+from schemas.problem import Place, Problem
 
 _WORDS: Final = {
     Fate.ADD: "start",
@@ -41,6 +44,24 @@ def facts_of(result: Pass) -> Facts:
         notices=result.notices,
         refused=_by_deployment(result.plan.refusals),
         pending=pending(preview(result).replicas),
+    )
+
+
+def undecided(
+    snapshot: Snapshot, observed: Observed, nodes: tuple[Node, ...], seen: Sightings, why: str
+) -> Facts:
+    """Say what is known where no decision can be made, and why it cannot."""
+    of_deployments = {problem for held in observed.held.values() for problem in held}
+    fix = "nothing changes until this is solved; report it with the commit that led to it"
+    return Facts(
+        observed=observed,
+        nodes=nodes,
+        seen={name: sighting.seen_at for name, sighting in seen.items()},
+        decided=snapshot.decided,
+        folders=snapshot.folders,
+        held=observed.held,
+        problems=tuple(p for p in observed.problems if p not in of_deployments),
+        notices=(Problem(Place("decision"), why, fix),),
     )
 
 

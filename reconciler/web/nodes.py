@@ -30,7 +30,7 @@ def node_views(index: Index, deployments: tuple[DeploymentView, ...]) -> tuple[N
     """Show every node that has a record, that speaks, or that was given something."""
     observed = index.facts.observed
     records = {record.name: record for record in observed.records}
-    names = {*records, *index.heartbeats, *observed.assignments}
+    names = {*records, *index.heartbeats, *observed.unreadable, *observed.assignments}
     here = _by_node(deployments)
     return tuple(
         _view(index, name, records.get(name), here.get(name, ())) for name in sorted(names)
@@ -54,7 +54,7 @@ def _view(
     assignment = index.facts.observed.assignments.get(name)
     return NodeView(
         name=name,
-        mark=_mark(index, record, judged, beat),
+        mark=_mark(index, name, record, judged),
         duty=record.duty if record else Duty.ACTIVE,
         seen_at=index.facts.seen.get(name),
         sync=_sync(assignment, beat, judged),
@@ -73,7 +73,7 @@ def _view(
         promised=_promised(replicas),
         gpus=tuple(_gpu(gpu, replicas) for gpu in beat.gpus) if beat else (),
         replicas=replicas,
-        problems=_problems(beat),
+        problems=_problems(index, name),
     )
 
 
@@ -82,27 +82,24 @@ def _labels(judged: Node | None, record: NodeRecord | None) -> Mapping[str, str]
     return dict(sorted(known.labels.items())) if known else {}
 
 
-def _mark(
-    index: Index, record: NodeRecord | None, judged: Node | None, beat: Heartbeat | None
-) -> NodeMark:
-    if record is None and beat is not None:
-        return NodeMark(
-            state=NodeState.NOT_ADMITTED,
-            why=f"it gets nothing until nodes/{beat.node}.yaml is committed",
-        )
+def _mark(index: Index, name: NodeName, record: NodeRecord | None, judged: Node | None) -> NodeMark:
+    if record is None and name in index.heartbeats:
+        why = f"it gets nothing until nodes/{name}.yaml is committed"
+        return NodeMark(state=NodeState.NOT_ADMITTED, why=why)
     freshness = judged.freshness if judged else Freshness.UNSEEN
+    ailments = _problems(index, name)
     if freshness is not Freshness.READY:
-        return _silent(index, freshness)
-    ailments = _problems(beat)
+        return _silent(index, freshness, ailments)
     if ailments:
         return NodeMark(state=NodeState.DEGRADED, why=ailments[0])
     return NodeMark(state=NodeState.READY, why=_duty(record))
 
 
-def _silent(index: Index, freshness: Freshness) -> NodeMark:
+def _silent(index: Index, freshness: Freshness, ailments: tuple[str, ...]) -> NodeMark:
     timings = index.facts.observed.fleet.timings
     if freshness is Freshness.UNSEEN:
-        return NodeMark(state=NodeState.UNSEEN, why="no heartbeat of it ever arrived")
+        why = ailments[0] if ailments else "no heartbeat of it ever arrived"
+        return NodeMark(state=NodeState.UNSEEN, why=why)
     if freshness is Freshness.LATE:
         late = span(timings.late)
         return NodeMark(state=NodeState.LATE, why=f"no heartbeat for more than {late}")
@@ -118,9 +115,16 @@ def _duty(record: NodeRecord | None) -> str:
     return "speaks, and takes work"
 
 
-def _problems(beat: Heartbeat | None) -> tuple[str, ...]:
-    if beat is None:
-        return ()
+def _problems(index: Index, name: NodeName) -> tuple[str, ...]:
+    unreadable = tuple(
+        f"its heartbeat cannot be understood: {problem.what}"
+        for problem in index.facts.observed.unreadable.get(name, ())
+    )
+    beat = index.heartbeats.get(name)
+    return unreadable if beat is None else (*unreadable, *_complaints(beat))
+
+
+def _complaints(beat: Heartbeat) -> tuple[str, ...]:
     runtime = (f"Docker: {beat.runtime.error}",) if beat.runtime.error else ()
     sick = tuple(f"GPU {gpu.index}: {gpu.sickness}" for gpu in beat.gpus if gpu.sickness)
     return (*runtime, *sick, *beat.problems)

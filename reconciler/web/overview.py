@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from reconciler.web.deployments import deployment_views, problem_view
@@ -48,9 +49,11 @@ def fleet_view(facts: Facts) -> FleetView:
 
 
 def _problems(facts: Facts, deployments: tuple[DeploymentView, ...]) -> tuple[ProblemView, ...]:
-    own = tuple(problem for deployment in deployments for problem in deployment.problems)
-    general = tuple(map(problem_view, (*facts.problems, *facts.observed.frozen)))
-    found = {*own, *general}
+    general = set(map(problem_view, (*facts.problems, *facts.observed.frozen)))
+    own = {problem for deployment in deployments for problem in deployment.problems}
+    # What is wrong with the fleet or a node may hold many deployments, and is told once.
+    told_alone = {problem for problem in own if replace(problem, deployment="") not in general}
+    found = general | told_alone
     return tuple(sorted(found, key=lambda p: (p.path, p.line, p.column, p.what, p.deployment)))
 
 
