@@ -1,0 +1,91 @@
+"""`miaas-agent`: the entry point. Answers a pass without a change by itself, and quickly.
+
+This module and what it imports above are all that such a pass loads. Everything else stands in
+agent/commands.py, which is brought in only when there is something to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from agent.settings import DEFAULTS, BadSettingsError, read_settings
+
+TYPE_CHECKING = False  # not from `typing`: every import counts here
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.clock import Clock
+    from agent.settings import Settings
+
+BOOT_FILE = "/proc/sys/kernel/random/boot_id"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    settings = _of_a_plain_once(words)
+    if settings is not None and _is_done_by_a_glance(settings):
+        return 0
+    from agent.commands import run_command  # noqa: PLC0415  # heavy, and usually not needed
+
+    return run_command(words, os.environ, _clock())
+
+
+def _clock() -> Clock:
+    """The clocks of this host: nobody else reads them."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from agent.clock import Clock  # noqa: PLC0415
+
+    return Clock(
+        wall=lambda: datetime.now(UTC),
+        boottime=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boot=boot_id(),
+    )
+
+
+def boot_id() -> str:
+    """Name this boot of the host."""
+    with open(BOOT_FILE, encoding="ascii") as stream:  # noqa: PTH123  # pathlib costs 5 ms
+        return stream.read().strip()
+
+
+def _of_a_plain_once(words: list[str]) -> Settings | None:
+    """Settings, if the words are `once` and plain settings. None: the full parser has to look.
+
+    argparse alone costs as much as the whole rest of a pass without a change.
+    """
+    if words[:1] != ["once"] or len(words) % 2 == 0:
+        return None
+    flags = {}
+    for flag, value in zip(words[1::2], words[2::2], strict=True):
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name not in {*DEFAULTS, "config"}:
+            return None
+        flags[name] = value
+    try:
+        return read_settings(flags.pop("config", ""), flags, os.environ)
+    except BadSettingsError:
+        return None
+
+
+def _is_done_by_a_glance(settings: Settings) -> bool:
+    """Whether there is nothing to do. Not asked while another agent works: that is told later."""
+    from agent.glance import is_all_quiet  # noqa: PLC0415  # only `once` needs it
+    from agent.lock import BusyError, acquire  # noqa: PLC0415
+
+    try:
+        lock = acquire(settings.state_dir)
+    except (BusyError, OSError):
+        return False
+    try:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return is_all_quiet(settings, boot=boot_id(), now=now)
+    finally:
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

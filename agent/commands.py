@@ -1,0 +1,181 @@
+"""The commands of `miaas-agent`: arguments in, exit codes out.
+
+0 fine, 1 something is wrong that a person can mend, 2 wrong usage, 3 the world refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from agent.clock import Clock
+from agent.glance import Memo, fingerprint, stamp, write_memo
+from agent.lock import BusyError, acquire
+from agent.log import set_up_logging
+from agent.loop import Agent, Outcome, Reason
+from agent.runtime.docker_socket import DEFAULT_HOST, BadDockerHostError, socket_path
+from agent.settings import (
+    CONFIG_FILE,
+    DEFAULTS,
+    RUNTIMES,
+    BadSettingsError,
+    Settings,
+    read_settings,
+)
+from agent.wiring import build, open_facts, open_runtime, open_state
+from fleet.local import local_folder
+from fleet.port import RepositoryError
+from schemas.layout import assigned_ref
+from schemas.names import NodeName
+
+if TYPE_CHECKING:
+    from agent.wakes import Wakes
+
+FINE, PROBLEMS, USAGE, REFUSED = 0, 1, 2, 3
+HELP = {
+    "node": "name of this host in the fleet",
+    "state_url": "Git URL of the state repository",
+    "state_dir": f"folder for what the agent remembers (default {DEFAULTS['state_dir']})",
+    "runtime": "what runs the containers (default docker); `simulated` only pretends to",
+    "docker_host": "Docker's socket (default unix:///var/run/docker.sock)",
+    "docker_config": f"folder with Docker's logins (default {DEFAULTS['docker_config']})",
+    "ssh_key": "private key for Git over SSH",
+    "known_hosts": "host keys to trust for Git over SSH",
+    "credentials": "file with username= and password= lines for Git over HTTPS",
+    "ca_file": "certificates to trust for Git over HTTPS",
+}
+
+log = logging.getLogger(__name__)
+
+
+def run_command(words: Sequence[str], environment: Mapping[str, str], clock: Clock) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(words)
+    set_up_logging()
+    flags = {name: getattr(arguments, name) for name in DEFAULTS}
+    try:
+        settings = read_settings(arguments.config or "", flags, environment)
+    except BadSettingsError as error:
+        return _say(str(error), USAGE)
+    command: Callable[[Settings, Clock, argparse.Namespace, Mapping[str, str]], int]
+    command = arguments.command
+    try:
+        return command(settings, clock, arguments, environment)
+    except BusyError as error:
+        return _say(str(error), REFUSED)
+    except (OSError, RepositoryError, BadDockerHostError) as error:
+        return _say(str(error), REFUSED)
+
+
+def _once(
+    settings: Settings, clock: Clock, arguments: argparse.Namespace, _env: Mapping[str, str]
+) -> int:
+    """Make one pass. The memo is gone while it lasts: a pass that dies must be made again."""
+    lock = acquire(settings.state_dir)
+    try:
+        write_memo(settings.state_dir, None)
+        runtime = open_runtime(settings)
+        facts = open_facts(settings)
+        agent = build(settings, runtime, open_state(settings), facts, clock)
+        if arguments.now:
+            agent.forget_waits()
+        outcome = agent.step(frozenset(Reason))
+        write_memo(settings.state_dir, _memo(settings, clock, agent, outcome))
+    finally:
+        lock.release()
+    for problem in outcome.problems:
+        _say(problem, REFUSED)
+    return REFUSED if outcome.problems else FINE
+
+
+def _memo(settings: Settings, clock: Clock, agent: Agent, outcome: Outcome) -> Memo | None:
+    """What the next process may rely on; None: it has to look for itself."""
+    if not outcome.settled or outcome.containers is None:
+        return None
+    seen = [(one.id, one.state, one.health, one.content_hash) for one in outcome.containers]
+    return Memo(
+        stamp=stamp(settings),
+        boot=clock.boot,
+        head=outcome.head or "",
+        containers=fingerprint(seen),
+        until=outcome.wake,
+        look_at=agent.notebook.tries("git").not_before,
+    )
+
+
+def _run(
+    settings: Settings, clock: Clock, _arguments: argparse.Namespace, env: Mapping[str, str]
+) -> int:
+    """Make passes until SIGTERM or SIGINT."""
+    # Heavy, and needed by this command alone.
+    from agent.background import BackgroundPulls  # noqa: PLC0415
+    from agent.daemon import Daemon  # noqa: PLC0415
+    from agent.notify import Systemd  # noqa: PLC0415
+    from agent.wakes import Wakes  # noqa: PLC0415
+
+    lock = acquire(settings.state_dir)
+    write_memo(settings.state_dir, None)
+    wakes = Wakes()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: wakes.stop())
+    runtime = BackgroundPulls(open_runtime(settings), lambda: wakes.tell(Reason.CONTAINERS))
+    agent = build(settings, runtime, open_state(settings), open_facts(settings), clock)
+    hears_events = _start_watches(settings, wakes)
+    log.info("agent started", extra={"pairs": {"node": settings.node, "boot": clock.boot}})
+    daemon = Daemon(
+        agent=agent, wakes=wakes, clock=clock, systemd=Systemd(env), hears_events=hears_events
+    )
+    daemon.run()
+    lock.release()
+    log.info("agent stopped", extra={"pairs": {"node": settings.node}})
+    return FINE
+
+
+def _start_watches(settings: Settings, wakes: Wakes) -> Callable[[], bool]:
+    """Watch what can be watched: a state repository on this host, and Docker's events.
+
+    Returns whether Docker's events are heard, asked anew each time.
+    """
+    folder = local_folder(settings.state_url)
+    if folder is not None:
+        from agent.watch import RefWatch  # noqa: PLC0415  # a remote one cannot be watched
+
+        ref = assigned_ref(NodeName(settings.node))
+        RefWatch(folder, ref, lambda: wakes.tell(Reason.ASSIGNMENT)).start()
+    if settings.runtime == "simulated":
+        return lambda: False
+    from agent.events import EventWatch  # noqa: PLC0415
+
+    path = socket_path(settings.docker_host or DEFAULT_HOST)
+    events = EventWatch(path, settings.node, lambda: wakes.tell(Reason.CONTAINERS))
+    events.start()
+    return lambda: events.is_listening
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="miaas-agent", description="Runs on this host what the fleet assigned to it."
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", help=f"settings file (default {CONFIG_FILE})")
+    for name, text in HELP.items():
+        choices = RUNTIMES if name == "runtime" else None
+        common.add_argument(f"--{name.replace('_', '-')}", help=text, choices=choices)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    once = commands.add_parser("once", parents=[common], help="make one pass, and end")
+    once.add_argument(
+        "--now", action="store_true", help="try again at once what failed a moment ago"
+    )
+    once.set_defaults(command=_once)
+    run = commands.add_parser("run", parents=[common], help="make passes until stopped")
+    run.set_defaults(command=_run)
+    return parser
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"miaas-agent: {message}\n")
+    return code

@@ -1,0 +1,308 @@
+"""One pass: fetch, look at the containers, decide, act, report. Nothing in it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from agent.backoff import failed, waits
+from agent.clock import Clock
+from agent.converge import Act, Remembered, Wanted, acts, faults, own_containers
+from agent.files import ReplicaFiles
+from agent.look import Look
+from agent.notebook import Notebook
+from agent.perform import Performer
+from agent.prepare import Preparer, UnusableError
+from agent.report import Course, replica_reports
+from agent.runtime.port import Container, Runtime, RuntimeDownError
+from agent.speaker import News, Speaker
+from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
+
+# Before the first assignment the fleet's own timings are not known.
+HEARTBEAT_SECONDS = 30
+POLL_SECONDS = 15
+# A pass that left something to do is repeated soon, and never in a tight loop.
+AGAIN_SECONDS = 1.0
+
+Listing = tuple[Container, ...] | None
+
+
+class Reason(StrEnum):
+    """Why a pass is made although its time has not come."""
+
+    ASKED = "asked"  # a pass is made as such: look at everything that may be looked at by now
+    ASSIGNMENT = "assignment"  # the node's own ref may have moved
+    CONTAINERS = "containers"  # the engine may have changed something
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a pass did.
+
+    wake: when the next one is due, on the boot clock; looks at the remote not counted.
+    settled: nothing is left to do or to say before that.
+    acts: what was tried. containers: as last seen; None: the engine does not answer.
+    head: where our own ref was last seen. spoke: whether a heartbeat arrived.
+    """
+
+    wake: float
+    settled: bool
+    acts: tuple[Act, ...]
+    problems: tuple[str, ...]
+    containers: Listing
+    head: CommitId | None
+    spoke: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The parts of the agent that touch the world."""
+
+    runtime: Runtime
+    files: ReplicaFiles
+    look: Look
+    preparer: Preparer
+    performer: Performer
+    speaker: Speaker
+
+
+class Agent:
+    """The agent of one node. `step` is one pass."""
+
+    def __init__(self, node: NodeName, notebook: Notebook, tools: Tools, clock: Clock) -> None:
+        self.node = node
+        self.notebook = notebook
+        self._tools = tools
+        self._clock = clock
+        self._disk_problem = ""
+        self._untidy = True
+
+    def step(self, reasons: frozenset[Reason] = frozenset()) -> Outcome:
+        """Make one pass. What the world refuses becomes a problem in the outcome, no error."""
+        self._look(reasons)
+        self._prepare()
+        containers, docker_problem = self._listing(reasons)
+        done = self._act(containers)
+        if done:
+            containers, docker_problem = self._listing(frozenset(Reason))
+        left = self._settle(containers)
+        news = self._news(containers, docker_problem)
+        spoke = self._tools.speaker.speak(self.notebook, news, self._heartbeat_seconds())
+        self._save()
+        unsaid = self._tools.speaker.is_unsaid(self.notebook, news)
+        return Outcome(
+            wake=self._wake(left=bool(left)),
+            settled=not left and not unsaid,
+            acts=done,
+            problems=news.problems,
+            containers=containers,
+            head=self._tools.look.head,
+            spoke=spoke,
+        )
+
+    def forget_waits(self) -> None:
+        """Let everything that failed be tried again at once."""
+        for key, tries in self.notebook.memory.tries.items():
+            self.notebook.note(key, replace(tries, not_before=0.0))
+
+    def poll_seconds(self) -> int:
+        """How often to look at a remote that cannot be watched."""
+        accepted = self.notebook.accepted
+        return accepted.assignment.poll_seconds if accepted else POLL_SECONDS
+
+    def next_look(self) -> float:
+        """When to look at the remote again, on the boot clock: later if it failed just now."""
+        return max(self.notebook.memory.poll_due, self.notebook.tries("git").not_before)
+
+    def _heartbeat_seconds(self) -> int:
+        accepted = self.notebook.accepted
+        return accepted.assignment.heartbeat_seconds if accepted else HEARTBEAT_SECONDS
+
+    # read ------------------------------------------------------------------------------------
+
+    def _look(self, reasons: frozenset[Reason]) -> None:
+        look, now = self._tools.look, self._clock.boottime()
+        before = self.notebook.accepted
+        due = Reason.ASKED in reasons or now >= self.notebook.memory.poll_due
+        due = due and not look.is_waiting(self.notebook)
+        if due or Reason.ASSIGNMENT in reasons:
+            look.look(self.notebook, self.poll_seconds())
+        else:
+            look.look_later(self.notebook)
+        self._untidy = self._untidy or self.notebook.accepted is not before
+
+    def _prepare(self) -> None:
+        """Make the files of every assigned replica ready to run, each for itself."""
+        preparer = self._tools.preparer
+        for replica, tree in self._trees().items():
+            known = self.notebook.memory.prepared.get(replica)
+            if preparer.is_ready(replica, known, tree) or self._waits(replica, tree):
+                continue
+            try:
+                prepared = preparer.prepare(replica, self._deployments()[replica], tree)
+            except UnusableError as error:
+                self._tools.performer.note_failure(self.notebook, replica, tree, str(error))
+                continue
+            memory = self.notebook.memory
+            self.notebook.memory = replace(memory, prepared={**memory.prepared, replica: prepared})
+
+    def _listing(self, reasons: frozenset[Reason]) -> tuple[Listing, str]:
+        """The containers; or None, and why the engine does not answer."""
+        tries, now = self.notebook.tries("docker"), self._clock.boottime()
+        if Reason.CONTAINERS not in reasons and waits(tries, "docker", now):
+            return None, tries.message
+        try:
+            containers = self._tools.runtime.containers(self.node)
+        except RuntimeDownError as error:
+            message = f"Docker does not answer: {error}"
+            rng = self._tools.performer.rng
+            self.notebook.note("docker", failed(tries, "docker", message, now, rng))
+            return None, message
+        self.notebook.note("docker", None)
+        return containers, ""
+
+    # decide ----------------------------------------------------------------------------------
+
+    def _decide(self, containers: Listing) -> tuple[Act, ...]:
+        """Hand everything known to the pure decision.
+
+        Nothing is decided on a failed listing, nor before the first assignment: neither of them is
+        an empty list.
+        """
+        if containers is None or self.notebook.accepted is None:
+            return ()
+        return acts(self.node, self._wanted(), containers, self._remembered())
+
+    def _wanted(self) -> tuple[Wanted, ...]:
+        prepared, deployments = self.notebook.memory.prepared, self._deployments()
+        return tuple(
+            Wanted(
+                replica=replica,
+                deployment=deployments[replica],
+                tree=tree,
+                services=(
+                    prepared[replica].services
+                    if replica in prepared and prepared[replica].tree == tree
+                    else None
+                ),
+            )
+            for replica, tree in sorted(self._trees().items())
+        )
+
+    def _remembered(self) -> Remembered:
+        trees, memory = self._trees(), self.notebook.memory
+        known = {ReplicaName(name) for name in (*trees, *memory.present, *memory.tries)}
+        return Remembered(
+            present={replica: one.tree for replica, one in memory.present.items()},
+            interrupted=self.notebook.interrupted,
+            waiting=frozenset(name for name in known if self._waits(name, trees.get(name, ""))),
+        )
+
+    # act -------------------------------------------------------------------------------------
+
+    def _act(self, containers: Listing) -> tuple[Act, ...]:
+        decided = self._decide(containers)
+        if not decided:
+            return ()
+        self._untidy = True
+        return self._tools.performer.perform(decided, self.notebook, self._deployments())
+
+    def _settle(self, containers: Listing) -> tuple[Act, ...]:
+        """See what is left to do. Nothing, and every replica as assigned: it is reached."""
+        accepted = self.notebook.accepted
+        if containers is None or accepted is None:
+            return ()
+        reached = self._reached(containers)
+        for replica, tree in reached.items():
+            present = self.notebook.memory.present[replica]
+            self.notebook.note_present(replica, replace(present, tree=tree))
+            if self.notebook.tries(replica).failures:
+                self.notebook.note(replica, None)
+        left = self._decide(containers)
+        memory = self.notebook.memory
+        if not left and set(memory.present) == set(reached) == set(accepted.trees):
+            generation = accepted.assignment.generation
+            self.notebook.memory = replace(memory, converged=accepted.commit, generation=generation)
+        self._tidy(reached)
+        return left
+
+    def _reached(self, containers: tuple[Container, ...]) -> Mapping[ReplicaName, TreeId]:
+        """The assigned replicas whose containers are exactly what their files say."""
+        own, present = own_containers(self.node, containers), self.notebook.memory.present
+        return {
+            want.replica: want.tree
+            for want in self._wanted()
+            if want.services is not None
+            and want.replica in present
+            and present[want.replica].tree
+            and want.replica not in self.notebook.interrupted
+            and not any(faults(want.services, own.get(want.replica, ())))
+        }
+
+    def _tidy(self, reached: Mapping[ReplicaName, TreeId]) -> None:
+        """Forget and remove what is needed no longer. What is on its way keeps all it has."""
+        if not self._untidy:
+            return
+        self._untidy = False
+        memory, trees = self.notebook.memory, self._trees()
+        needed = {*trees, *memory.present}
+        self.notebook.memory = replace(
+            memory,
+            prepared={name: one for name, one in memory.prepared.items() if name in needed},
+            tries={
+                name: one
+                for name, one in memory.tries.items()
+                if name in needed or name in {"git", "push", "docker"}
+            },
+        )
+        used = {name: {trees[name]: memory.prepared[name].stored} for name in reached}
+        self._tools.files.keep_only(used, untouched=frozenset(needed - set(used)))
+
+    # report ----------------------------------------------------------------------------------
+
+    def _news(self, containers: Listing, docker_problem: str) -> News:
+        memory = self.notebook.memory
+        courses = {
+            ReplicaName(name): Course(
+                tree=memory.present[ReplicaName(name)].tree if name in memory.present else "",
+                message=self.notebook.tries(name).message,
+            )
+            for name in (*self._trees(), *memory.present)
+        }
+        own = None if containers is None else own_containers(self.node, containers)
+        problems = (docker_problem, self._disk_problem, self._tools.look.problem)
+        return News(
+            replicas=replica_reports(self._wanted(), own, courses),
+            problems=tuple(filter(None, problems)),
+            runtime_error=docker_problem,
+        )
+
+    def _save(self) -> None:
+        """Bring memory to disk. Without it the agent works on, and says that it forgets."""
+        try:
+            self.notebook.save()
+            self._disk_problem = ""
+        except OSError as error:
+            self._disk_problem = f"cannot write its own memory: {error}"
+
+    def _wake(self, *, left: bool) -> float:
+        """When something becomes due. Looks at the remote are timed by who drives the passes."""
+        now, memory = self._clock.boottime(), self.notebook.memory
+        waits_over = [one.not_before for one in memory.tries.values() if one.not_before > now]
+        speak = max(memory.speak_due, self.notebook.tries("push").not_before)
+        soon = [now + AGAIN_SECONDS] if left else []
+        return max(now, min((speak, *waits_over, *soon)))
+
+    # shorthands ------------------------------------------------------------------------------
+
+    def _trees(self) -> Mapping[ReplicaName, TreeId]:
+        return self.notebook.accepted.trees if self.notebook.accepted else {}
+
+    def _deployments(self) -> Mapping[ReplicaName, DeploymentName]:
+        accepted = self.notebook.accepted
+        replicas = accepted.assignment.replicas if accepted else ()
+        return {replica.name: replica.deployment for replica in replicas}
+
+    def _waits(self, replica: ReplicaName, subject: str) -> bool:
+        return waits(self.notebook.tries(replica), subject, self._clock.boottime())

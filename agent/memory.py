@@ -1,0 +1,107 @@
+"""What the agent knows from earlier passes, as one value, and its form on disk.
+
+Losing it costs no container: owners are found by label, content by hash. It saves work and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agent.backoff import Tries
+from agent.content import ServiceWant
+from schemas.names import CommitId, ReplicaName
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Files of a replica that are on disk, allowed and understood."""
+
+    tree: str
+    services: tuple[ServiceWant, ...] = ()
+    stored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """A replica that was started here. tree: what it started from; empty: no start went well."""
+
+    deployment: str
+    tree: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """The last heartbeat that arrived. substance: what it told, as a digest."""
+
+    substance: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything remembered.
+
+    boot: incarnation of the host; waits and times of another boot mean nothing.
+    sequence: of the last heartbeat of this boot.
+    converged, generation: the assignment that was last reached in full.
+    tries: by `git`, `push`, `docker` and replica name.
+    tokens: how many pushes on change were left at `tokens_at`.
+    poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.
+    """
+
+    boot: str
+    sequence: int = 0
+    converged: CommitId | None = None
+    generation: int = 0
+    prepared: Mapping[ReplicaName, Prepared] = field(default_factory=dict)
+    present: Mapping[ReplicaName, Present] = field(default_factory=dict)
+    tries: Mapping[str, Tries] = field(default_factory=dict)
+    spoken: Spoken = field(default_factory=Spoken)
+    tokens: float = 20.0
+    tokens_at: float = 0.0
+    poll_due: float = 0.0
+    speak_due: float = 0.0
+
+
+def to_json(memory: Memory) -> dict[str, Any]:
+    """Write memory as plain values."""
+    return {"version": VERSION, **asdict(memory)}
+
+
+def from_json(value: object, *, boot: str) -> Memory:
+    """Read memory. Anything that is not understood counts as nothing remembered.
+
+    After a boot the clock starts anew: waits are over, and the next heartbeat is due.
+    """
+    if not isinstance(value, dict) or value.get("version") != VERSION:
+        return Memory(boot=boot)
+    try:
+        memory = _memory(value)
+    except (TypeError, KeyError, AttributeError):
+        return Memory(boot=boot)
+    if memory.boot == boot:
+        return memory
+    return Memory(
+        boot=boot,
+        converged=memory.converged,
+        generation=memory.generation,
+        prepared=memory.prepared,
+        present=memory.present,
+    )
+
+
+def _memory(value: dict[str, Any]) -> Memory:
+    rest = {key: part for key, part in value.items() if key != "version"}
+    rest["prepared"] = {name: _prepared(part) for name, part in value["prepared"].items()}
+    rest["present"] = {name: Present(**part) for name, part in value["present"].items()}
+    rest["tries"] = {name: Tries(**part) for name, part in value["tries"].items()}
+    rest["spoken"] = Spoken(**value["spoken"])
+    return Memory(**rest)
+
+
+def _prepared(value: dict[str, Any]) -> Prepared:
+    services = tuple(ServiceWant(**service) for service in value["services"])
+    return Prepared(**{**value, "services": services, "stored": tuple(value["stored"])})

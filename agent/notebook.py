@@ -1,0 +1,87 @@
+"""What the agent knows, kept in step with the disk."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from agent.backoff import Tries
+from agent.intake import Accepted, accepted_from_json, accepted_to_json
+from agent.journal import Journal
+from agent.memory import Memory, Present, from_json, to_json
+from agent.shelf import Shelf
+from schemas.names import DeploymentName, ReplicaName
+
+MEMORY_FILE = "memory.json"
+ACCEPTED_FILE = "accepted.json"
+
+log = logging.getLogger(__name__)
+
+
+class Notebook:
+    """Memory, the accepted assignment and the journal.
+
+    A pass changes `memory` freely; `save` brings it to disk if it differs from what is there.
+    interrupted: replicas of which an act began before we did, and never ended.
+    """
+
+    def __init__(self, shelf: Shelf, boot: str) -> None:
+        self._shelf = shelf
+        self._saved = to_json(from_json(shelf.read_json(MEMORY_FILE), boot=boot))
+        self.memory: Memory = from_json(self._saved, boot=boot)
+        self.accepted: Accepted | None = accepted_from_json(shelf.read_json(ACCEPTED_FILE))
+        self.journal = Journal(shelf)
+        self.interrupted: frozenset[ReplicaName] = frozenset()
+        self._recover()
+
+    def accept(self, accepted: Accepted) -> None:
+        """Obey an assignment from now on.
+
+        Raises:
+            OSError: it could not be written down; the last one stays.
+        """
+        self._shelf.write_json(ACCEPTED_FILE, accepted_to_json(accepted))
+        self.accepted = accepted
+
+    def save(self) -> None:
+        """Bring memory to disk.
+
+        Raises:
+            OSError: it could not; memory goes on without.
+        """
+        value = to_json(self.memory)
+        if value != self._saved:
+            self._shelf.write_json(MEMORY_FILE, value)
+            self._saved = value
+
+    def tries(self, key: str) -> Tries:
+        """What became of the last tries at something."""
+        return self.memory.tries.get(key, Tries())
+
+    def note(self, key: str, tries: Tries | None) -> None:
+        """Remember what became of tries; None: there is nothing to remember any longer."""
+        others = {name: known for name, known in self.memory.tries.items() if name != key}
+        self.memory = replace(
+            self.memory, tries=others if tries is None else {**others, key: tries}
+        )
+
+    def note_present(self, replica: ReplicaName, present: Present | None) -> None:
+        """Remember that a replica was started here, or that it is gone."""
+        others = {name: known for name, known in self.memory.present.items() if name != replica}
+        self.memory = replace(
+            self.memory, present=others if present is None else {**others, replica: present}
+        )
+
+    def _recover(self) -> None:
+        """Take over what an earlier agent left half done."""
+        intent = self.journal.interrupted()
+        if intent is None:
+            return
+        log.warning(
+            "an act was interrupted",
+            extra={"pairs": {"act": intent.kind, "replica": intent.replica}},
+        )
+        self.interrupted = frozenset({intent.replica})
+        if intent.replica not in self.memory.present:
+            deployment = DeploymentName(intent.deployment)
+            self.note_present(intent.replica, Present(deployment=deployment))

@@ -1,0 +1,94 @@
+"""Makes the files of a replica ready to run: checked by this host's own policy, hashed, stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.content import BadContentError, Owner, contents
+from agent.files import ReplicaFiles
+from agent.memory import Prepared
+from agent.runtime.port import Project, Runtime, RuntimeDownError, RuntimeFailedError
+from schemas.layout import COMPOSE_FILE, project_name
+from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.policy import check
+
+# Enough to see what kind of mistake it is; the reconciler shows all of them to the author.
+PROBLEMS_SHOWN = 5
+
+
+class UnusableError(Exception):
+    """The files cannot be run on this host. The message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparer:
+    """What is needed to prepare a replica."""
+
+    node: NodeName
+    runtime: Runtime
+    files: ReplicaFiles
+
+    def project(self, replica: ReplicaName, tree: str) -> Project:
+        """What the runtime is told to run."""
+        return Project(
+            name=project_name(self.node, replica),
+            folder=self.files.folder(replica, tree),
+            overlay=self.files.overlay(replica, tree),
+        )
+
+    def is_ready(self, replica: ReplicaName, prepared: Prepared | None, tree: str) -> bool:
+        """Whether a tree was prepared, and what was prepared is still there."""
+        return (
+            prepared is not None
+            and prepared.tree == tree
+            and self.files.is_here(replica, tree)
+            and self.files.overlay(replica, tree).is_file()
+            and self.files.has_stored(replica, prepared.stored)
+        )
+
+    def prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
+        """Check, understand and store the files of a tree. Nothing that runs is touched.
+
+        Raises:
+            UnusableError: this host will not, or cannot, run them.
+        """
+        try:
+            return self._prepare(replica, deployment, tree)
+        except (BadContentError, RuntimeFailedError) as error:
+            raise UnusableError(str(error)) from error
+        except RuntimeDownError as error:
+            raise UnusableError(f"Docker does not answer: {error}") from error
+        except OSError as error:
+            raise UnusableError(f"cannot write its files: {error}") from error
+
+    def _prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
+        files = self.files.read(replica, tree)
+        _check(files.get(COMPOSE_FILE, b""))
+        folder = self.files.folder(replica, tree)
+        understood = contents(
+            self.runtime.resolve(folder, project_name(self.node, replica)),
+            files,
+            folder=folder,
+            store=self.files.store(replica),
+            owner=Owner(node=self.node, deployment=deployment, replica=replica),
+        )
+        self.files.put_stored(replica, understood.stored, files)
+        self.files.put_overlay(replica, tree, understood.overlay)
+        stored = tuple(sorted(understood.stored))
+        return Prepared(tree=tree, services=understood.services, stored=stored)
+
+
+def _check(compose: bytes) -> None:
+    """Ask this host's policy. Whoever wrote the file, and whoever else checked it: this is final.
+
+    Raises:
+        UnusableError: it asks for what is not allowed here.
+    """
+    try:
+        problems = check(compose.decode("utf-8"), path=COMPOSE_FILE)
+    except UnicodeDecodeError as error:
+        raise UnusableError(f"{COMPOSE_FILE} is not text: {error}") from error
+    if problems:
+        shown = "; ".join(str(problem) for problem in problems[:PROBLEMS_SHOWN])
+        more = len(problems) - PROBLEMS_SHOWN
+        raise UnusableError(f"refused by this host: {shown}" + (f"; {more} more" * (more > 0)))

@@ -1,0 +1,156 @@
+"""Says how what was assigned fares, in the words of a heartbeat. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from agent.content import ServiceWant
+from agent.converge import Wanted, faults
+from agent.runtime.port import Container
+from schemas.heartbeat import ReplicaReport, ReplicaState, ServiceReport
+from schemas.names import DeploymentName, ReplicaName
+
+# A failing command can print without end; a status is read by people, on one screen.
+MESSAGE_CHARACTERS = 1000
+# States in which a container is on its way. `restarting` is none of them: it has fallen.
+RISING = frozenset({"created"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What is known of one replica beside its containers.
+
+    tree: what it last started from; empty: no start went well. message: why the last try failed.
+    """
+
+    tree: str = ""
+    message: str = ""
+
+
+def replica_reports(
+    assigned: tuple[Wanted, ...],
+    own: Mapping[ReplicaName, tuple[Container, ...]] | None,
+    courses: Mapping[ReplicaName, Course],
+) -> tuple[ReplicaReport, ...]:
+    """Report every assigned replica, and every other one that is not gone yet, sorted by name.
+
+    own: containers by replica; None: the engine does not answer, and nobody knows.
+    """
+    if own is None:
+        return tuple(_unknown(want, courses.get(want.replica, Course())) for want in assigned)
+    reports = [
+        _assigned(want, own.get(want.replica, ()), courses.get(want.replica, Course()))
+        for want in assigned
+    ]
+    wanted = {want.replica for want in assigned}
+    reports += [
+        _leaving(replica, containers, courses.get(replica, Course()))
+        for replica, containers in own.items()
+        if replica not in wanted
+    ]
+    return tuple(sorted(reports, key=lambda report: report.name))
+
+
+def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -> ReplicaReport:
+    services = want.services or ()
+    state = _state(services, containers, course)
+    message = course.message
+    if not message and state is ReplicaState.DEGRADED:
+        message = "; ".join(_complaints(services, containers))
+    return ReplicaReport(
+        name=want.replica,
+        deployment=want.deployment,
+        state=state,
+        observed=course.tree,
+        message=shortened(message),
+        services=_services(containers),
+    )
+
+
+def _unknown(want: Wanted, course: Course) -> ReplicaReport:
+    """Report a replica that cannot be seen: worse than running, and no word about its services."""
+    return ReplicaReport(
+        name=want.replica,
+        deployment=want.deployment,
+        state=ReplicaState.DEGRADED if course.tree else ReplicaState.PENDING,
+        observed=course.tree,
+        message="Docker does not answer: nobody knows how it fares",
+    )
+
+
+def _leaving(
+    replica: ReplicaName, containers: tuple[Container, ...], course: Course
+) -> ReplicaReport:
+    return ReplicaReport(
+        name=replica,
+        deployment=DeploymentName(containers[0].deployment),
+        state=ReplicaState.STOPPING,
+        observed=course.tree,
+        message=shortened(course.message),
+        services=_services(containers),
+    )
+
+
+def _state(
+    services: tuple[ServiceWant, ...], containers: tuple[Container, ...], course: Course
+) -> ReplicaState:
+    """Judge a replica. A failed last try counts even while an older version serves on."""
+    if course.message:
+        return ReplicaState.FAILED
+    if not course.tree:
+        return ReplicaState.PENDING
+    if any(_complaints(services, containers)):
+        return ReplicaState.DEGRADED
+    if any(one.health == "starting" or one.state in RISING for one in containers):
+        return ReplicaState.STARTING
+    return ReplicaState.RUNNING
+
+
+def _complaints(
+    services: tuple[ServiceWant, ...], containers: tuple[Container, ...]
+) -> tuple[str, ...]:
+    """All that is wrong with the containers of a replica, its own checks included."""
+    sick = tuple(
+        f"service {one.service} is {'unhealthy' if one.state == 'running' else one.state}"
+        for one in containers
+        if one.state == "restarting" or (one.state == "running" and one.health == "unhealthy")
+    )
+    return (*faults(services, containers), *sick)
+
+
+def _services(containers: tuple[Container, ...]) -> tuple[ServiceReport, ...]:
+    return tuple(
+        ServiceReport(
+            name=one.service,
+            image=one.image,
+            state=one.state,
+            health=one.health,
+            exit_code=one.exit_code,
+        )
+        for one in sorted(containers, key=lambda one: (one.service, one.id))
+    )
+
+
+def shortened(message: str) -> str:
+    """The end of a message that is too long: what went wrong stands last."""
+    if len(message) <= MESSAGE_CHARACTERS:
+        return message
+    return "... " + message[-MESSAGE_CHARACTERS:]
+
+
+def substance(*parts: object) -> str:
+    """Digest of what a heartbeat says that is worth a push of its own.
+
+    Measurements are not: they go with the next keep-alive, so noise costs nothing.
+    """
+    text = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, ReplicaReport):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no place in a substance")

@@ -1,0 +1,72 @@
+"""Small files that survive a kill: whole as they were, or whole as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Shelf:
+    """A folder of small files. Each is replaced at once or not at all, and is on disk by then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, name: str) -> str | None:
+        """The text of a file; None: there is none.
+
+        Raises:
+            OSError, UnicodeDecodeError: the disk is ill.
+        """
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def read_json(self, name: str) -> Any:
+        """The value in a file; None: there is no file, or it holds no JSON.
+
+        A damaged file is no reason to stop: everything kept here can be found out again.
+        """
+        try:
+            text = self.read(name)
+            return None if text is None else json.loads(text)
+        except (ValueError, OSError):
+            return None
+
+    def write(self, name: str, text: str) -> None:
+        """Replace a file.
+
+        Raises:
+            OSError: disk full or not writable; the file is as it was.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = self.folder / f".{name}.part"
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(self.folder / name)
+        self._sync()
+
+    def write_json(self, name: str, value: object) -> None:
+        """Replace a file by a value as JSON.
+
+        Raises:
+            OSError: as for `write`.
+        """
+        self.write(name, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def _sync(self) -> None:
+        """A rename is durable only when its folder is."""
+        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,141 @@
+"""Sends the heartbeat: at once when there is news, otherwise now and then."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.backoff import failed, waits
+from agent.clock import Clock
+from agent.memory import Spoken
+from agent.notebook import Notebook
+from agent.pacing import next_keep_alive, refilled
+from agent.report import substance
+from agent.runtime.port import Runtime, RuntimeDownError, RuntimeFailedError
+from fleet.port import Repository, RepositoryError
+from schemas.heartbeat import GpuReport, Heartbeat, HostReport, ReplicaReport, dump_heartbeat
+from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
+from schemas.names import NodeName
+
+Facts = Callable[[], tuple[HostReport, tuple[GpuReport, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What there is to tell beside the facts of the host."""
+
+    replicas: tuple[ReplicaReport, ...]
+    problems: tuple[str, ...]
+    runtime_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """The one writer of this node's own ref."""
+
+    node: NodeName
+    version: str
+    repository: Repository
+    runtime: Runtime
+    facts: Facts
+    clock: Clock
+    rng: random.Random
+
+    def speak(self, notebook: Notebook, news: News, every_seconds: int) -> bool:
+        """Send a heartbeat if there is reason to, and say whether one arrived."""
+        now = self.clock.boottime()
+        told = self._substance(notebook, news)
+        if not self._has_reason(notebook, told, now) or waits(notebook.tries("push"), "push", now):
+            return False
+        try:
+            self._send(self._heartbeat(notebook, news, now))
+        except RepositoryError as error:
+            tries = failed(notebook.tries("push"), "push", str(error), now, self.rng)
+            notebook.note("push", tries)
+            return False
+        notebook.note("push", None)
+        self._remember(notebook, told, now, every_seconds)
+        return True
+
+    def is_unsaid(self, notebook: Notebook, news: News) -> bool:
+        """Whether there is news that has not arrived yet."""
+        return self._substance(notebook, news) != notebook.memory.spoken.substance
+
+    def _has_reason(self, notebook: Notebook, told: str, now: float) -> bool:
+        memory = notebook.memory
+        if now >= memory.speak_due:
+            return True
+        allowed = refilled(memory.tokens, now - memory.tokens_at) >= 1.0
+        return told != memory.spoken.substance and allowed
+
+    def _substance(self, notebook: Notebook, news: News) -> str:
+        memory = notebook.memory
+        return substance(
+            self.version,
+            memory.boot,
+            memory.converged,
+            memory.generation,
+            news.replicas,
+            news.problems,
+            news.runtime_error,
+        )
+
+    def _heartbeat(self, notebook: Notebook, news: News, now: float) -> Heartbeat:
+        """Ask the host for its facts and put everything together.
+
+        The sequence never falls below the seconds since boot: it grows even when the state
+        folder was lost, and a reconciler would take a smaller one for a replayed heartbeat.
+        """
+        memory = notebook.memory
+        sequence = max(memory.sequence + 1, int(now))
+        notebook.memory = replace(memory, sequence=sequence)
+        host, gpus = self.facts()
+        return Heartbeat(
+            node=self.node,
+            incarnation=memory.boot,
+            sequence=sequence,
+            sent_at=self.clock.wall(),
+            agent=self.version,
+            observed=memory.converged,
+            generation=memory.generation,
+            host=host,
+            runtime=self.runtime.report(),
+            gpus=gpus,
+            replicas=news.replicas,
+            images=self._images(news),
+            problems=news.problems,
+        )
+
+    def _images(self, news: News) -> tuple[str, ...]:
+        """The images present; none where the engine does not say."""
+        if news.runtime_error:
+            return ()
+        try:
+            return self.runtime.images()
+        except (RuntimeDownError, RuntimeFailedError):
+            return ()
+
+    def _send(self, heartbeat: Heartbeat) -> None:
+        """Push a heartbeat: an orphan commit, so that old ones can be thrown away.
+
+        Raises:
+            RepositoryError: it did not arrive, or nobody knows.
+        """
+        text = dump_heartbeat(heartbeat)
+        tree = self.repository.write(None, {HEARTBEAT_FILE: text.encode()})
+        message = f"Heartbeat {heartbeat.sequence} of {self.node}"
+        commit = self.repository.commit(tree, parent=None, message=message, at=heartbeat.sent_at)
+        self.repository.push_own(heartbeat_ref(self.node), commit)
+
+    def _remember(self, notebook: Notebook, told: str, now: float, every_seconds: int) -> None:
+        memory = notebook.memory
+        tokens = refilled(memory.tokens, now - memory.tokens_at)
+        cost = 1.0 if told != memory.spoken.substance else 0.0
+        notebook.memory = replace(
+            memory,
+            spoken=Spoken(substance=told),
+            speak_due=next_keep_alive(now, every_seconds, self.rng),
+            tokens=max(0.0, tokens - cost),
+            tokens_at=now,
+        )

@@ -1,0 +1,263 @@
+"""What the agent decides to do, for every kind of change and drift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.converge import Act, Down, Pull, Remembered, Up, acts
+from agent.runtime.port import Container
+from schemas.layout import project_name
+from schemas.names import ReplicaName, TreeId
+from tests.agent_builders import CHAT, CODE, NODE, TREE, a_container, a_service, a_want
+
+RUNS = Remembered(present={CHAT: TREE})
+
+
+def _renewal(reason: str, replica: ReplicaName = CHAT) -> tuple[Act, ...]:
+    return (
+        Pull(replica=replica, tree=TREE, reason=reason),
+        Up(replica=replica, tree=TREE, reason=reason),
+    )
+
+
+def _removal(replica: ReplicaName) -> Down:
+    reason = "the replica is no longer assigned"
+    return Down(replica=replica, project=project_name(NODE, replica), reason=reason)
+
+
+def test_starts_what_is_newly_assigned_and_pulls_before() -> None:
+    assert acts(NODE, (a_want(),), (), Remembered()) == _renewal("the replica is newly assigned")
+
+
+def test_leaves_alone_what_is_as_it_should_be() -> None:
+    assert acts(NODE, (a_want(),), (a_container(),), RUNS) == ()
+
+
+@pytest.mark.parametrize(
+    ("containers", "reason"),
+    [
+        pytest.param((), "service web is missing", id="removed"),
+        pytest.param(
+            (a_container(state="exited", exit_code=0),),
+            "service web is exited with code 0",
+            id="stopped",
+        ),
+        pytest.param(
+            (a_container(state="exited", exit_code=137),),
+            "service web is exited with code 137",
+            id="killed",
+        ),
+        pytest.param((a_container(state="created"),), "service web is created", id="never started"),
+        pytest.param(
+            (a_container(content_hash="old"),), "content of service web changed", id="changed"
+        ),
+        pytest.param(
+            (a_container(content_hash=""),), "content of service web changed", id="label gone"
+        ),
+        pytest.param(
+            (a_container(), a_container("old")),
+            "service old is no longer part of it",
+            id="service left",
+        ),
+        pytest.param(
+            (a_container(), a_container(id="left over by a killed up")),
+            "service web has 2 containers, 1 wanted",
+            id="one too many",
+        ),
+    ],
+)
+def test_heals_drift_and_says_why(containers: tuple[Container, ...], reason: str) -> None:
+    assert acts(NODE, (a_want(),), containers, RUNS) == _renewal(reason)
+
+
+@pytest.mark.parametrize("state", ["paused", "dead", "removing"])
+def test_makes_anew_what_compose_cannot_start(state: str) -> None:
+    found = acts(NODE, (a_want(),), (a_container(state=state),), RUNS)
+
+    assert [type(act) for act in found] == [Pull, Down, Up]
+    assert {act.reason for act in found} == {f"service web is {state}"}
+
+
+@pytest.mark.parametrize(
+    ("state", "health"),
+    [
+        pytest.param("running", "unhealthy", id="unhealthy is for the status"),
+        pytest.param("running", "starting", id="starting needs time"),
+        pytest.param("restarting", "", id="docker is healing already"),
+    ],
+)
+def test_does_not_fight_with_docker(state: str, health: str) -> None:
+    container = a_container(state=state, health=health)
+
+    assert acts(NODE, (a_want(),), (container,), RUNS) == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_done"), [pytest.param(0, True, id="done"), pytest.param(1, False, id="failed")]
+)
+def test_a_service_that_may_end_is_left_alone_when_it_ended_well(code: int, is_done: bool) -> None:
+    want = a_want(services=(a_service(finishes=True),))
+
+    found = acts(NODE, (want,), (a_container(state="exited", exit_code=code),), RUNS)
+
+    assert (found == ()) is is_done
+
+
+def test_names_every_fault_of_a_replica() -> None:
+    want = a_want(services=(a_service("web"), a_service("worker"), a_service("cache")))
+    containers = (a_container("web", content_hash="old"), a_container("cache"))
+
+    found = acts(NODE, (want,), containers, RUNS)
+
+    assert found == _renewal("content of service web changed; service worker is missing")
+
+
+def test_removes_before_it_starts_so_that_ports_and_gpus_are_free() -> None:
+    found = acts(NODE, (a_want(CODE),), (a_container(),), RUNS)
+
+    assert found == (_removal(CHAT), *_renewal("the replica is newly assigned", CODE))
+
+
+def test_removes_the_last_replica() -> None:
+    assert acts(NODE, (), (a_container(),), RUNS) == (_removal(CHAT),)
+
+
+def test_removes_what_only_memory_knows_since_its_network_may_be_left() -> None:
+    assert acts(NODE, (), (), RUNS) == (_removal(CHAT),)
+
+
+def test_removes_what_only_labels_know_since_memory_may_be_lost() -> None:
+    assert acts(NODE, (), (a_container(),), Remembered()) == (_removal(CHAT),)
+
+
+def test_a_new_tree_with_the_same_content_is_no_reason_to_act() -> None:
+    want = a_want(tree=TreeId("2" * 40))
+
+    assert acts(NODE, (want,), (a_container(),), RUNS) == ()
+
+
+def test_an_interrupted_act_is_done_again_though_all_looks_well() -> None:
+    remembered = Remembered(present={CHAT: TREE}, interrupted=frozenset({CHAT}))
+
+    found = acts(NODE, (a_want(),), (a_container(),), remembered)
+
+    assert found == _renewal("the last act on it was interrupted")
+
+
+@pytest.mark.parametrize("assigned", [True, False])
+def test_a_replica_that_waits_is_left_alone(assigned: bool) -> None:
+    remembered = Remembered(present={CHAT: TREE}, waiting=frozenset({CHAT}))
+    wants = (a_want(),) if assigned else ()
+
+    assert acts(NODE, wants, (a_container(state="created"),), remembered) == ()
+
+
+def test_a_replica_whose_files_are_refused_stays_as_it_is() -> None:
+    assert acts(NODE, (a_want(services=None),), (a_container(content_hash="x"),), RUNS) == ()
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param(a_container(project="by-hand"), id="labels copied by hand"),
+        pytest.param(a_container(project=project_name(NODE, CODE)), id="another's project"),
+        pytest.param(a_container(project=""), id="no project"),
+    ],
+)
+def test_never_touches_a_container_whose_project_is_not_ours(foreign: Container) -> None:
+    assert acts(NODE, (), (foreign,), Remembered()) == ()
+
+
+REPLICAS = [ReplicaName(f"{name}-{index}") for name in ("chat", "code") for index in range(2)]
+SERVICES = ["web", "worker"]
+STATES = ["running", "exited", "paused", "created", "restarting", "dead"]
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> tuple[Any, Any, Remembered]:
+    wants = tuple(
+        a_want(
+            replica,
+            services=tuple(
+                a_service(name, finishes=draw(st.booleans()))
+                for name in draw(st.lists(st.sampled_from(SERVICES), unique=True, min_size=1))
+            ),
+        )
+        for replica in draw(st.lists(st.sampled_from(REPLICAS), unique=True))
+    )
+    containers = tuple(
+        a_container(
+            draw(st.sampled_from(SERVICES)),
+            replica,
+            id=f"c{index}",
+            state=draw(st.sampled_from(STATES)),
+            exit_code=draw(st.sampled_from([None, 0, 1])),
+            content_hash=draw(st.sampled_from(["hash-of-web", "hash-of-worker", "old"])),
+            project=draw(st.sampled_from([project_name(NODE, replica), "by-hand"])),
+        )
+        for index, replica in enumerate(draw(st.lists(st.sampled_from(REPLICAS), max_size=6)))
+    )
+    present = {one: TREE for one in draw(st.lists(st.sampled_from(REPLICAS), unique=True))}
+    return wants, containers, Remembered(present=present)
+
+
+def _applied(
+    decided: tuple[Act, ...], wants: Any, containers: tuple[Container, ...], before: Remembered
+) -> tuple[tuple[Container, ...], Remembered]:
+    """What a faultless engine makes of acts."""
+    present = dict(before.present)
+    by_replica = {want.replica: want for want in wants}
+    for act in decided:
+        if isinstance(act, Pull):
+            continue
+        project = project_name(NODE, act.replica)
+        containers = tuple(one for one in containers if one.project != project)
+        present.pop(act.replica, None)
+        if isinstance(act, Up):
+            present[act.replica] = act.tree
+            containers += tuple(
+                a_container(one.name, act.replica, content_hash=one.hash)
+                for one in by_replica[act.replica].services
+            )
+    return containers, Remembered(present=present)
+
+
+@given(_worlds())
+def test_a_second_pass_has_nothing_to_do(world: tuple[Any, Any, Remembered]) -> None:
+    wants, containers, remembered = world
+
+    decided = acts(NODE, wants, containers, remembered)
+    after = _applied(decided, wants, containers, remembered)
+
+    assert acts(NODE, wants, *after) == ()
+
+
+@given(_worlds(), st.randoms())
+def test_the_order_of_a_listing_does_not_matter(
+    world: tuple[Any, Any, Remembered], rng: Any
+) -> None:
+    wants, containers, remembered = world
+    shuffled = list(containers)
+    rng.shuffle(shuffled)
+
+    found = acts(NODE, tuple(reversed(wants)), tuple(shuffled), remembered)
+
+    assert found == acts(NODE, wants, containers, remembered)
+
+
+@given(_worlds())
+def test_every_act_is_on_a_replica_that_is_assigned_or_was_ours(
+    world: tuple[Any, Any, Remembered],
+) -> None:
+    wants, containers, remembered = world
+    ours = {one.replica for one in containers if one.project != "by-hand"}
+
+    for act in acts(NODE, wants, containers, remembered):
+        assert act.reason
+        assert act.replica in {want.replica for want in wants} | ours | set(remembered.present)
+        if isinstance(act, Down):
+            assert act.project == project_name(NODE, act.replica)
