@@ -62,6 +62,13 @@ def check(
     return tuple(checker.findings)
 
 
+def check_named(
+    name: str, value: object, *, written: Mapping[Keys, str] | None = None
+) -> tuple[Finding, ...]:
+    """As `check`, by the schema of that name."""
+    return check(schema_named(name), value, written=written)
+
+
 @dataclass(slots=True)
 class _Checker:
     root: Schema

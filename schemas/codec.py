@@ -25,7 +25,7 @@ from typing import (
     get_type_hints,
 )
 
-from schemas.check import check, schema_named
+from schemas.check import check_named
 from schemas.layout import API_VERSION
 from schemas.problem import BadDocumentError, Place, Problem
 from schemas.timestamps import format_timestamp, timestamp
@@ -47,7 +47,7 @@ def parse_json(kind: type[T], text: str, *, path: str) -> T:
     """
     name = kind.__name__
     plain = _load(text, path)
-    findings = check(schema_named(name.lower()), plain)
+    findings = check_named(name.lower(), plain)
     if findings:
         raise BadDocumentError(
             tuple(
@@ -69,7 +69,7 @@ def dump_json(value: object) -> str:
     """
     name = type(value).__name__
     plain = {"apiVersion": API_VERSION, "kind": name, **_plain(value)}
-    for finding in check(schema_named(name.lower()), plain):
+    for finding in check_named(name.lower(), plain):
         raise AssertionError(f"a {name} that cannot be read back: {finding.what}")
     return json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"
 

@@ -147,12 +147,12 @@ def _check_ports(page: Page) -> None:
 
 
 def _check_conditions(page: Page) -> None:
-    if not page.sound("spec", "placement"):
-        return
     for rule in ("require", "prefer"):
         entries = page.get("spec", "placement", rule)
         for index, entry in enumerate(entries if isinstance(entries, list) else []):
             keys: Keys = ("spec", "placement", rule, index)
+            if not page.sound(*keys):
+                continue
             values = entry.get("values", [])
             fix = _values_fix(entry["operator"], values)
             if fix:

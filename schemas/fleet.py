@@ -144,15 +144,13 @@ def _check_timings(page: Page) -> None:
             what = f"spec.timings.{name} is {format_duration(span)}"
             page.refuse(("spec", "timings", name), (what, "use 1s to 1h"))
     if timings.late <= timings.heartbeat:
-        what = (
-            f"{_said(given, timings, 'late')}, no longer than {_said(given, timings, 'heartbeat')}"
-        )
+        what = f"{_said(given, timings, 'heartbeat')} and {_said(given, timings, 'late')}: too soon"
         three = 3 * timings.heartbeat
         fix = f"set late to {format_duration(three)}, three heartbeats: one lost push is no event"
         page.refuse(("spec", "timings", _first_of(given, "late", "heartbeat")), (what, fix))
     if timings.lost <= timings.late:
-        what = f"{_said(given, timings, 'lost')}, no longer than {_said(given, timings, 'late')}"
-        fix = f"set lost to more than {format_duration(timings.late)}"
+        what = f"{_said(given, timings, 'late')} and {_said(given, timings, 'lost')}: too soon"
+        fix = f"set lost to more than {format_duration(timings.late)}, the end of being late"
         page.refuse(("spec", "timings", _first_of(given, "lost", "late")), (what, fix))
 
 

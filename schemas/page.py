@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.check import Finding, check, schema_named
+from schemas.check import Finding, check_named
 from schemas.marks import Keys, Marks
 from schemas.problem import BadDocumentError, Problem
 from schemas.words import Words
@@ -22,7 +22,7 @@ class Page:
     problems: list[Problem]
     unsound: list[Keys] = field(default_factory=list)
 
-    def sound(self, *keys: str) -> bool:
+    def sound(self, *keys: str | int) -> bool:
         """Whether nothing is wrong at, below or above a value, so that it can be worked with."""
         return not any(bad[: len(keys)] == keys[: len(bad)] for bad in self.unsound)
 
@@ -62,5 +62,5 @@ def open_page(text: str, *, path: str, schema: str) -> Page:
     """
     reading = read_yaml(text, path=path)
     page = Page(reading.value, reading.marks, list(reading.problems))
-    page.take(check(schema_named(schema), reading.value, written=reading.marks.written))
+    page.take(check_named(schema, reading.value, written=reading.marks.written))
     return page
