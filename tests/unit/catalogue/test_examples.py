@@ -156,6 +156,58 @@ def test_without_its_card_the_house_says_why_and_keeps_the_rest(renderer: Render
     assert all(one.reasons for one in result.plan.refusals)
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "before", "after", "refused"),
+    [
+        pytest.param(
+            "homelab",
+            "deployments/models/chat.yaml",
+            b"sharing: shared",
+            b"sharing: exclusive",
+            {"code-0"},
+            id="chat takes the only card for itself",
+        ),
+        pytest.param(
+            "gpu-cluster",
+            "deployments/chat/chat-large.yaml",
+            b"replicas: 2",
+            b"replicas: 3",
+            {"chat-large-2"},
+            id="one large model too many",
+        ),
+        pytest.param(
+            "gpu-cluster",
+            "nodes/t4-b.yaml",
+            b"spec: {}",
+            b"spec: {duty: draining}",
+            set(),
+            id="a drain that the others can bear",
+        ),
+        pytest.param(
+            "gpu-cluster",
+            "nodes/cpu-b.yaml",
+            b"spec: {}",
+            b"spec: {duty: draining}",
+            {"gateway-1", "vectors-0"},
+            id="a drain that they cannot",
+        ),
+    ],
+)
+def test_what_the_readmes_say_to_try_does_what_they_say(  # noqa: PLR0913, PLR0917 - a table
+    name: str, path: str, before: bytes, after: bytes, refused: set[str], renderer: Renderer
+) -> None:
+    snapshot = snapshot_of(name)
+    assert before in snapshot.desired[path]
+    changed = {**snapshot.desired, path: snapshot.desired[path].replace(before, after)}
+
+    result = decide(replace(snapshot, desired=changed), A_MOMENT, {}, renderer)
+
+    assert result.problems == ()
+    assert {one.replica for one in result.plan.refusals} == refused
+    if path.startswith("nodes/"):
+        assert Path(path).stem not in {one.node for one in result.plan.placements}
+
+
 def _stems(folder: Path) -> set[str]:
     return {path.stem for path in folder.rglob("*.yaml")}
 
