@@ -6,19 +6,33 @@ differ from what would happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from reconciler.observing.inventory import Sightings
+from reconciler.observing.inventory import Sightings, judge, notices, sight
 from reconciler.observing.node import Node
+from reconciler.observing.observe import observe
+from reconciler.observing.parameters import filled
 from reconciler.observing.snapshot import Observed, Snapshot
-from reconciler.placing.plan import Placement, Plan
-from reconciler.publishing.changes import Changes
-from reconciler.rendering.port import Renderer
+from reconciler.placing.engine import plan as make_plan
+from reconciler.placing.needs import need_of
+from reconciler.placing.plan import Desired, Keep, Placement, Plan
+from reconciler.publishing.assignments import previous_placements, told
+from reconciler.publishing.changes import Changes, changes_of
+from reconciler.publishing.verdicts import verdicts
+from reconciler.rendering.context import job_of
+from reconciler.rendering.port import Renderer, RenderJob, Unrendered
+from reconciler.review import review
 from schemas.assignment import Assignment, Decision
+from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.problem import Problem
+
+# How often the plan is made again without what could not be rendered. Each round holds at least
+# one deployment more, and a second one is rare: whoever moves into the freed room renders too.
+ROUNDS_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +63,131 @@ class Pass:
     changes: Changes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """A plan of which everything that is not held could be rendered."""
+
+    plan: Plan
+    rendered: Mapping[ReplicaName, Mapping[str, bytes]]
+    held: Mapping[DeploymentName, tuple[Problem, ...]]
+
+
 def decide(snapshot: Snapshot, now: datetime, sightings: Sightings, renderer: Renderer) -> Pass:
     """Decide everything that follows from a snapshot. `now` is aware, and counts evenly.
 
     Raises:
         BadDocumentError: our own last decision cannot be understood, so nothing may be decided.
-        AssertionError: the finished plan breaks a promise; nothing of it may be published.
+        BrokenPlanError: the finished plan breaks a promise; nothing of it may be published.
     """
-    raise NotImplementedError
+    observed = observe(snapshot)
+    seen = sight(sightings, observed.heartbeats, now)
+    nodes = judge(observed, now, seen)
+    previous = previous_placements(observed)
+    settled = _settle(observed, nodes, previous, renderer)
+    decision = verdicts(observed, settled.plan, settled.held)
+    published = changes_of(
+        snapshot,
+        observed,
+        told(observed, settled.plan, settled.held),
+        settled.rendered,
+        decision,
+    )
+    return Pass(
+        snapshot=snapshot,
+        observed=observed,
+        sightings=seen,
+        nodes=nodes,
+        previous=previous,
+        plan=settled.plan,
+        rendered=settled.rendered,
+        held=settled.held,
+        problems=_all_problems(observed, settled.held),
+        notices=notices(observed),
+        assignments=published.assignments,
+        decision=decision,
+        changes=published.changes,
+    )
+
+
+def _settle(
+    observed: Observed,
+    nodes: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    renderer: Renderer,
+) -> _Settled:
+    """Plan and render until whatever cannot be rendered is held, and the rest is placed."""
+    held = dict(observed.held)
+    for _ in range(ROUNDS_MAX):
+        settled, failed = _try(observed, nodes, previous, renderer, held)
+        if not failed:
+            return settled
+        held |= failed
+    # It does not settle: hold every deployment rather than publish half an answer.
+    held |= {one.name: (_unsettled(one),) for one in observed.deployments if one.name not in held}
+    return _try(observed, nodes, previous, renderer, held)[0]
+
+
+def _unsettled(deployment: Deployment) -> Problem:
+    what = f"after {ROUNDS_MAX} tries others still could not be rendered, so this one waits too"
+    return Problem(deployment.place, what, "mend the templates that the other problems name")
+
+
+def _try(
+    observed: Observed,
+    nodes: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    renderer: Renderer,
+    held: Mapping[DeploymentName, tuple[Problem, ...]],
+) -> tuple[_Settled, Mapping[DeploymentName, tuple[Problem, ...]]]:
+    desired = _desired(observed, held)
+    plan = make_plan(desired, nodes, previous)
+    review(plan, desired, nodes, previous)
+    jobs = tuple(_jobs(observed, nodes, plan, held))
+    rendered: dict[ReplicaName, Mapping[str, bytes]] = {}
+    failed: dict[DeploymentName, tuple[Problem, ...]] = {}
+    for (deployment, job), outcome in zip(
+        jobs, renderer.render(tuple(job for _, job in jobs)), strict=True
+    ):
+        if isinstance(outcome, Unrendered):
+            failed.setdefault(deployment, outcome.problems)
+        else:
+            rendered[job.replica] = outcome.files
+    return _Settled(plan=plan, rendered=rendered, held=dict(sorted(held.items()))), failed
+
+
+def _desired(
+    observed: Observed, held: Mapping[DeploymentName, tuple[Problem, ...]]
+) -> tuple[Desired, ...]:
+    needs = [
+        need_of(observed.fleet, observed.templates[one.template].template, one)
+        for one in observed.deployments
+        if one.name not in held
+    ]
+    kept = [Keep(deployment=name) for name in held]
+    return tuple(sorted([*needs, *kept], key=lambda one: one.deployment))
+
+
+def _jobs(
+    observed: Observed,
+    nodes: tuple[Node, ...],
+    plan: Plan,
+    held: Mapping[DeploymentName, tuple[Problem, ...]],
+) -> Iterator[tuple[DeploymentName, RenderJob]]:
+    by_name = {node.name: node for node in nodes}
+    deployments = {one.name: one for one in observed.deployments if one.name not in held}
+    for placement in plan.placements:
+        deployment = deployments.get(placement.deployment)
+        if deployment is not None:
+            bundle = observed.templates[deployment.template]
+            params = filled(bundle.template, deployment)
+            # What cannot be filled was held when it was observed.
+            if not isinstance(params, tuple):
+                node = by_name[placement.node]
+                yield deployment.name, job_of(placement, node, deployment, bundle, params)
+
+
+def _all_problems(
+    observed: Observed, held: Mapping[DeploymentName, tuple[Problem, ...]]
+) -> tuple[Problem, ...]:
+    everything = [*observed.problems, *(one for name in sorted(held) for one in held[name])]
+    return tuple(dict.fromkeys(everything))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.decide import Pass
 from reconciler.observing.snapshot import Snapshot
-from schemas.names import DeploymentName, NodeName, ReplicaName
+from reconciler.publishing.assignments import without_why
+from schemas.assignment import AssignedReplica, Assignment
+from schemas.layout import NODE_REFS, replica_folder
+from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 from schemas.problem import Problem
 
 
@@ -58,9 +61,91 @@ class Preview:
 
 def with_desired(snapshot: Snapshot, files: Mapping[str, bytes]) -> Snapshot:
     """Ask of a work tree instead of the commit: the same state, other desired files."""
-    return replace(snapshot, source=None, desired=dict(files), too_large={}, ignored=(), unread=())
+    heartbeats = {p: size for p, size in snapshot.too_large.items() if p.startswith(NODE_REFS)}
+    return replace(
+        snapshot,
+        source=None,
+        desired=dict(files),
+        too_large=heartbeats,
+        ignored=(),
+        unread=(),
+    )
 
 
 def preview(result: Pass) -> Preview:
     """Tell what publishing a pass would change."""
-    raise NotImplementedError
+    replicas = tuple(_replicas(result))
+    return Preview(replicas=replicas, nodes=result.changes.nodes, problems=result.problems)
+
+
+def _replicas(result: Pass) -> Iterator[ReplicaChange]:
+    before = {replica.name: (name, replica) for name, replica in _all(result.observed.assignments)}
+    after = {replica.name: (name, replica) for name, replica in _all(result.assignments)}
+    published = _by_folder(result.snapshot.assignments)
+    for name in sorted(before.keys() | after.keys(), key=split_replica):
+        was, goes = before.get(name), after.get(name)
+        old = published.get(replica_folder(was[0], name), {}) if was else {}
+        new = result.rendered.get(name, old) if goes else {}
+        change = _change(name, was, goes, _differences(old, new))
+        if change is not None:
+            yield change
+
+
+def _by_folder(files: Mapping[str, bytes]) -> Mapping[str, Mapping[str, bytes]]:
+    """The published files of every replica, by their paths in its folder."""
+    folders: dict[str, dict[str, bytes]] = {}
+    for path, content in files.items():
+        parts = path.split("/", 3)
+        if len(parts) == len(("nodes", "node", "replica", "file")):
+            folders.setdefault("/".join(parts[:3]), {})[parts[3]] = content
+    return folders
+
+
+def _differences(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[FileChange, ...]:
+    return tuple(
+        FileChange(path=path, before=old.get(path), after=new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
+
+
+def _change(
+    name: ReplicaName,
+    before: tuple[NodeName, AssignedReplica] | None,
+    after: tuple[NodeName, AssignedReplica] | None,
+    files: tuple[FileChange, ...],
+) -> ReplicaChange | None:
+    fate = _fate(before, after, files)
+    if fate is None:
+        return None
+    deployment, _ = split_replica(name)
+    return ReplicaChange(
+        replica=name,
+        deployment=deployment,
+        fate=fate,
+        was_on=before[0] if before else None,
+        goes_to=after[0] if after else None,
+        files=files,
+        why=after[1].why.text if after else "",
+    )
+
+
+def _fate(
+    before: tuple[NodeName, AssignedReplica] | None,
+    after: tuple[NodeName, AssignedReplica] | None,
+    files: tuple[FileChange, ...],
+) -> Fate | None:
+    if before is None or after is None:
+        return Fate.ADD if before is None else Fate.REMOVE
+    if before[0] != after[0]:
+        return Fate.MOVE
+    same = without_why(before[1]) == without_why(after[1])
+    return None if same and not files else Fate.CHANGE
+
+
+def _all(
+    assignments: Mapping[NodeName, Assignment],
+) -> Iterator[tuple[NodeName, AssignedReplica]]:
+    for name, assignment in assignments.items():
+        for replica in assignment.replicas:
+            yield name, replica

@@ -1,0 +1,214 @@
+"""`miaas-reconciler`: the service that decides. Settings in, real tools wired, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from fleet.access import Access
+from fleet.port import Repository, RepositoryError
+from reconciler.cli.arguments import Parser
+from reconciler.cli.codes import MEANINGS, Code
+from reconciler.clock import SystemClock, boot_seconds
+from reconciler.logs import log_to
+from reconciler.loop import Loop, pass_once, tell
+from reconciler.observing.inventory import Sightings
+from reconciler.observing.memory import SightingsFile
+from reconciler.observing.read import Reader
+from reconciler.rendering.pool import BoundedRenderer
+from reconciler.watch import News, Watcher
+from schemas.problem import BadDocumentError
+
+log = logging.getLogger(__name__)
+
+STATE_DIR: Final = "/var/lib/miaas-reconciler"
+_EPILOG: Final = (
+    "environment (an option wins over it):\n"
+    "  MIAAS_DESIRED, MIAAS_STATE, MIAAS_BRANCH   as --desired, --state, --branch\n"
+    "  MIAAS_STATE_DIR                            as --state-dir\n"
+    "  MIAAS_SSH_KEY, MIAAS_KNOWN_HOSTS           as --ssh-key, --known-hosts\n"
+    "  MIAAS_CREDENTIALS                          file with username=... and password=...\n"
+    "  MIAAS_CA_FILE                              certificates to trust for https remotes\n"
+    "\nexit codes:\n"
+) + "".join(f"  {int(c):<3} {text}\n" for c, text in MEANINGS.items() if c is not Code.PENDING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service was told. An empty text stands for what was not said."""
+
+    command: str
+    desired: str
+    state: str
+    branch: str
+    state_dir: Path
+    access: Access
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `miaas-reconciler`, and return the exit code."""
+    settings = _settings(_parser().parse_args(arguments), os.environ)
+    log_to(sys.stderr)
+    if not settings.desired:
+        sys.stderr.write("miaas-reconciler: where is the fleet? Give --desired URL\n")
+        return Code.USAGE
+    try:
+        with _wired(settings) as service:
+            return service.once() if settings.command == "once" else service.run()
+    except (RepositoryError, OSError) as error:
+        sys.stderr.write(f"miaas-reconciler: {error}\n")
+        return Code.WORLD
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything that both commands need, wired."""
+
+    settings: Settings
+    reader: Reader
+    renderer: BoundedRenderer
+    clock: SystemClock
+    kept: SightingsFile
+
+    def once(self) -> int:
+        """Make one pass. The problems of documents go to standard output."""
+        try:
+            outcome = pass_once(self.reader, self.renderer, self.remembered(), self.clock)
+        except (RepositoryError, BadDocumentError, AssertionError) as error:
+            sys.stderr.write(f"miaas-reconciler: {error}\n")
+            return Code.WORLD
+        self.remember(outcome.result.sightings)
+        tell(outcome)
+        for notice in outcome.result.notices:
+            log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
+        for problem in outcome.result.problems:
+            sys.stdout.write(f"{problem}\n")
+        return Code.PROBLEMS if outcome.result.problems else Code.FINE
+
+    def run(self) -> int:
+        """Make passes until a signal asks to end."""
+        news = News()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: news.stop())
+        watcher = Watcher(self.settings.desired, self.settings.state, self.settings.branch, news)
+        watcher.start()
+        log.info("started", extra={"pairs": {"branch": self.settings.branch}})
+        loop = Loop(
+            reader=self.reader,
+            renderer=self.renderer,
+            clock=self.clock,
+            waiting=news,
+            rng=random.Random(),  # noqa: S311 - spreads load, keeps no secret
+            sightings=self.remembered(),
+            saved=self.remember,
+        )
+        try:
+            loop.run()
+        finally:
+            watcher.stop()
+        log.info("stopped")
+        return Code.FINE
+
+    def remembered(self) -> Sightings:
+        """When each node was last heard of, as far as that is known."""
+        return self.kept.load(self.clock.steady(), boot_seconds())
+
+    def remember(self, sightings: Sightings) -> None:
+        """Keep the sightings for the next start. A full disk is no reason to stop deciding."""
+        try:
+            self.kept.save(sightings, self.clock.steady(), boot_seconds())
+        except OSError as error:
+            log.warning("cannot keep the sightings", extra={"pairs": {"error": error}})
+
+
+@contextmanager
+def _wired(settings: Settings) -> Iterator[Service]:
+    """Open the remotes and start what is needed, and end all of it again.
+
+    Raises:
+        RepositoryError: Git is not installed, or a URL is none that may be used.
+        OSError: the state folder cannot be made.
+    """
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    desired = _open(settings, settings.desired)
+    state = desired if settings.state == settings.desired else _open(settings, settings.state)
+    renderer = BoundedRenderer()
+    try:
+        yield Service(
+            settings=settings,
+            reader=Reader(desired, state, settings.branch),
+            renderer=renderer,
+            clock=SystemClock(),
+            kept=SightingsFile(settings.state_dir),
+        )
+    finally:
+        renderer.close()
+
+
+def _open(settings: Settings, url: str) -> Repository:
+    try:
+        from fleet.git_repo import open_repository  # noqa: PLC0415  # fails where git is missing
+    except ImportError as error:
+        raise RepositoryError("git is not on the PATH. Fix: install git") from error
+    folder = settings.state_dir / "mirrors" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    return open_repository(url, folder, access=settings.access)
+
+
+def _settings(given: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+    desired = given.desired or environ.get("MIAAS_DESIRED", "")
+    return Settings(
+        command=given.command,
+        desired=desired,
+        state=given.state or environ.get("MIAAS_STATE") or desired,
+        branch=given.branch or environ.get("MIAAS_BRANCH") or "main",
+        state_dir=Path(given.state_dir or environ.get("MIAAS_STATE_DIR") or STATE_DIR),
+        access=Access(
+            environment=environ,
+            ssh_key=given.ssh_key or environ.get("MIAAS_SSH_KEY", ""),
+            known_hosts=given.known_hosts or environ.get("MIAAS_KNOWN_HOSTS", ""),
+            credentials=environ.get("MIAAS_CREDENTIALS", ""),
+            ca_file=environ.get("MIAAS_CA_FILE", ""),
+        ),
+    )
+
+
+def _parser() -> Parser:
+    made = Parser(
+        prog="miaas-reconciler",
+        description="Decides what runs where, and writes the decision to Git.",
+        epilog=_EPILOG,
+    )
+    made.add_argument("--version", action="version", version=f"miaas-reconciler {_version()}")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in (
+        ("once", "make one pass and end"),
+        ("run", "make passes until asked to end"),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.add_argument("--desired", metavar="URL", help="repository that people write")
+        command.add_argument("--state", metavar="URL", help="repository that machines write")
+        command.add_argument("--branch", help="branch that people commit to; default: main")
+        command.add_argument(
+            "--state-dir", metavar="DIR", help=f"what outlives a restart; default: {STATE_DIR}"
+        )
+        command.add_argument("--ssh-key", metavar="FILE", help="private key for ssh remotes")
+        command.add_argument("--known-hosts", metavar="FILE", help="ssh hosts to trust")
+    return made
+
+
+def _version() -> str:
+    try:
+        return version("miaas")
+    except PackageNotFoundError:
+        return "unknown"

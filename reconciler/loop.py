@@ -1,0 +1,161 @@
+"""One pass, and the pacing around it. Shell.
+
+read everything  ->  decide (pure)  ->  publish what was decided
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from fleet.port import RepositoryError, StaleError
+from reconciler.decide import Pass, decide
+from reconciler.observing.inventory import Sightings
+from reconciler.observing.read import Reader
+from reconciler.preview import Fate, preview
+from reconciler.publishing.publish import publish
+from reconciler.rendering.port import Renderer
+from schemas.names import CommitId
+from schemas.problem import BadDocumentError, Problem
+
+log = logging.getLogger(__name__)
+
+# Somebody else published between our reading and our push, five times running: let them.
+STALE_TRIES: Final = 5
+# After a failure: at once could be a hammer, a minute is as long as a person will wait.
+BACK_OFF_FIRST: Final = timedelta(seconds=1)
+BACK_OFF_LAST: Final = timedelta(seconds=60)
+# Passes on heartbeats alone, at most one in this time: 500 nodes send some 17 in a second.
+CALM: Final = timedelta(seconds=1)
+# Waits differ by a tenth, so that many programs on one forge do not ask at the same moment.
+JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished pass. commit: what was published; None: nothing had to be."""
+
+    result: Pass
+    commit: CommitId | None
+
+
+class Clock(Protocol):
+    """What time it is, in two senses."""
+
+    def steady(self) -> datetime:
+        """Now, on a clock that counts evenly and is never set."""
+
+    def wall(self) -> datetime:
+        """Now, as people say it: for the date of commits."""
+
+
+def pass_once(reader: Reader, renderer: Renderer, sightings: Sightings, clock: Clock) -> Outcome:
+    """Read, decide, publish. Who comes too late reads and decides again; nothing is ever merged.
+
+    Raises:
+        RepositoryError: a remote did not answer, or refused, or somebody else kept publishing.
+        BadDocumentError: our own last decision cannot be understood.
+        BrokenPlanError: the plan broke a promise, and nothing was published.
+    """
+    tries = 0
+    while True:
+        result = decide(reader.read(), clock.steady(), sightings, renderer)
+        sightings = result.sightings
+        tries += 1
+        try:
+            return Outcome(result, publish(reader.state, result, clock.wall()))
+        except StaleError:
+            if tries == STALE_TRIES:
+                raise
+            log.info("somebody else published first", extra={"pairs": {"tries": tries}})
+
+
+class Waiting(Protocol):
+    """Waits between passes, and is woken by news."""
+
+    def wait(self, longest: timedelta, calm: timedelta) -> None:
+        """Return when people committed, when machines spoke and `calm` is over, or at `longest`."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the program is asked to end."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """Pass after pass, until it is stopped.
+
+    saved: called with the sightings of every pass that could read, to keep them over a restart.
+    """
+
+    reader: Reader
+    renderer: Renderer
+    clock: Clock
+    waiting: Waiting
+    rng: random.Random
+    sightings: Sightings
+    saved: Callable[[Sightings], None]
+    _failures: int = 0
+    _said: tuple[Problem, ...] = field(default=())
+    _complaint: str = ""
+
+    def run(self) -> None:
+        """Go on until the waiting says that it is over. No failure ends this."""
+        while not self.waiting.stopped:
+            longest = self._pass()
+            self.waiting.wait(longest * (1 + self.rng.uniform(-JITTER, JITTER)), CALM)
+
+    def _pass(self) -> timedelta:
+        """Make one pass, and say how long to wait at most for the next."""
+        try:
+            outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock)
+        except (RepositoryError, BadDocumentError, AssertionError) as error:
+            return self._failed(error)
+        if self._complaint:
+            log.info("passes succeed again", extra={"pairs": {"failed": self._failures}})
+        self._failures, self._complaint = 0, ""
+        self.sightings = outcome.result.sightings
+        self.saved(self.sightings)
+        self._tell_notices(outcome.result)
+        tell(outcome)
+        return outcome.result.observed.fleet.timings.poll
+
+    def _failed(self, error: Exception) -> timedelta:
+        complaint = f"{type(error).__name__}: {error}"
+        # The same failure is one event, however often it is met.
+        if complaint != self._complaint:
+            level = logging.ERROR if isinstance(error, AssertionError) else logging.WARNING
+            log.log(level, "the pass failed", extra={"pairs": {"error": complaint}})
+        self._complaint = complaint
+        self._failures += 1
+        # Past ten doublings the last wait is reached whatever the first was.
+        doublings = min(self._failures - 1, 10)
+        return min(BACK_OFF_FIRST * (1 << doublings), BACK_OFF_LAST)
+
+    def _tell_notices(self, result: Pass) -> None:
+        for notice in result.notices:
+            if notice not in self._said:
+                log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
+        self._said = result.notices
+
+
+def tell(outcome: Outcome) -> None:
+    """Write one log line of a pass that changed something."""
+    if outcome.commit is None:
+        return
+    found = preview(outcome.result)
+    counts = {fate.value: found.count(fate) for fate in Fate}
+    pairs = {
+        "commit": outcome.commit[:12],
+        "source": (outcome.result.observed.source or "")[:12],
+        **counts,
+        "nodes": len(found.nodes),
+        "unplaced": len(outcome.result.plan.refusals),
+        "held": len(outcome.result.held),
+        "problems": len(found.problems),
+    }
+    log.info("decision published", extra={"pairs": pairs})

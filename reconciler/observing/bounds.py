@@ -1,0 +1,14 @@
+"""How much one pass reads at most. More than this is a mistake, not a fleet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Ten thousand deployments, and as many files of templates.
+FILES_MAX: Final = 20_000
+# Four times the largest document that is parsed; a template may carry a larger file to copy.
+BYTES_MAX: Final = 1024 * 1024
+# All files of a pass together: what a small machine still holds in memory, twice.
+TOTAL_MAX: Final = 256 * 1024 * 1024
+# 64 GPUs and 1,000 replicas take about half of it.
+HEARTBEAT_MAX: Final = 1024 * 1024

@@ -1,0 +1,145 @@
+"""From bytes to facts: everything that a pass read, understood, with what is wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+from reconciler.observing.deployments import Sorted, sort_deployments
+from reconciler.observing.documents import (
+    Problems,
+    document,
+    read_assignment,
+    read_decision,
+    read_fleet,
+    read_heartbeat,
+)
+from reconciler.observing.nodes import Admitted, admitted
+from reconciler.observing.snapshot import Observed, Snapshot
+from reconciler.observing.templates import catalogue
+from schemas.assignment import Assignment, Decision
+from schemas.fleet import Fleet
+from schemas.heartbeat import Heartbeat
+from schemas.layout import (
+    ASSIGNMENT_FILE,
+    DECISION_FILE,
+    FLEET_FILE,
+    HEARTBEAT_FILE,
+    NODES,
+    heartbeat_ref,
+)
+from schemas.names import DeploymentName, FleetName, NodeName
+from schemas.problem import BadDocumentError, Place, Problem
+
+T = TypeVar("T")
+
+_STAND_IN: Final = Fleet(name=FleetName("unknown"))
+
+
+def observe(snapshot: Snapshot) -> Observed:
+    """Understand a snapshot. A bad document is a problem in the result and stops no other one.
+
+    Raises:
+        BadDocumentError: what we decided before cannot be understood; see `Place.path`.
+    """
+    assignments, decision = _decided(snapshot)
+    fleet, frozen = _fleet(snapshot)
+    nodes = admitted(snapshot)
+    templates = catalogue(snapshot)
+    deployments = sort_deployments(snapshot, templates)
+    heartbeats, unreadable = _heartbeats(snapshot)
+    broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
+    _hold_on_broken_nodes(deployments, nodes, assignments)
+    if frozen:
+        _hold_all(deployments, assignments, frozen)
+    return Observed(
+        source=snapshot.source,
+        fleet=fleet,
+        deployments=tuple(sorted(deployments.whole, key=lambda one: one.name)),
+        templates=templates.usable,
+        records=tuple(nodes.records),
+        heartbeats=heartbeats,
+        assignments=assignments,
+        decision=decision,
+        held=dict(sorted(deployments.held.items())),
+        problems=(*frozen, *nodes.problems, *broken_templates, *deployments.problems),
+        frozen=frozen,
+        unreadable=unreadable,
+    )
+
+
+def _decided(snapshot: Snapshot) -> tuple[Mapping[NodeName, Assignment], Decision]:
+    assignments: dict[NodeName, Assignment] = {}
+    for path, content in sorted(snapshot.assignments.items()):
+        folder, _, file = path.rpartition("/")
+        if file == ASSIGNMENT_FILE and folder.rpartition("/")[0] == NODES:
+            assignment = _ours(read_assignment(content, path))
+            assignments[assignment.node] = assignment
+    if DECISION_FILE not in snapshot.assignments:
+        return assignments, Decision()
+    return assignments, _ours(read_decision(snapshot.assignments[DECISION_FILE], DECISION_FILE))
+
+
+def _ours(document: T | Problems) -> T:
+    if isinstance(document, tuple):
+        raise BadDocumentError(document)
+    return document
+
+
+def _fleet(snapshot: Snapshot) -> tuple[Fleet, Problems]:
+    """The fleet's settings, or a stand-in and why nothing may change until they can be read."""
+    if snapshot.unread:
+        return _STAND_IN, snapshot.unread
+    known = {*snapshot.desired, *snapshot.too_large, *snapshot.ignored}
+    if FLEET_FILE not in known:
+        # An empty or foreign branch must never look like the wish to stop everything.
+        what = "the file is missing, so nothing is changed anywhere"
+        fix = "write it, or point the reconciler at the branch that has it"
+        return _STAND_IN, (Problem(Place(FLEET_FILE), what, fix),)
+    found = document(snapshot, FLEET_FILE, read_fleet)
+    return (_STAND_IN, found) if isinstance(found, tuple) else (found, ())
+
+
+def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[NodeName, Problems]]:
+    understood: list[Heartbeat] = []
+    unreadable: dict[NodeName, Problems] = {}
+    for node, content in sorted(snapshot.heartbeats.items()):
+        path = f"{heartbeat_ref(node)}/{HEARTBEAT_FILE}"
+        found = read_heartbeat(content, path)
+        if isinstance(found, tuple):
+            unreadable[node] = found
+        elif found.node != node:
+            what = f"the heartbeat says that it is of {found.node!r}"
+            unreadable[node] = (Problem(Place(path), what, "give each agent its own name"),)
+        else:
+            understood.append(found)
+    for path in sorted(snapshot.too_large):
+        if path.startswith(heartbeat_ref(NodeName(""))):
+            name = NodeName(path.removesuffix(f"/{HEARTBEAT_FILE}").rpartition("/")[2])
+            what = f"the heartbeat has {snapshot.too_large[path]} bytes, more than is read"
+            unreadable[name] = (Problem(Place(path), what, "look at that agent"),)
+    return tuple(understood), unreadable
+
+
+def _hold_on_broken_nodes(
+    deployments: Sorted, nodes: Admitted, assignments: Mapping[NodeName, Assignment]
+) -> None:
+    """Hold what runs on a node whose labels and taints are unknown: it could seem to have to go."""
+    for name, problems in sorted(nodes.broken.items()):
+        assignment = assignments.get(name)
+        for replica in assignment.replicas if assignment else ():
+            _hold(deployments, replica.deployment, problems)
+
+
+def _hold_all(
+    deployments: Sorted, assignments: Mapping[NodeName, Assignment], frozen: Problems
+) -> None:
+    placed = (one.deployment for each in assignments.values() for one in each.replicas)
+    for name in sorted({*placed, *(one.name for one in deployments.whole)}):
+        _hold(deployments, name, frozen)
+
+
+def _hold(deployments: Sorted, name: DeploymentName, problems: Iterable[Problem]) -> None:
+    known = deployments.held.get(name, ())
+    deployments.held[name] = (*known, *(one for one in problems if one not in known))
+    deployments.whole = [one for one in deployments.whole if one.name != name]

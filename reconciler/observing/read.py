@@ -1,0 +1,183 @@
+"""The one read of a pass: both remotes, exact refs, nothing checked out. Shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from fleet.port import File, Repository, RepositoryError, Tree
+from reconciler.observing.bounds import BYTES_MAX, FILES_MAX, HEARTBEAT_MAX, TOTAL_MAX
+from reconciler.observing.builtin import builtin_templates
+from reconciler.observing.snapshot import Snapshot
+from schemas.layout import (
+    ASSIGNED_REFS,
+    ASSIGNMENTS_REF,
+    DEPLOYMENTS,
+    FLEET_FILE,
+    HEARTBEAT_FILE,
+    NODE_REFS,
+    NODES,
+    TEMPLATES,
+    desired_ref,
+)
+from schemas.names import BlobId, CommitId, NodeName, is_name
+from schemas.problem import Place, Problem
+
+_DEEP: Final = (f"{DEPLOYMENTS}/", f"{TEMPLATES}/")
+_FLAT: Final = f"{NODES}/"
+
+
+class NoBranchError(RepositoryError):
+    """The branch that people commit to does not exist: no information, not an empty fleet."""
+
+
+def read_snapshot(desired: Repository, state: Repository, branch: str) -> Snapshot:
+    """Read everything that a pass needs, once.
+
+    Raises:
+        RepositoryError: a remote did not answer, or has no such branch.
+    """
+    return Reader(desired, state, branch).read()
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads again and again, and brings over only what is new.
+
+    Blobs, and the trees of commits, never change under their ids; what the last pass used is kept.
+    """
+
+    desired: Repository
+    state: Repository
+    branch: str
+    _blobs: dict[BlobId, bytes] = field(default_factory=dict)
+    _trees: dict[CommitId, Tree] = field(default_factory=dict)
+    _used: dict[CommitId, Tree] = field(default_factory=dict)
+
+    def read(self) -> Snapshot:
+        """Read everything that a pass needs.
+
+        Raises:
+            RepositoryError: a remote did not answer, or has no such branch.
+        """
+        self._used = {}
+        source, refs = self._fetch()
+        asked = _Asked(self._tree(self.desired, source))
+        heartbeats = self._heartbeats(refs)
+        decided = refs.get(ASSIGNMENTS_REF)
+        ours = self._tree(self.state, decided) if decided else None
+        assigned = _by_node(refs, ASSIGNED_REFS)
+        projected = {name: self._tree(self.state, at).id for name, at in assigned.items()}
+        self._bring(asked, ours, heartbeats)
+        too_large = {
+            f"{NODE_REFS}{name}/{HEARTBEAT_FILE}": file.size
+            for name, file in heartbeats.items()
+            if file.size > HEARTBEAT_MAX
+        }
+        snapshot = Snapshot(
+            source=source,
+            desired=self._contents(asked.files),
+            builtin=builtin_templates(),
+            too_large={**asked.too_large, **too_large},
+            ignored=asked.ignored,
+            unread=asked.unread,
+            decided=decided,
+            assignments=self._contents(ours.files) if ours else {},
+            folders=ours.folders if ours else {},
+            assigned=assigned,
+            projected=projected,
+            heartbeats={
+                name: self._blobs[file.blob]
+                for name, file in heartbeats.items()
+                if file.size <= HEARTBEAT_MAX
+            },
+        )
+        self._trees = self._used
+        return snapshot
+
+    def _fetch(self) -> tuple[CommitId, Mapping[str, CommitId]]:
+        branch = desired_ref(self.branch)
+        wanted = (ASSIGNMENTS_REF, ASSIGNED_REFS, NODE_REFS)
+        if self.desired is self.state:
+            refs = found = self.state.fetch(branch, *wanted)
+        else:
+            found = self.desired.fetch(branch)
+            refs = self.state.fetch(*wanted)
+        if branch not in found:
+            raise NoBranchError(f"the repository has no branch {self.branch}")
+        return found[branch], refs
+
+    def _tree(self, repository: Repository, commit: CommitId) -> Tree:
+        tree = self._trees.get(commit) or self._used.get(commit) or repository.tree(commit)
+        self._used[commit] = tree
+        return tree
+
+    def _heartbeats(self, refs: Mapping[str, CommitId]) -> Mapping[NodeName, File]:
+        found: dict[NodeName, File] = {}
+        for name, at in _by_node(refs, NODE_REFS).items():
+            file = self._tree(self.state, at).files.get(HEARTBEAT_FILE)
+            if file is not None:
+                found[name] = file
+        return found
+
+    def _bring(self, asked: _Asked, ours: Tree | None, heartbeats: Mapping[NodeName, File]) -> None:
+        """Read the blobs that are not here yet, and forget those that nothing needs any more."""
+        people = {file.blob for file in asked.files.values()}
+        machines = {file.blob for file in ours.files.values()} if ours else set()
+        machines |= {file.blob for file in heartbeats.values() if file.size <= HEARTBEAT_MAX}
+        known = {blob: self._blobs[blob] for blob in people | machines if blob in self._blobs}
+        if self.desired is self.state:
+            self._blobs = {**known, **_read(self.state, (people | machines) - known.keys())}
+            return
+        fresh = _read(self.desired, people - known.keys())
+        self._blobs = {
+            **known,
+            **fresh,
+            **_read(self.state, machines - known.keys() - fresh.keys()),
+        }
+
+    def _contents(self, files: Mapping[str, File]) -> Mapping[str, bytes]:
+        return {path: self._blobs[file.blob] for path, file in files.items()}
+
+
+class _Asked:
+    """What of the desired tree is read, and what is not and why."""
+
+    def __init__(self, tree: Tree) -> None:
+        counted = {path: file for path, file in tree.files.items() if _counts(path)}
+        self.ignored = tuple(sorted(path for path in tree.ignored if _counts(path)))
+        self.too_large = {p: file.size for p, file in counted.items() if file.size > BYTES_MAX}
+        self.files = {p: file for p, file in counted.items() if p not in self.too_large}
+        self.unread = _too_much(self.files)
+        if self.unread:
+            self.files = {}
+
+
+def _counts(path: str) -> bool:
+    if path.startswith(_FLAT):
+        return "/" not in path[len(_FLAT) :]
+    return path == FLEET_FILE or path.startswith(_DEEP)
+
+
+def _too_much(files: Mapping[str, File]) -> tuple[Problem, ...]:
+    place, fix = Place("."), "move what is no deployment or template out of the fleet repository"
+    total = sum(file.size for file in files.values())
+    if len(files) > FILES_MAX:
+        return (Problem(place, f"{len(files)} files are more than {FILES_MAX}", fix),)
+    if total > TOTAL_MAX:
+        return (Problem(place, f"{total} bytes in all are more than {TOTAL_MAX}", fix),)
+    return ()
+
+
+def _by_node(refs: Mapping[str, CommitId], prefix: str) -> Mapping[NodeName, CommitId]:
+    return {
+        NodeName(name): commit
+        for ref, commit in sorted(refs.items())
+        if ref.startswith(prefix) and is_name(name := ref[len(prefix) :])
+    }
+
+
+def _read(repository: Repository, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
+    wanted = sorted(blobs)
+    return repository.read(wanted) if wanted else {}

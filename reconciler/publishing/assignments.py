@@ -1,0 +1,112 @@
+"""What every node is told: the plan node by node, with what need not change left alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from reconciler.observing.snapshot import Observed
+from reconciler.placing.plan import Placement, Plan
+from schemas.assignment import AssignedReplica, Assignment, Why
+from schemas.names import DeploymentName, NodeName, ReplicaName, TemplateName
+
+_NO_WHY = Why(text="")
+
+
+def previous_placements(observed: Observed) -> tuple[Placement, ...]:
+    """Say what was placed before, in the planner's words, sorted by replica and node."""
+    return tuple(
+        _placement(node, replica)
+        for node, assignment in sorted(observed.assignments.items())
+        for replica in assignment.replicas
+    )
+
+
+def told(
+    observed: Observed, plan: Plan, held: Iterable[DeploymentName]
+) -> Mapping[NodeName, Assignment]:
+    """Say what every node is to run: those admitted, and those that ever were, by name.
+
+    A node that was taken away is told to run nothing, so that its agent stops what it has. The
+    generation is still the one before: only who knows all files can tell whether it grows.
+    """
+    if observed.frozen:
+        return observed.assignments
+    names = {record.name for record in observed.records} | observed.assignments.keys()
+    kept = frozenset(held)
+    templates = {one.name: one.template for one in observed.deployments}
+    placements: dict[NodeName, list[Placement]] = {name: [] for name in sorted(names)}
+    for placement in sorted(plan.placements, key=lambda one: one.replica):
+        placements[placement.node].append(placement)
+    return {
+        name: _assignment(
+            observed, name, tuple(_replica(observed, one, kept, templates) for one in ours)
+        )
+        for name, ours in placements.items()
+    }
+
+
+def _assignment(
+    observed: Observed, name: NodeName, replicas: tuple[AssignedReplica, ...]
+) -> Assignment:
+    before = observed.assignments.get(name)
+    timings = observed.fleet.timings
+    return Assignment(
+        node=name,
+        generation=before.generation if before else 0,
+        heartbeat_seconds=int(timings.heartbeat.total_seconds()),
+        poll_seconds=int(timings.poll.total_seconds()),
+        replicas=replicas,
+    )
+
+
+def _replica(
+    observed: Observed,
+    placement: Placement,
+    held: frozenset[DeploymentName],
+    templates: Mapping[DeploymentName, TemplateName],
+) -> AssignedReplica:
+    before = _before(observed, placement.node, placement.replica)
+    if placement.deployment in held and before is not None:
+        return before
+    now = AssignedReplica(
+        name=placement.replica,
+        deployment=placement.deployment,
+        template=templates[placement.deployment],
+        resources=placement.resources,
+        sharing=placement.sharing,
+        gpus=placement.gpus,
+        ports=dict(sorted(placement.ports.items())),
+        priority=placement.priority,
+        pinned=placement.pinned,
+        why=placement.why,
+    )
+    # Why it came here is history, and stays as it was said then.
+    same = before is not None and without_why(before) == without_why(now)
+    return before if before is not None and same else now
+
+
+def without_why(replica: AssignedReplica) -> AssignedReplica:
+    """A replica without its explanation, which alone is never a reason to write."""
+    return replace(replica, why=_NO_WHY)
+
+
+def _before(observed: Observed, node: NodeName, name: ReplicaName) -> AssignedReplica | None:
+    assignment = observed.assignments.get(node)
+    replicas = assignment.replicas if assignment else ()
+    return next((one for one in replicas if one.name == name), None)
+
+
+def _placement(node: NodeName, replica: AssignedReplica) -> Placement:
+    return Placement(
+        replica=replica.name,
+        deployment=replica.deployment,
+        node=node,
+        resources=replica.resources,
+        sharing=replica.sharing,
+        gpus=replica.gpus,
+        ports=replica.ports,
+        priority=replica.priority,
+        pinned=replica.pinned,
+        why=replica.why,
+    )

@@ -1,0 +1,183 @@
+"""The message of a decision's commit, so that `git log assignments` tells what happened. Pure.
+
+Subject: what happened, shortest first. Body: one line for each replica, node or held deployment.
+Trailers, for programs: `Source` (the commit of the desired branch), `Reason` (once for each), and
+`Placed`, `Moved`, `Changed`, `Removed`, `Held` (once for each replica or deployment).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from reconciler.decide import Pass
+from reconciler.preview import Fate, Preview, ReplicaChange
+from schemas.assignment import DeploymentDecision, Verdict
+from schemas.names import DeploymentName, NodeName
+
+# More lines than this nobody reads; the tree itself has them all.
+LINES_MAX: Final = 50
+REASONS_MAX: Final = 10
+_WIDTH_MAX: Final = 200
+
+_VERBS: Final = {
+    Fate.ADD: "place",
+    Fate.MOVE: "move",
+    Fate.CHANGE: "change",
+    Fate.REMOVE: "remove",
+}
+_TRAILERS: Final = {
+    Fate.ADD: "Placed",
+    Fate.MOVE: "Moved",
+    Fate.CHANGE: "Changed",
+    Fate.REMOVE: "Removed",
+}
+
+
+def message(result: Pass, found: Preview) -> str:
+    """Tell the whole decision. `found` is the preview of the pass."""
+    body = _first(
+        LINES_MAX, (*map(_line, found.replicas), *_node_lines(result), *_verdicts(result))
+    )
+    trailers = [f"Source: {result.observed.source}"] if result.observed.source else []
+    trailers += _first(
+        REASONS_MAX, dict.fromkeys(f"Reason: {one}" for one in _reasons(result, found))
+    )
+    for fate, name in _TRAILERS.items():
+        lines = [f"{name}: {_where(one)}" for one in found.replicas if one.fate is fate]
+        trailers += _first(LINES_MAX, lines)
+    trailers += _first(LINES_MAX, [f"Held: {name}" for name in result.held])
+    parts = (_subject(result, found), "\n".join(body), "\n".join(trailers))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def node_message(result: Pass, found: Preview, node: NodeName) -> str:
+    """Tell one node's part, for its own ref."""
+    ours = [one for one in found.replicas if node in (one.was_on, one.goes_to)]
+    generation = result.assignments[node].generation
+    body = "\n".join(_first(LINES_MAX, map(_line, ours)))
+    source = f"Source: {result.observed.source}" if result.observed.source else ""
+    parts = (f"{node}: generation {generation}", body, source)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _subject(result: Pass, found: Preview) -> str:
+    if not found.replicas:
+        return _quiet_subject(result)
+    names = sorted({one.deployment for one in found.replicas})
+    head = names[0] if len(names) == 1 else f"{len(names)} deployments"
+    if len(found.replicas) == 1:
+        return f"{head}: {_VERBS[found.replicas[0].fate]} {_where(found.replicas[0])}"
+    counts = Counter(one.fate for one in found.replicas)
+    told = ", ".join(f"{_VERBS[fate]} {counts[fate]}" for fate in _VERBS if counts[fate])
+    return f"{head}: {told}"
+
+
+def _quiet_subject(result: Pass) -> str:
+    """What happened where no replica was touched."""
+    before = {one.name: one.verdict for one in result.observed.decision.deployments}
+    turned = [d for d in result.decision.deployments if before.get(d.name) is not d.verdict]
+    admitted = sorted(result.assignments.keys() - result.observed.assignments.keys())
+    if len(turned) == 1:
+        return f"{turned[0].name}: {turned[0].verdict}"
+    if turned:
+        return f"{len(turned)} deployments: {', '.join(sorted({d.verdict for d in turned}))}"
+    if len(admitted) == 1:
+        return f"{admitted[0]}: admit the node"
+    if admitted:
+        return f"{len(admitted)} nodes: admit them"
+    if result.changes.nodes:
+        return f"{len(result.changes.nodes)} nodes: tell them again"
+    return "decision: other problems"
+
+
+def _line(change: ReplicaChange) -> str:
+    why = f": {_flat(change.why)}" if change.why and change.fate in (Fate.ADD, Fate.MOVE) else ""
+    return f"{_VERBS[change.fate]} {_where(change)}{why}"
+
+
+def _where(change: ReplicaChange) -> str:
+    match change.fate:
+        case Fate.ADD | Fate.CHANGE:
+            return f"{change.replica} on {change.goes_to}"
+        case Fate.MOVE:
+            return f"{change.replica} from {change.was_on} to {change.goes_to}"
+        case Fate.REMOVE:
+            return f"{change.replica} from {change.was_on}"
+
+
+def _node_lines(result: Pass) -> Iterator[str]:
+    records = {record.name for record in result.observed.records}
+    for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
+        yield f"admit the node {name}"
+    for name in sorted(result.observed.assignments.keys() - records):
+        if name in result.changes.nodes:
+            yield f"take the node {name} out: its document is gone"
+
+
+def _verdicts(result: Pass) -> Iterator[str]:
+    before = {one.name: one for one in result.observed.decision.deployments}
+    for one in result.decision.deployments:
+        if before.get(one.name) != one and one.verdict is not Verdict.PLACED:
+            yield f"{one.name} is {one.verdict}: {_flat(_first_reason(one))}"
+
+
+def _first_reason(decision: DeploymentDecision) -> str:
+    if decision.problems:
+        return str(decision.problems[0])
+    texts = [reason.text for refusal in decision.refusals for reason in refusal.reasons]
+    return texts[0] if texts else "no reason known"
+
+
+def _reasons(result: Pass, found: Preview) -> Iterator[str]:
+    known = {one.name for one in result.observed.decision.deployments}
+    wanted = {one.name for one in result.decision.deployments}
+    had = Counter(one.deployment for one in result.previous)
+    for change in found.replicas:
+        yield _reason(change, known, wanted, had)
+    for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
+        yield f"{name} was admitted"
+    for one in result.decision.deployments:
+        if one.verdict is Verdict.HELD:
+            yield f"{one.name} cannot be used as it is written"
+    if not found.replicas and result.changes.nodes:
+        yield "settings of the fleet, or the state of a node's own ref"
+
+
+def _reason(
+    change: ReplicaChange,
+    known: set[DeploymentName],
+    wanted: set[DeploymentName],
+    had: Counter[DeploymentName],
+) -> str:
+    name = change.deployment
+    match change.fate:
+        case Fate.ADD if name not in known:
+            return f"{name} is new"
+        case Fate.ADD:
+            return f"{name} had {had[name]} replicas and wants more"
+        case Fate.MOVE:
+            return f"{change.replica} could not stay on {change.was_on}"
+        case Fate.CHANGE:
+            return f"{name} or its template changed"
+        case Fate.REMOVE if name not in wanted:
+            return f"{name} was removed"
+        case Fate.REMOVE:
+            return f"{name} wants fewer replicas, or none fits any more"
+
+
+def _first(most: int, lines: Iterable[str]) -> list[str]:
+    everything = list(lines)
+    if len(everything) <= most:
+        return everything
+    rest = len(everything) - most
+    head = everything[0].partition(": ")[0]
+    trailer = head in (*_TRAILERS.values(), "Reason", "Held")
+    return [*everything[:most], f"{head}: and {rest} more" if trailer else f"and {rest} more"]
+
+
+def _flat(text: str) -> str:
+    """One line of bounded length, so that no text of others can look like a trailer."""
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH_MAX else line[: _WIDTH_MAX - 1] + "…"
