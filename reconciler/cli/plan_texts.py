@@ -1,0 +1,216 @@
+"""A preview in words: for a terminal, for a pull request, for a program. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.cli.terminal import Paint, Terminal, safe
+from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
+from reconciler.web.words import count, enumerate_names
+from schemas.assignment import Refusal
+from schemas.problem import Problem
+
+_SIGNS: Final = {Fate.ADD: "+", Fate.CHANGE: "~", Fate.MOVE: "-/+", Fate.REMOVE: "-"}
+_PAINTS: Final = {
+    Fate.ADD: Paint.GOOD,
+    Fate.CHANGE: Paint.BUSY,
+    Fate.MOVE: Paint.BUSY,
+    Fate.REMOVE: Paint.BAD,
+}
+# A comment on a pull request is cut off by forges; 65,536 characters is the least that they take.
+_MARKDOWN_MAX: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """What `miaas plan` shows. with_files: how each rendered file changes, too."""
+
+    preview: Preview
+    refusals: tuple[Refusal, ...]
+    with_files: bool = False
+
+
+def summary(preview: Preview) -> str:
+    """Count what would change. Moves are named only where there are some."""
+    counts = [
+        f"{preview.count(Fate.ADD)} to add",
+        f"{preview.count(Fate.CHANGE)} to change",
+        *([f"{preview.count(Fate.MOVE)} to move"] if preview.count(Fate.MOVE) else []),
+        f"{preview.count(Fate.REMOVE)} to remove",
+    ]
+    return ", ".join(counts)
+
+
+def as_text(shown: Previewed, terminal: Terminal) -> str:
+    """Write for a terminal."""
+    parts = (
+        "".join(_change(change, shown, terminal) for change in shown.preview.replicas),
+        _unplaced(shown.refusals, terminal),
+        _problems(shown.preview.problems, terminal),
+        f"{terminal.paint('Plan:', Paint.BOLD)} {summary(shown.preview)}.\n",
+    )
+    return "\n".join(filter(None, parts))
+
+
+def _change(change: ReplicaChange, shown: Previewed, terminal: Terminal) -> str:
+    sign = terminal.paint(f"{_SIGNS[change.fate]:>3}", _PAINTS[change.fate])
+    why = f"  {terminal.paint(safe(change.why), Paint.SOFT)}" if change.why else ""
+    line = f"{sign} {change.replica}  {where_of(change)}{why}\n"
+    diffs = (_coloured(diff(file), terminal) for file in change.files) if shown.with_files else ()
+    return line + "".join(diffs)
+
+
+def where_of(change: ReplicaChange) -> str:
+    """Say where a replica goes, and where it was."""
+    if change.fate is Fate.MOVE:
+        return f"{change.was_on} -> {change.goes_to}"
+    if change.fate is Fate.REMOVE:
+        return f"from {change.was_on}"
+    return f"on {change.goes_to}"
+
+
+def diff(file: FileChange) -> str:
+    """Write how a file changes, as `diff -u` does. Ends with a newline, or is empty."""
+    before, after = _lines(file.before), _lines(file.after)
+    old = f"a/{file.path}" if file.before is not None else "/dev/null"
+    new = f"b/{file.path}" if file.after is not None else "/dev/null"
+    lines = difflib.unified_diff(before, after, old, new, lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return [] if content is None else safe(content.decode(errors="replace")).splitlines()
+
+
+def _coloured(text: str, terminal: Terminal) -> str:
+    paints = {"+": Paint.GOOD, "-": Paint.BAD, "@": Paint.SOFT}
+    return "".join(
+        f"      {terminal.paint(line, paints.get(line[:1]))}\n" for line in text.splitlines()
+    )
+
+
+def _unplaced(refusals: tuple[Refusal, ...], terminal: Terminal) -> str:
+    if not refusals:
+        return ""
+    head = terminal.paint("Not placed as asked:", Paint.BAD)
+    return f"{head}\n" + "".join(f"  {line}\n" for line in _refusal_lines(refusals))
+
+
+def _refusal_lines(refusals: tuple[Refusal, ...]) -> Iterator[str]:
+    for refusal in refusals:
+        yield str(refusal.replica)
+        yield from (f"  {line}" for line in reason_lines(refusal))
+
+
+def reason_lines(refusal: Refusal) -> Iterator[str]:
+    """Say for groups of nodes why they were refused, and what would help."""
+    for reason in refusal.reasons:
+        nodes = f"{enumerate_names(tuple(reason.nodes))}: " if reason.nodes else ""
+        yield safe(f"{nodes}{reason.text}")
+    if refusal.hint:
+        yield safe(f"what would help: {refusal.hint}")
+
+
+def _problems(problems: tuple[Problem, ...], terminal: Terminal) -> str:
+    if not problems:
+        return ""
+    head = terminal.paint("What these documents say stays as it last was:", Paint.BAD)
+    return f"{head}\n" + "".join(f"  {safe(str(problem))}\n" for problem in problems)
+
+
+def as_markdown(shown: Previewed) -> str:
+    """Write a comment for a pull request."""
+    parts = [f"### MIaaS plan: {summary(shown.preview)}\n"]
+    if shown.preview.replicas:
+        rows = "".join(map(_row, shown.preview.replicas))
+        parts.append(f"| | replica | where | why |\n|---|---|---|---|\n{rows}")
+    if shown.refusals:
+        lines = "".join(f"- {_plain(line)}\n" for line in _refusal_lines(shown.refusals))
+        parts.append(f"**{count(len(shown.refusals), 'replica')} not placed as asked**\n\n{lines}")
+    if shown.preview.problems:
+        lines = "".join(f"- {_plain(str(problem))}\n" for problem in shown.preview.problems)
+        parts.append(f"**To mend first**\n\n{lines}")
+    if shown.with_files:
+        parts.extend(_folded(change) for change in shown.preview.replicas if change.files)
+    return _bounded("\n".join(parts))
+
+
+def _row(change: ReplicaChange) -> str:
+    sign = f"`{_SIGNS[change.fate]}`"
+    return f"| {sign} | `{change.replica}` | {where_of(change)} | {_plain(change.why)} |\n"
+
+
+def _plain(text: str) -> str:
+    """Keep a text from becoming markup."""
+    cleaned = safe(text).strip().replace("\n", " ")
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#@&" else c for c in cleaned)
+
+
+def _folded(change: ReplicaChange) -> str:
+    text = "".join(diff(file) for file in change.files)
+    fence = "`" * max(3, _longest_run(text) + 1)  # no file may end the block early
+    head = f"<details><summary><code>{change.replica}</code></summary>"
+    return f"{head}\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
+
+
+def _longest_run(text: str) -> int:
+    longest = current = 0
+    for letter in text:
+        current = current + 1 if letter == "`" else 0
+        longest = max(longest, current)
+    return longest
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= _MARKDOWN_MAX:
+        return text
+    head, folded, _ = text.partition("<details>")
+    whole = f"{head[:_MARKDOWN_MAX].rpartition(chr(10))[0] if not folded else head}\n"
+    return f"{whole[:_MARKDOWN_MAX]}The rest is too long for a comment: run `miaas plan --diff`.\n"
+
+
+def as_json(shown: Previewed) -> str:
+    """Write for a program."""
+    preview = shown.preview
+    value = {
+        "summary": {str(fate): preview.count(fate) for fate in Fate},
+        "changes": [_change_json(change, shown) for change in preview.replicas],
+        "unplaced": [refusal_json(refusal) for refusal in shown.refusals],
+        "problems": [
+            {
+                "path": problem.place.path,
+                "line": problem.place.line,
+                "column": problem.place.column,
+                "what": problem.what,
+                "fix": problem.fix,
+            }
+            for problem in preview.problems
+        ],
+    }
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _change_json(change: ReplicaChange, shown: Previewed) -> dict[str, object]:
+    value: dict[str, object] = {
+        "replica": change.replica,
+        "deployment": change.deployment,
+        "fate": str(change.fate),
+        "wasOn": change.was_on,
+        "goesTo": change.goes_to,
+        "why": change.why,
+        "files": [file.path for file in change.files],
+    }
+    return {**value, "diff": "".join(map(diff, change.files))} if shown.with_files else value
+
+
+def refusal_json(refusal: Refusal) -> dict[str, object]:
+    """A refusal as JSON."""
+    return {
+        "replica": refusal.replica,
+        "reasons": [{"text": r.text, "nodes": list(r.nodes)} for r in refusal.reasons],
+        "hint": refusal.hint,
+    }

@@ -1,0 +1,101 @@
+"""Reading the fleet's repositories, each through a mirror in the user's cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.access import Access
+from fleet.errors import RepositoryError
+from fleet.memory import MemoryRepository, MemoryServer
+from fleet.port import RefUpdate, Repository
+from reconciler.cli.where import Where
+from reconciler.observing.read import read_snapshot
+from reconciler.observing.snapshot import Snapshot
+from reconciler.preview import with_desired
+from schemas.layout import desired_ref
+
+if TYPE_CHECKING:
+    from fleet.git_repo import GitRepository
+
+
+@contextlib.contextmanager
+def open_remotes(
+    where: Where, environ: Mapping[str, str]
+) -> Iterator[tuple[Repository, Repository]]:
+    """Open `desired` and `state`. Where they are the same remote, they are the same object.
+
+    Raises:
+        RepositoryError: Git is not installed, or a URL is none that may be used.
+    """
+    with contextlib.ExitStack() as stack:
+        desired = stack.enter_context(contextlib.closing(_open(where.desired, environ)))
+        if where.state == where.desired:
+            yield desired, desired
+        else:
+            yield desired, stack.enter_context(contextlib.closing(_open(where.state, environ)))
+
+
+def read_committed(where: Where, environ: Mapping[str, str]) -> Snapshot:
+    """Read what is committed and what machines say of it.
+
+    Raises:
+        RepositoryError: a remote does not answer.
+    """
+    with open_remotes(where, environ) as (desired, state):
+        return read_snapshot(desired, state, where.branch)
+
+
+def read_with(
+    files: Mapping[str, bytes], where: Where, environ: Mapping[str, str], now: datetime
+) -> Snapshot:
+    """Read what machines say, and put a work tree's files where the commit would be.
+
+    Raises:
+        RepositoryError: the remote does not answer.
+    """
+    with contextlib.closing(_open(where.state, environ)) as state:
+        return with_desired(read_snapshot(_committed(files, now), state, "main"), files)
+
+
+def _committed(files: Mapping[str, bytes], now: datetime) -> Repository:
+    """A repository in memory that holds these files, for there may be no other yet."""
+    made = MemoryRepository(MemoryServer())
+    tree = made.write(None, dict(files))
+    commit = made.commit(tree, parent=None, message="work tree", at=now)
+    made.push((RefUpdate(desired_ref("main"), commit, None),))
+    return made
+
+
+def _open(url: str, environ: Mapping[str, str]) -> GitRepository:
+    try:
+        from fleet.git_repo import open_repository  # noqa: PLC0415  # fails where git is missing
+    except ImportError as error:
+        raise RepositoryError("git is not on the PATH. Fix: install git") from error
+    return open_repository(url, _cache(environ) / _folder(url), access=_access(environ))
+
+
+def _access(environ: Mapping[str, str]) -> Access:
+    return Access(
+        environment=environ,
+        ssh_key=environ.get("MIAAS_SSH_KEY", ""),
+        known_hosts=environ.get("MIAAS_KNOWN_HOSTS", ""),
+        credentials=environ.get("MIAAS_CREDENTIALS", ""),
+        ca_file=environ.get("MIAAS_CA_FILE", ""),
+    )
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    if environ.get("MIAAS_CACHE"):
+        return Path(environ["MIAAS_CACHE"])
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"], "miaas")
+    return Path(environ.get("HOME") or "~").expanduser() / ".cache" / "miaas"
+
+
+def _folder(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
