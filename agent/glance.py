@@ -106,10 +106,10 @@ def head_seen(settings: Settings) -> str | None:
     """Where our own ref is, empty if nowhere; None: it cannot be told."""
     ref = f"refs/miaas/assigned/{settings.node}"
     try:
-        found = glance(settings.state_url, mirror_folder(settings), (ref,), access=access(settings))
+        found = glance(settings.state_url, mirror_folder(settings), ref, access=access(settings))
     except RepositoryError:
         return None
-    return found.get(ref, "")
+    return None if found is None else found.get(ref, "")
 
 
 def mirror_folder(settings: Settings) -> str:

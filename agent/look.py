@@ -47,23 +47,26 @@ class Look:
         except RepositoryError as error:
             problem = f"cannot read the assignment: {error}"
             notebook.note(KEY, failed(notebook.tries(KEY), KEY, problem, now, self.rng))
+            self._restore(notebook)
         self._set_problem(problem)
         due = next_poll(now, poll_seconds, self.rng)
         notebook.memory = replace(notebook.memory, poll_due=due)
 
     def look_later(self, notebook: Notebook) -> None:
-        """Do without the remote, and mend what can be mended without it.
-
-        The mirror holds all that was ever accepted, so files that someone removed come back.
-        """
+        """Do without the remote, and mend what can be mended without it."""
         self.problem = self.problem or notebook.tries(KEY).message
+        self._restore(notebook)
+
+    def _restore(self, notebook: Notebook) -> None:
+        """Write files of the accepted assignment that someone removed: the mirror has them all."""
         accepted = notebook.accepted
         if accepted is None or not self.is_incomplete(accepted):
             return
         try:
-            self._set_problem(self._follow(notebook, accepted.commit))
-        except RepositoryError as error:
-            self._set_problem(f"cannot write files of the assignment again: {error}")
+            self._take(notebook, accepted.commit)
+        except (RepositoryError, RefusedError, OSError) as error:
+            pairs = {"commit": accepted.commit, "error": str(error)}
+            log.warning("files not restored", extra={"pairs": pairs})
 
     def is_waiting(self, notebook: Notebook) -> bool:
         """Whether the remote failed not long enough ago."""

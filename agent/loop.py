@@ -11,6 +11,7 @@ from agent.clock import Clock
 from agent.converge import Act, Remembered, Wanted, acts, faults, own_containers
 from agent.files import ReplicaFiles
 from agent.look import Look
+from agent.memory import Present
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer, UnusableError
@@ -215,8 +216,8 @@ class Agent:
             return ()
         reached = self._reached(containers)
         for replica, tree in reached.items():
-            present = self.notebook.memory.present[replica]
-            self.notebook.note_present(replica, replace(present, tree=tree))
+            present = Present(deployment=self._deployments()[replica], tree=tree)
+            self.notebook.note_present(replica, present)
             if self.notebook.tries(replica).failures:
                 self.notebook.note(replica, None)
         left = self._decide(containers)
@@ -228,14 +229,16 @@ class Agent:
         return left
 
     def _reached(self, containers: tuple[Container, ...]) -> Mapping[ReplicaName, TreeId]:
-        """The assigned replicas whose containers are exactly what their files say."""
+        """The assigned replicas whose containers are exactly what their files say.
+
+        One that nobody remembers counts as well: memory may be lost, and labels are not.
+        """
         own, present = own_containers(self.node, containers), self.notebook.memory.present
         return {
             want.replica: want.tree
             for want in self._wanted()
             if want.services is not None
-            and want.replica in present
-            and present[want.replica].tree
+            and (want.replica in present or want.replica in own)
             and want.replica not in self.notebook.interrupted
             and not any(faults(want.services, own.get(want.replica, ())))
         }
@@ -276,6 +279,8 @@ class Agent:
             replicas=replica_reports(self._wanted(), own, courses),
             problems=tuple(filter(None, problems)),
             runtime_error=docker_problem,
+            containers=containers or (),
+            ports=self._ports(),
         )
 
     def _save(self) -> None:
@@ -303,6 +308,11 @@ class Agent:
         accepted = self.notebook.accepted
         replicas = accepted.assignment.replicas if accepted else ()
         return {replica.name: replica.deployment for replica in replicas}
+
+    def _ports(self) -> frozenset[int]:
+        accepted = self.notebook.accepted
+        replicas = accepted.assignment.replicas if accepted else ()
+        return frozenset(port for replica in replicas for port in replica.ports.values())
 
     def _waits(self, replica: ReplicaName, subject: str) -> bool:
         return waits(self.notebook.tries(replica), subject, self._clock.boottime())

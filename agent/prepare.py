@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.content import BadContentError, Owner, contents
 from agent.files import ReplicaFiles
@@ -10,7 +11,7 @@ from agent.memory import Prepared
 from agent.runtime.port import Project, Runtime, RuntimeDownError, RuntimeFailedError
 from schemas.layout import COMPOSE_FILE, project_name
 from schemas.names import DeploymentName, NodeName, ReplicaName
-from schemas.policy import check
+from schemas.problem import Problem
 
 # Enough to see what kind of mistake it is; the reconciler shows all of them to the author.
 PROBLEMS_SHOWN = 5
@@ -20,11 +21,22 @@ class UnusableError(Exception):
     """The files cannot be run on this host. The message says why."""
 
 
+class Policy(Protocol):
+    """Says what in a rendered compose file is not allowed."""
+
+    def __call__(self, text: str, *, path: str) -> tuple[Problem, ...]:
+        """All that is wrong with it; nothing means that it may run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparer:
-    """What is needed to prepare a replica."""
+    """What is needed to prepare a replica.
+
+    policy: of this host. Whoever wrote a file, and whoever else checked it: this is final.
+    """
 
     node: NodeName
+    policy: Policy
     runtime: Runtime
     files: ReplicaFiles
 
@@ -63,7 +75,7 @@ class Preparer:
 
     def _prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
         files = self.files.read(replica, tree)
-        _check(files.get(COMPOSE_FILE, b""))
+        self._check(files.get(COMPOSE_FILE, b""))
         folder = self.files.folder(replica, tree)
         understood = contents(
             self.runtime.resolve(folder, project_name(self.node, replica)),
@@ -77,18 +89,18 @@ class Preparer:
         stored = tuple(sorted(understood.stored))
         return Prepared(tree=tree, services=understood.services, stored=stored)
 
+    def _check(self, compose: bytes) -> None:
+        """Ask the policy.
 
-def _check(compose: bytes) -> None:
-    """Ask this host's policy. Whoever wrote the file, and whoever else checked it: this is final.
-
-    Raises:
-        UnusableError: it asks for what is not allowed here.
-    """
-    try:
-        problems = check(compose.decode("utf-8"), path=COMPOSE_FILE)
-    except UnicodeDecodeError as error:
-        raise UnusableError(f"{COMPOSE_FILE} is not text: {error}") from error
-    if problems:
-        shown = "; ".join(str(problem) for problem in problems[:PROBLEMS_SHOWN])
-        more = len(problems) - PROBLEMS_SHOWN
-        raise UnusableError(f"refused by this host: {shown}" + (f"; {more} more" * (more > 0)))
+        Raises:
+            UnusableError: the file asks for what is not allowed here.
+        """
+        try:
+            problems = self.policy(compose.decode("utf-8"), path=COMPOSE_FILE)
+        except UnicodeDecodeError as error:
+            raise UnusableError(f"{COMPOSE_FILE} is not text: {error}") from error
+        if problems:
+            shown = "; ".join(str(problem) for problem in problems[:PROBLEMS_SHOWN])
+            more = len(problems) - PROBLEMS_SHOWN
+            rest = f"; and {more} more" if more > 0 else ""
+            raise UnusableError(f"refused by this host: {shown}{rest}")

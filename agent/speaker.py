@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from agent.backoff import failed, waits
 from agent.clock import Clock
+from agent.host.facts import Facts
 from agent.memory import Spoken
 from agent.notebook import Notebook
 from agent.pacing import next_keep_alive, refilled
 from agent.report import substance
-from agent.runtime.port import Runtime, RuntimeDownError, RuntimeFailedError
+from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
-from schemas.heartbeat import GpuReport, Heartbeat, HostReport, ReplicaReport, dump_heartbeat
+from schemas.heartbeat import Heartbeat, ReplicaReport, dump_heartbeat
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 
-Facts = Callable[[], tuple[HostReport, tuple[GpuReport, ...]]]
+
+class ReadFacts(Protocol):
+    """Reads the facts of this host, given what runs here on our behalf."""
+
+    def __call__(self, containers: tuple[Container, ...], ports: frozenset[int]) -> Facts:
+        """Read them. `containers` are ours, `ports` the host ports that were given to us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What there is to tell beside the facts of the host."""
+    """What there is to tell beside the facts of the host.
+
+    containers: ours, as last seen. ports: host ports that were given to us.
+    """
 
     replicas: tuple[ReplicaReport, ...]
     problems: tuple[str, ...]
     runtime_error: str
+    containers: tuple[Container, ...] = ()
+    ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +49,7 @@ class Speaker:
     version: str
     repository: Repository
     runtime: Runtime
-    facts: Facts
+    facts: ReadFacts
     clock: Clock
     rng: random.Random
 
@@ -90,7 +101,7 @@ class Speaker:
         memory = notebook.memory
         sequence = max(memory.sequence + 1, int(now))
         notebook.memory = replace(memory, sequence=sequence)
-        host, gpus = self.facts()
+        facts = self.facts(news.containers, news.ports)
         return Heartbeat(
             node=self.node,
             incarnation=memory.boot,
@@ -99,12 +110,12 @@ class Speaker:
             agent=self.version,
             observed=memory.converged,
             generation=memory.generation,
-            host=host,
+            host=facts.host,
             runtime=self.runtime.report(),
-            gpus=gpus,
+            gpus=facts.gpus,
             replicas=news.replicas,
             images=self._images(news),
-            problems=news.problems,
+            problems=(*news.problems, *facts.problems),
         )
 
     def _images(self, news: News) -> tuple[str, ...]:

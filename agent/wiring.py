@@ -9,18 +9,23 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.glance import access, mirror_folder
+from agent.host.facts import Facts, read_facts
+from agent.host.gpus import GpuReader
+from agent.host.hardware import Ours
 from agent.look import Look
 from agent.loop import Agent, Tools
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer
-from agent.runtime.port import Runtime
+from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
+from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.settings import Settings
 from agent.shelf import Shelf
-from agent.speaker import Facts, Speaker
+from agent.speaker import ReadFacts, Speaker
 from fleet.git_repo import open_repository
 from fleet.port import Repository
 from schemas.names import NodeName
+from schemas.policy import check
 
 
 def open_runtime(settings: Settings) -> Runtime:
@@ -34,7 +39,6 @@ def open_runtime(settings: Settings) -> Runtime:
 
         return SimulatedRuntime()
     from agent.runtime.compose import ComposeRuntime, DockerSettings  # noqa: PLC0415  # as above
-    from agent.runtime.docker_socket import DEFAULT_HOST  # noqa: PLC0415
 
     return ComposeRuntime(
         DockerSettings(
@@ -57,13 +61,13 @@ def open_state(settings: Settings) -> Repository:
 
 
 def build(
-    settings: Settings, runtime: Runtime, repository: Repository, facts: Facts, clock: Clock
+    settings: Settings, runtime: Runtime, repository: Repository, facts: ReadFacts, clock: Clock
 ) -> Agent:
     """Put an agent together."""
     node, state = NodeName(settings.node), Path(settings.state_dir)
     rng = random.Random()  # noqa: S311  # spreads waits, hides nothing
     files = ReplicaFiles(state / "replicas")
-    preparer = Preparer(node=node, runtime=runtime, files=files)
+    preparer = Preparer(node=node, policy=check, runtime=runtime, files=files)
     look = Look(node=node, repository=repository, files=files, clock=clock, rng=rng)
     tools = Tools(
         runtime=runtime,
@@ -84,6 +88,27 @@ def build(
     return Agent(node, Notebook(Shelf(state), clock.boot), tools, clock)
 
 
-def open_facts(settings: Settings) -> Facts:
+def open_facts(settings: Settings) -> ReadFacts:
     """Make what reads the facts of this host."""
-    raise NotImplementedError(settings)
+    gpus = GpuReader()
+    roots: list[Path] = []
+
+    def facts(containers: tuple[Container, ...], ports: frozenset[int]) -> Facts:
+        # Asked once it can be answered: an engine may be down when the agent starts.
+        if not roots and (found := _data_root(settings)) is not None:
+            roots.append(found)
+        root = roots[0] if roots else Path("/var/lib/docker")
+        ours = Ours(containers=tuple(one.id for one in containers), ports=ports)
+        return read_facts(root, ours, gpus)
+
+    return facts
+
+
+def _data_root(settings: Settings) -> Path | None:
+    """The folder that holds Docker's data; None: Docker does not answer."""
+    if settings.runtime == "simulated":
+        return Path(settings.state_dir)
+    try:
+        return DockerSocket(socket_path(settings.docker_host)).data_root()
+    except RuntimeDownError:
+        return None

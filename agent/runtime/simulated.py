@@ -24,7 +24,8 @@ class Script:
 
     down: it does not answer; the text is what a client would see. missing_images: cannot be had.
     failing: services that do not start, with what the engine says. unhealthy: services whose check
-    fails. slow: services that stay `starting`. before: called before each call with its name.
+    fails. slow: services that stay `starting`. point: called before and after everything that
+    changes something, with its name; what it raises goes through.
     """
 
     down: str = ""
@@ -32,7 +33,7 @@ class Script:
     failing: dict[str, str] = field(default_factory=dict)
     unhealthy: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
-    before: Callable[[str], None] = lambda _call: None
+    point: Callable[[str], None] = lambda _name: None
 
 
 @dataclass(slots=True)
@@ -97,12 +98,14 @@ class SimulatedRuntime:
                 del self._made[one.id]
         for name, service in sorted(services.items()):
             self._up_service(project.name, name, service)
+            self.script.point(f"up {name}")
 
     def down(self, project: str) -> None:
         """Remove containers and networks of a project."""
         self._enter("down")
         for one in self._of(project):
             del self._made[one.id]
+            self.script.point(f"down {one.service}")
         self.networks.discard(f"{project}_default")
 
     def put(self, container: Container, node: str) -> None:
@@ -123,9 +126,9 @@ class SimulatedRuntime:
         return tuple(made.container for _, made in sorted(self._made.items()))
 
     def _enter(self, call: str) -> None:
-        self.script.before(call)
         if self.script.down:
             raise RuntimeDownError(self.script.down)
+        self.script.point(call)
         self.calls.append(call)
 
     def _of(self, project: str) -> tuple[Container, ...]:

@@ -78,7 +78,7 @@ def test_heals_drift_and_says_why(containers: tuple[Container, ...], reason: str
 def test_makes_anew_what_compose_cannot_start(state: str) -> None:
     found = acts(NODE, (a_want(),), (a_container(state=state),), RUNS)
 
-    assert [type(act) for act in found] == [Pull, Down, Up]
+    assert [type(act).__name__ for act in found] == ["Pull", "Down", "Up"]
     assert {act.reason for act in found} == {f"service web is {state}"}
 
 
@@ -201,7 +201,7 @@ def _worlds(draw: st.DrawFn) -> tuple[Any, Any, Remembered]:
         )
         for index, replica in enumerate(draw(st.lists(st.sampled_from(REPLICAS), max_size=6)))
     )
-    present = {one: TREE for one in draw(st.lists(st.sampled_from(REPLICAS), unique=True))}
+    present = dict.fromkeys(draw(st.lists(st.sampled_from(REPLICAS), unique=True)), TREE)
     return wants, containers, Remembered(present=present)
 
 
