@@ -2,7 +2,6 @@
 
 Light, like git_command.py: an agent's quick look uses it.
 
-- A mirror of a local repository compares ref files, and starts no process if they agree.
 - `--depth=1` only at the first sight of a ref. After that a plain fetch asks where refs stand,
   and ends there if nothing moved; with a depth, git would go on to ask for objects each time.
 - git refuses a whole fetch if one exact ref is missing. A ref that was not there when last asked
@@ -14,9 +13,14 @@ from __future__ import annotations
 from fleet import git_command
 from fleet.errors import DamagedError, RepositoryError, UnreachableError
 from fleet.git_names import redacted
-from fleet.local import local_git_folder
-from fleet.mirror import count_change, drop_stale_locks, examine
-from fleet.ref_files import UnclearRefsError, read_refs
+from fleet.mirror import (
+    count_change,
+    create,
+    do_upkeep,
+    drop_stale_locks,
+    examine,
+    is_upkeep_due,
+)
 
 TYPE_CHECKING = False  # not from `typing`: see git_command.py
 if TYPE_CHECKING:
@@ -33,20 +37,16 @@ _MISSING: Final = "couldn't find remote ref "
 _AFAR: Final = ("Could not read from remote", "unable to access", "Could not resolve", "ssh:")
 
 
-def unmoved(mirror: Mirror, wanted: Iterable[str]) -> dict[str, str] | None:
-    """Say where refs stand if the remote is on this machine and the mirror agrees with it.
+def prepare(mirror: Mirror) -> bool:
+    """Make the mirror if there is none, and do what upkeep is due. Call it while holding it.
 
-    None: not so, or not to be known without git.
+    Gives whether there was upkeep: readers that run must then be started anew.
     """
-    wanted = tuple(wanted)
-    remote = local_git_folder(mirror.url)
-    if remote is None:
-        return None
-    try:
-        there = read_refs(remote, wanted)
-        return there if there == read_refs(mirror.folder, wanted) else None
-    except UnclearRefsError:
-        return None
+    create(mirror)
+    if not is_upkeep_due(mirror):
+        return False
+    do_upkeep(mirror)
+    return True
 
 
 def bring(mirror: Mirror, wanted: Iterable[str], absent: set[str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ Imports next to nothing, since a pass of an agent that finds no change pays for 
 from __future__ import annotations
 
 import os
-import signal
+
+from fleet.access import INHERITED, Access
 
 TYPE_CHECKING = False  # not from `typing`: importing it costs more than this whole module
 if TYPE_CHECKING:
@@ -14,16 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Final
 
+__all__ = ["Access", "Finished", "command", "environment", "last_word", "run"]
+
 SAFE_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TIMEOUT_SECONDS: Final = 60.0  # a first clone over a slow line; a usual fetch takes well under 1 s
 TIMED_OUT: Final = 124  # as timeout(1) answers
 GRACE_SECONDS: Final = 1.0  # on SIGTERM git removes its lock files; after this comes SIGKILL
-
-# What may pass from the caller's environment: where programs are, keys in an agent, proxies.
-INHERITED: Final[tuple[str, ...]] = (
-    "PATH", "SSH_AUTH_SOCK",
-    "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
-)  # fmt: skip
 
 # Odd trees and commits of other people must not stop a fetch, since one bad ref would then hide
 # all others. They are read with care instead: see `Tree.ignored`. What breaks the format of an
@@ -64,37 +61,6 @@ SETTINGS: Final[dict[str, str]] = {
 
 # Answers from a file of `username=` and `password=` lines; never stores or forgets anything.
 CREDENTIAL_HELPER: Final = '!f() { test "$1" = get && cat -- "$MIAAS_CREDENTIALS"; }; f'
-
-
-class Access:
-    """How to reach a remote, beyond its URL. All of it is optional.
-
-    environment: the caller's own; only the names in INHERITED are taken over.
-    ssh_key, known_hosts: files for ssh. With a key, no other key is tried; with known hosts,
-        no other host is trusted. Without them ssh asks its own configuration.
-    ssh: the ssh program.
-    credentials: a file with `username=...` and `password=...` lines, for HTTPS.
-    ca_file: certificates to trust for HTTPS instead of the system's.
-    """
-
-    __slots__ = ("ca_file", "credentials", "environment", "known_hosts", "ssh", "ssh_key")
-
-    def __init__(  # noqa: PLR0913  # settings, all by name; a dataclass costs 8 ms to import
-        self,
-        *,
-        environment: Mapping[str, str] | None = None,
-        ssh_key: str = "",
-        known_hosts: str = "",
-        ssh: str = "ssh",
-        credentials: str = "",
-        ca_file: str = "",
-    ) -> None:
-        self.environment = dict(environment or {})
-        self.ssh_key = ssh_key
-        self.known_hosts = known_hosts
-        self.ssh = ssh
-        self.credentials = credentials
-        self.ca_file = ca_file
 
 
 class Finished:
@@ -143,8 +109,8 @@ def run(
 
 
 def command(folder: str, arguments: Iterable[str]) -> list[str]:
-    """Name the whole command line. The folder is explicit: git never looks for a repository."""
-    return ["git", f"--git-dir={folder}", "--no-pager", *arguments]
+    """Name the whole command line. Git never looks for a repository, nor for a work tree."""
+    return ["git", f"--git-dir={folder}", "--bare", "--no-pager", *arguments]
 
 
 def environment(url: str, access: Access) -> dict[str, str]:
@@ -207,7 +173,8 @@ def _quoted(word: str) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process with its whole group, and do not wait for what escaped from the group."""
-    import subprocess  # noqa: PLC0415  # as in `run`
+    import signal  # noqa: PLC0415  # as in `run`
+    import subprocess  # noqa: PLC0415
 
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:

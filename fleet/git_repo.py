@@ -18,6 +18,7 @@ import git
 from git.db import GitCmdObjectDB
 
 from fleet import fetching, git_command, mirror, trees
+from fleet.access import Access
 from fleet.errors import (
     DamagedError,
     RejectedError,
@@ -25,8 +26,8 @@ from fleet.errors import (
     StaleError,
     UnreachableError,
 )
-from fleet.git_command import Access
 from fleet.git_names import check_object_id, check_ref, check_url, check_wanted, redacted
+from fleet.local import unmoved
 from fleet.mirror import Mirror
 from fleet.objects import (
     IDENTITY,
@@ -121,7 +122,7 @@ class GitRepository:
             return self._healing(lambda: self._commits_at(wanted))
 
     def _commits_at(self, wanted: tuple[str, ...]) -> dict[str, CommitId]:
-        found = fetching.unmoved(self._mirror, wanted)
+        found = unmoved(self._mirror.url, self._mirror.folder, wanted)
         if found is None:
             found = self._bring(wanted)
         with self._watched():
@@ -145,11 +146,12 @@ class GitRepository:
 
     def _bring(self, wanted: tuple[str, ...]) -> dict[str, str]:
         with mirror.held(self._mirror):
-            mirror.create(self._mirror)
-            if mirror.is_upkeep_due(self._mirror):
-                mirror.do_upkeep(self._mirror)
-                self._git.clear_cache()
+            self._prepare()
             return fetching.bring(self._mirror, wanted, self._absent)
+
+    def _prepare(self) -> None:
+        if fetching.prepare(self._mirror):
+            self._git.clear_cache()
 
     # reading objects
 
@@ -230,7 +232,7 @@ class GitRepository:
         if not self._pending:
             return
         with mirror.held(self._mirror):
-            mirror.create(self._mirror)
+            self._prepare()
             arguments = (
                 ("unpack-objects", "-q")
                 if len(self._pending) <= FEW_OBJECTS
@@ -488,11 +490,21 @@ def _text(kind: bytes | str) -> str:
     return kind.decode() if isinstance(kind, bytes) else kind
 
 
+class _Content(git.Git.CatFileContentStream):
+    """What a reader gives. It goes quietly if its reader has been ended meanwhile."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            super().__del__()
+
+
 class _HardenedGit(git.Git):
     """GitPython's runner, bound to our command line and environment.
 
     GitPython adds to the environment of this process and cannot take away, so `env -i` does.
     """
+
+    CatFileContentStream = _Content
 
     def __init__(self, place: Mirror) -> None:
         super().__init__("/")

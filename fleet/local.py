@@ -1,11 +1,14 @@
-"""Tell whether a remote is a repository on this machine, and where its refs live."""
+"""Remotes on this machine: where their refs live, and whether a mirror agrees with them."""
 
 from __future__ import annotations
 
 import os
 
+from fleet.ref_files import UnclearRefsError, read_refs
+
 TYPE_CHECKING = False  # not from `typing`: see git_command.py
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -33,6 +36,22 @@ def local_git_folder(url: str) -> str | None:
         if os.path.isfile(f"{folder}/HEAD") and os.path.isdir(f"{folder}/refs"):  # noqa: PTH112, PTH113
             return folder
     return None
+
+
+def unmoved(url: str, mirror: str, wanted: Iterable[str]) -> dict[str, str] | None:
+    """Say where refs stand if the remote is on this machine and the mirror agrees with it.
+
+    Costs a few file reads and no process. None: not so, or not to be known without git.
+    """
+    wanted = tuple(wanted)
+    remote = local_git_folder(url)
+    if remote is None:
+        return None
+    try:
+        there = read_refs(remote, wanted)
+        return there if there == read_refs(mirror, wanted) else None
+    except UnclearRefsError:
+        return None
 
 
 def _path(url: str) -> str | None:

@@ -5,7 +5,6 @@ Light, like git_command.py: an agent's quick look uses it.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 
@@ -15,13 +14,14 @@ from fleet.ref_files import UnclearRefsError, read_refs
 
 TYPE_CHECKING = False  # not from `typing`: see git_command.py
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Final
 
-    from fleet.git_command import Access, Finished
+    from fleet.access import Access
+    from fleet.git_command import Finished
 
 CHANGES_FILE: Final = "miaas-changes"  # grows by a byte for each change since the last upkeep
-UPKEEP_EVERY: Final = 200  # changes of some 3 objects each, so about 600 loose objects, 2.4 MB
+UPKEEP_EVERY: Final = 100  # changes: each is a small pack, or some 3 loose objects, about 12 KB
 KEEP: Final = "10.minutes.ago"  # what somebody may still read after the ref has moved on
 DAMAGED_KEPT: Final = 2  # enough to find out why, too few to fill a disk
 
@@ -71,20 +71,27 @@ class Mirror:
             raise DamagedError(str(error)) from error
 
 
-@contextlib.contextmanager
-def held(mirror: Mirror) -> Iterator[None]:
+class held:  # noqa: N801  # used as `with held(mirror):`
     """Keep other threads and processes from changing the mirror meanwhile.
 
     Nobody holds it longer than a few calls of git take, and each of those has its bound.
     """
-    os.makedirs(os.path.dirname(mirror.folder), exist_ok=True)  # noqa: PTH103, PTH120
-    number = os.open(_lock_path(mirror), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX)
-        os.utime(number)  # the file's time is now the clock for `drop_stale_locks`
-        yield
-    finally:
-        os.close(number)
+
+    __slots__ = ("_mirror", "_number")
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._number = -1
+
+    def __enter__(self) -> None:
+        os.makedirs(os.path.dirname(self._mirror.folder), exist_ok=True)  # noqa: PTH103, PTH120
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._number = os.open(_lock_path(self._mirror), flags, 0o600)
+        fcntl.flock(self._number, fcntl.LOCK_EX)
+        os.utime(self._number)  # the file's time is now the clock for `drop_stale_locks`
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._number)
 
 
 def _lock_path(mirror: Mirror) -> str:
