@@ -14,7 +14,8 @@ from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaNa
 class GpuReport:
     """One GPU, or one MIG instance.
 
-    memory_mib: all of it. foreign_mib: held by processes that are not ours.
+    memory_mib: all of it; the host's, where a card has none of its own.
+    foreign_mib: held by processes that are not ours, and by the driver itself.
     used_mib: held by all processes. index: as the driver counts at this boot.
     compute_capability, driver, cuda: empty where the vendor's library does not say.
     sickness: why it must not be used (`lost`, `pending remap`, ...); empty when it is well.

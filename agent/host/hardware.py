@@ -33,8 +33,8 @@ MAX_ENTRIES: Final = 5000
 class Ours:
     """What MIaaS runs here, as Docker tells it.
 
-    containers: full ids. ports: host ports that they publish. published: host ports that other
-    containers publish; Docker may forward one without listening on it.
+    containers: full ids. ports: host ports that they publish, or that were given to them.
+    published: host ports that other containers publish; Docker may forward one without listening.
     folders: where the data of their volumes stands. image_mib: size of the images that they use.
     """
 
@@ -63,7 +63,7 @@ def host_report(docker_root: Path, ours: Ours, held: Belongings) -> HostReport:
         foreign_memory_mib=max(0, taken - held.memory_mib),
         foreign_disk_mib=max(0, disk.used // MIB - ours.image_mib - folders_mib(ours.folders)),
         addresses=addresses(_interface_addresses()),
-        ports=tuple(sorted((listening_ports() | ours.published) - ours.ports)),
+        ports=tuple(sorted((listening_ports() - ours.ports) | ours.published)),
     )
 
 

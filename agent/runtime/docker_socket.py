@@ -66,7 +66,7 @@ class DockerSocket:
     def containers(self, node: str) -> tuple[Container, ...]:
         """As `Runtime.containers`. A half answer raises: it is never a short list."""
         filters = json.dumps({"label": [f"{LABEL_NODE}={node}"]}).translate(_QUOTES)
-        listed = self._get(f"/containers/json?all=1&filters={filters}")
+        listed = self._list(f"/containers/json?all=1&filters={filters}")
         try:
             found = [_container(entry) for entry in listed if _is_ours(entry, node)]
         except (AttributeError, KeyError, TypeError) as error:
@@ -76,7 +76,7 @@ class DockerSocket:
     def images(self) -> tuple[str, ...]:
         """References of the images present, by tag and by digest, sorted."""
         references: set[str] = set()
-        for image in self._get("/images/json"):
+        for image in self._list("/images/json"):
             for kind in ("RepoTags", "RepoDigests"):
                 names = image.get(kind)
                 references.update(names if isinstance(names, list) else ())
@@ -100,9 +100,39 @@ class DockerSocket:
         """The folder that holds the engine's images, containers and volumes."""
         return Path(str(self._object("/info").get("DockerRootDir") or "/var/lib/docker"))
 
-    def container_pids(self, ids: Iterable[str]) -> tuple[int, ...]:
-        """Ids of all processes inside these containers, as the host counts. Gone ones have none."""
-        return tuple(sorted({pid for name in ids for pid in self._pids_of(name)}))
+    def published_ports(self, node: str) -> tuple[frozenset[int], frozenset[int]]:
+        """Host ports that running containers publish: this node's, and everybody else's.
+
+        Docker may forward a port without anything that listens on it.
+        """
+        ours: set[int] = set()
+        foreign: set[int] = set()
+        for entry in self._list("/containers/json"):
+            ports = entry.get("Ports")
+            found = {port.get("PublicPort") for port in ports} if isinstance(ports, list) else set()
+            (ours if _is_ours(entry, node) else foreign).update(found - {None, 0})
+        return frozenset(ours), frozenset(foreign - ours)
+
+    def volume_folders(self, projects: frozenset[str]) -> tuple[Path, ...]:
+        """Where the data of these projects' volumes stands on this host, in order."""
+        listed = self._object("/volumes").get("Volumes")
+        volumes = listed if isinstance(listed, list) else []
+        folders = {
+            Path(str(volume.get("Mountpoint")))
+            for volume in volumes
+            if _labels(volume).get(_COMPOSE_PROJECT) in projects and volume.get("Mountpoint")
+        }
+        return tuple(sorted(folders))
+
+    def image_mib(self, used: frozenset[str]) -> int:
+        """Size of these images, by reference or id. Layers that several share count for each."""
+        total = 0
+        for image in self._list("/images/json"):
+            tags, size = image.get("RepoTags"), image.get("Size")
+            names = {str(image.get("Id")), *(tags if isinstance(tags, list) else ())}
+            if not used.isdisjoint(names) and isinstance(size, int):
+                total += size
+        return total // 2**20
 
     def ping(self) -> None:
         """Return if the engine answers.
@@ -124,20 +154,13 @@ class DockerSocket:
             raise RuntimeDownError(f"Docker answers {status} about an image: {_message(body)}")
         return status == OK
 
-    def _pids_of(self, container: str) -> tuple[int, ...]:
-        status, body = self._ask(f"/containers/{container}/top?ps_args=-eo%20pid")
-        if status != OK:
-            return ()  # not running any more: nothing to count
-        rows = json.loads(body).get("Processes") or ()
-        return tuple(int(row[0]) for row in rows)
-
     def _object(self, path: str) -> dict[str, object]:
         answer = self._decoded(path)
         if not isinstance(answer, dict):
             raise RuntimeDownError(f"Docker's answer to {path} is no object")
         return answer
 
-    def _get(self, path: str) -> list[dict[str, object]]:
+    def _list(self, path: str) -> list[dict[str, object]]:
         answer = self._decoded(path)
         if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
             raise RuntimeDownError(f"Docker's answer to {path} is no list")

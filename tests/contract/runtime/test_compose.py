@@ -15,8 +15,11 @@ from tempfile import mkdtemp
 
 import pytest
 
+from agent.host.belongings import belongings
+from agent.host.hardware import Ours
 from agent.runtime.compose import Bounds, ComposeRuntime, DockerSettings
-from agent.runtime.docker_socket import BadDockerHostError
+from agent.runtime.docker_socket import BadDockerHostError, DockerSocket
+from agent.runtime.holdings import holdings
 from agent.runtime.port import RuntimeDownError, RuntimeFailedError
 from examples.tour.engines import Engine
 from tests.contract.runtime.world import (
@@ -298,6 +301,49 @@ def test_looking_costs_no_heavy_import() -> None:
     )
 
     assert answer.stdout == "[]\n"
+
+
+def test_holdings_tell_ours_from_the_rest(docker_world: DockerWorld, tmp_path: Path) -> None:
+    service = a_service(ports=["18101:80"], volumes=["kept:/data"])
+    project = a_project(tmp_path / "db", "db-0", {"db": service}, volumes={"kept": {}})
+    docker_world.runtime.up(project)
+    docker_world.docker("run", "-d", "-p", "18102:80", IMAGE)
+    docker_world.docker("volume", "create", "foreign")
+    engine = DockerSocket(docker_world.engine.socket)
+    (container,) = docker_world.runtime.containers(NODE)
+
+    found = holdings(engine, NODE, (container,), frozenset({18103}))
+
+    (folder,) = found.folders
+    assert (folder.parent.name, folder.is_dir()) == (f"{project.name}_kept", True)
+    assert found == Ours(
+        containers=(container.id,),
+        ports=frozenset({18101, 18103}),
+        published=frozenset({18102}),
+        folders=(folder,),
+        image_mib=engine.image_mib(frozenset({IMAGE})),
+    )
+    assert found.image_mib >= 1
+
+
+def test_the_processes_of_our_containers_are_found(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    docker_world.runtime.up(a_project(tmp_path / "chat", "chat-0", {"web": a_service()}))
+    foreign = docker_world.docker("run", "-d", IMAGE).strip()
+    (container,) = docker_world.runtime.containers(NODE)
+
+    ours = belongings([container.id]).pids
+
+    first = docker_world.docker("inspect", "-f", "{{.State.Pid}}", container.id, foreign).split()
+    assert int(first[0]) in ours
+    assert int(first[1]) not in ours
+
+
+def test_the_data_root_is_the_engines_own(docker_world: DockerWorld) -> None:
+    root = DockerSocket(docker_world.engine.socket).data_root()
+
+    assert root == docker_world.engine.folder / "data"
 
 
 def test_a_paused_engine_answers_again(docker_world: DockerWorld, tmp_path: Path) -> None:
