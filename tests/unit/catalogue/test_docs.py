@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from reconciler.rendering.port import Rendered, Renderer, RenderJob
 from schemas.deployment import parse_deployment
+from schemas.layout import COMPOSE_TEMPLATE
+from schemas.names import ReplicaName
 from schemas.template import parse_template
 from schemas.yaml_text import read_yaml
-from tests.unit.catalogue.shelf import NAMES, ROOT, Keep
+from tests.unit.catalogue.shelf import NAMES, ROOT, Keep, bundle
 from tests.unit.catalogue.tables import catalogue, deployment_fields, with_table
 
 DOCS: Final = ROOT / "docs"
@@ -64,6 +68,35 @@ def test_the_example_of_a_template_is_valid() -> None:
     ]
 
     assert parse_template(text, path="writing-a-template.md").name == "whisper"
+
+
+def _lines_of_advice() -> list[tuple[str, bool]]:
+    """Lines of the page on templates that are marked as right or wrong."""
+    text = (DOCS / "writing-a-template.md").read_text()
+    return [
+        (m[1], m[2] == "right")
+        for m in re.finditer(r"^(\S.*?) +# (right|wrong):", text, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("line", "right"), _lines_of_advice())
+def test_what_the_page_on_templates_calls_right_renders_and_nothing_else(
+    line: str, *, right: bool, renderer: Renderer
+) -> None:
+    image = "" if line.startswith("image:") else "    image: a/b:1\n"
+    source = f"services:\n  web:\n{image}    {line}\n"
+    alone = replace(bundle("http-echo"), files={COMPOSE_TEMPLATE: source.encode()})
+    context = {"params": {"image": "redis:8", "model": "m"}}
+
+    (outcome,) = renderer.render(
+        (RenderJob(replica=ReplicaName("a-0"), bundle=alone, context=context),)
+    )
+
+    assert isinstance(outcome, Rendered) is right
+
+
+def test_the_page_on_templates_has_advice() -> None:
+    assert {right for _, right in _lines_of_advice()} == {True, False}
 
 
 @pytest.mark.parametrize("page", OURS, ids=lambda page: str(page.relative_to(ROOT)))
