@@ -7,12 +7,11 @@ same and nothing is due, that was the pass. In doubt the answer is no, and the w
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 
+from fleet.access import Access
 from fleet.errors import RepositoryError
-from fleet.git_command import Access
 from fleet.glance import glance
 
 TYPE_CHECKING = False  # not from `typing`: every import counts here
@@ -92,8 +91,10 @@ def write_memo(state_dir: str, memo: Memo | None) -> None:
         OSError: it could not be written, and no older one is left.
     """
     path = f"{state_dir}/{FILE}"
-    with contextlib.suppress(FileNotFoundError):
+    try:  # noqa: SIM105  # contextlib costs 2 ms
         os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        pass
     if memo is None:
         return
     value = {name: getattr(memo, name) for name in memo.__slots__}
@@ -106,7 +107,7 @@ def head_seen(settings: Settings) -> str | None:
     """Where our own ref is, empty if nowhere; None: it cannot be told."""
     ref = f"refs/miaas/assigned/{settings.node}"
     try:
-        found = glance(settings.state_url, mirror_folder(settings), ref, access=access(settings))
+        found = glance(settings.state_url, mirror_folder(settings), (ref,), access=access(settings))
     except RepositoryError:
         return None
     return None if found is None else found.get(ref, "")
