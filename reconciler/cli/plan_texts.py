@@ -48,7 +48,7 @@ def summary(preview: Preview) -> str:
 def as_text(shown: Previewed, terminal: Terminal) -> str:
     """Write for a terminal."""
     parts = (
-        "".join(_change(change, shown, terminal) for change in shown.preview.replicas),
+        _changes(shown, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
         f"{terminal.paint('Plan:', Paint.BOLD)} {summary(shown.preview)}.\n",
@@ -56,12 +56,31 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _change(change: ReplicaChange, shown: Previewed, terminal: Terminal) -> str:
-    sign = terminal.paint(f"{_SIGNS[change.fate]:>3}", _PAINTS[change.fate])
-    why = f"  {terminal.paint(safe(change.why), Paint.SOFT)}" if change.why else ""
-    line = f"{sign} {change.replica}  {where_of(change)}{why}\n"
-    diffs = (_coloured(diff(file), terminal) for file in change.files) if shown.with_files else ()
-    return line + "".join(diffs)
+def _changes(shown: Previewed, terminal: Terminal) -> str:
+    changes = shown.preview.replicas
+    if not changes:
+        return "Nothing would change.\n"
+    names = max(len(change.replica) for change in changes)
+    places = max(len(where_of(change)) for change in changes)
+    lines = []
+    for change in changes:
+        sign = terminal.paint(f"{_SIGNS[change.fate]:>3}", _PAINTS[change.fate])
+        words = terminal.paint(safe(_why(change)), Paint.SOFT)
+        line = f"{sign} {change.replica:<{names}}  {where_of(change):<{places}}  {words}"
+        lines.append(f"{line.rstrip()}\n")
+        lines.append(_coloured(_diffs(change), terminal) if shown.with_files else "")
+    return "".join(lines)
+
+
+def _why(change: ReplicaChange) -> str:
+    """What changes, where it stays on its node; else why it goes where it goes."""
+    if change.fate is Fate.CHANGE:
+        return ", ".join(file.path for file in change.files) or "what it is promised"
+    return change.why
+
+
+def _diffs(change: ReplicaChange) -> str:
+    return "".join(diff(change, file) for file in change.files)
 
 
 def where_of(change: ReplicaChange) -> str:
@@ -73,11 +92,12 @@ def where_of(change: ReplicaChange) -> str:
     return f"on {change.goes_to}"
 
 
-def diff(file: FileChange) -> str:
-    """Write how a file changes, as `diff -u` does. Ends with a newline, or is empty."""
+def diff(change: ReplicaChange, file: FileChange) -> str:
+    """Write how a file of a replica changes, as `diff -u` does."""
     before, after = _lines(file.before), _lines(file.after)
-    old = f"a/{file.path}" if file.before is not None else "/dev/null"
-    new = f"b/{file.path}" if file.after is not None else "/dev/null"
+    path = f"{change.replica}/{file.path}"
+    old = f"a/{path}" if file.before is not None else "/dev/null"
+    new = f"b/{path}" if file.after is not None else "/dev/null"
     lines = difflib.unified_diff(before, after, old, new, lineterm="")
     return "".join(f"{line}\n" for line in lines)
 
@@ -141,7 +161,7 @@ def as_markdown(shown: Previewed) -> str:
 
 def _row(change: ReplicaChange) -> str:
     sign = f"`{_SIGNS[change.fate]}`"
-    return f"| {sign} | `{change.replica}` | {where_of(change)} | {_plain(change.why)} |\n"
+    return f"| {sign} | `{change.replica}` | {where_of(change)} | {_plain(_why(change))} |\n"
 
 
 def _plain(text: str) -> str:
@@ -151,7 +171,7 @@ def _plain(text: str) -> str:
 
 
 def _folded(change: ReplicaChange) -> str:
-    text = "".join(diff(file) for file in change.files)
+    text = _diffs(change)
     fence = "`" * max(3, _longest_run(text) + 1)  # no file may end the block early
     head = f"<details><summary><code>{change.replica}</code></summary>"
     return f"{head}\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
@@ -204,7 +224,7 @@ def _change_json(change: ReplicaChange, shown: Previewed) -> dict[str, object]:
         "why": change.why,
         "files": [file.path for file in change.files],
     }
-    return {**value, "diff": "".join(map(diff, change.files))} if shown.with_files else value
+    return {**value, "diff": _diffs(change)} if shown.with_files else value
 
 
 def refusal_json(refusal: Refusal) -> dict[str, object]:

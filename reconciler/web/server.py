@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import waitress  # type: ignore[import-untyped]  # it ships no types
-from flask import Flask
 
 # A page is rendered in some milliseconds, so few threads serve many readers.
 _THREADS: Final = 4
@@ -20,7 +19,7 @@ class Server:
         ValueError: there is no such host.
     """
 
-    def __init__(self, app: Flask, host: str, port: int) -> None:
+    def __init__(self, app: object, host: str, port: int) -> None:
         self._server: Any = waitress.create_server(
             app, host=host, port=port, threads=_THREADS, ident=""
         )

@@ -1,0 +1,79 @@
+"""`miaas explain`: why a deployment is where it is, and why it is not elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+from reconciler.cli.codes import Code, UsageError
+from reconciler.cli.explain_texts import explanation
+from reconciler.cli.looked import Looked, look
+from reconciler.cli.suggest import hint
+from reconciler.cli.terminal import Terminal, safe
+from reconciler.cli.why_not import NodeAnswer, why_not
+from reconciler.web.plain import dumps
+from reconciler.web.views import DeploymentView, FleetView
+from schemas.names import DeploymentName, NodeName
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
+    """Explain one deployment, or one replica of it."""
+    looked = look(arguments, environ)
+    one, replicas = asked_for(looked.view, arguments.name)
+    answer = _answer(looked, one, arguments.node) if arguments.node else None
+    if arguments.output == "json":
+        terminal.write(dumps(_plain(one, replicas, answer)))
+    elif answer is not None:
+        terminal.say(safe(f"{one.name}: {answer.text}"))
+    else:
+        terminal.write(explanation(one, replicas, terminal))
+    return Code.FINE
+
+
+def asked_for(view: FleetView, name: str) -> tuple[DeploymentView, frozenset[str]]:
+    """The deployment that is meant, and which of its replicas: one, or all.
+
+    Raises:
+        UsageError: there is no such deployment or replica.
+    """
+    one = view.deployments_by_name.get(name)
+    if one is not None:
+        return one, _replicas(one)
+    owner = view.deployments_by_name.get(name.rpartition("-")[0])
+    if owner is not None and name in _replicas(owner):
+        return owner, frozenset({name})
+    known = hint(name, view.deployments_by_name)
+    raise UsageError(f"there is no deployment or replica {name!r}.{known}")
+
+
+def _replicas(one: DeploymentView) -> frozenset[str]:
+    return frozenset((*(r.name for r in one.replicas), *(r.replica for r in one.unplaced)))
+
+
+def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
+    if node not in looked.view.nodes_by_name:
+        known = hint(node, looked.view.nodes_by_name)
+        raise UsageError(f"there is no node {node!r}.{known}")
+    name = DeploymentName(one.name)
+    wanted = {d.name: d for d in looked.facts.observed.deployments}
+    if name not in wanted or name in looked.facts.held:
+        why = "its documents are broken" if one.problems else "it is no longer wanted"
+        return NodeAnswer(deployment=name, node=node, here=(), objections=(why,))
+    if node not in {judged.name for judged in looked.facts.nodes}:
+        why = f"{node} gets nothing until nodes/{node}.yaml is committed"
+        return NodeAnswer(deployment=name, node=node, here=(), objections=(why,))
+    return why_not(looked.facts, wanted[name], NodeName(node))
+
+
+def _plain(
+    one: DeploymentView, replicas: frozenset[str], answer: NodeAnswer | None
+) -> dict[str, object]:
+    value: dict[str, object] = {
+        "deployment": one.name,
+        "sync": one.sync,
+        "health": one.health,
+        "replicas": [r for r in one.replicas if r.name in replicas],
+        "unplaced": [r for r in one.unplaced if r.replica in replicas],
+        "problems": one.problems,
+    }
+    return value if answer is None else {**value, "node": answer}

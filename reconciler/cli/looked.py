@@ -1,0 +1,47 @@
+"""One look at a fleet, for commands that look once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.cli.clock import even_clock
+from reconciler.cli.remotes import read_committed
+from reconciler.cli.where import where
+from reconciler.observing.observe import observe
+from reconciler.rendering.pool import BoundedRenderer
+from reconciler.web.facts import Facts
+from reconciler.web.looker import look_once
+from reconciler.web.looking import first_sightings
+from reconciler.web.overview import fleet_view
+from reconciler.web.views import FleetView
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was seen, and when."""
+
+    facts: Facts
+    view: FleetView
+    now: datetime
+
+
+def look(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Looked:
+    """Read both remotes and understand what they say.
+
+    Raises:
+        UsageError: nothing says where the fleet is.
+        RepositoryError: a remote does not answer.
+        BadDocumentError: the reconciler's last decision cannot be understood.
+    """
+    clock = even_clock()
+    snapshot = read_committed(where(arguments, environ, Path.cwd()), environ)
+    now = clock()
+    sightings = first_sightings(observe(snapshot).heartbeats, now)
+    with closing(BoundedRenderer()) as renderer:
+        facts, _ = look_once(snapshot, now, sightings, renderer)
+    return Looked(facts, fleet_view(facts), now)

@@ -1,0 +1,56 @@
+"""`miaas status`: how nodes and deployments fare, from Git alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+from reconciler.cli.codes import Code, UsageError
+from reconciler.cli.looked import Looked, look
+from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
+from reconciler.cli.suggest import hint
+from reconciler.cli.terminal import Terminal
+from reconciler.web.plain import dumps
+from reconciler.web.views import DeploymentView, FleetView, NodeView
+
+
+def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
+    """Show the fleet, or what of it has the name that was asked for."""
+    looked = look(arguments, environ)
+    named = found(looked.view, arguments.name) if arguments.name else None
+    if arguments.output == "json":
+        terminal.write(dumps(looked.view if named is None else _as_one(named)))
+    elif named is None:
+        terminal.write(fleet_text(looked.view, looked.now, terminal))
+    else:
+        terminal.write("\n".join(_texts(named, looked, terminal)))
+    return Code.FINE
+
+
+def found(view: FleetView, name: str) -> tuple[NodeView | DeploymentView, ...]:
+    """The node and the deployment of a name; it may be both.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    both = (view.deployments_by_name.get(name), view.nodes_by_name.get(name))
+    named = tuple(one for one in both if one is not None)
+    if not named:
+        known = {*view.deployments_by_name, *view.nodes_by_name}
+        raise UsageError(f"there is no node or deployment {name!r}.{hint(name, known)}")
+    return named
+
+
+def _as_one(named: tuple[NodeView | DeploymentView, ...]) -> dict[str, object]:
+    return {"node" if isinstance(one, NodeView) else "deployment": one for one in named}
+
+
+def _texts(
+    named: tuple[NodeView | DeploymentView, ...], looked: Looked, terminal: Terminal
+) -> list[str]:
+    return [
+        node_text(one, looked.now, terminal)
+        if isinstance(one, NodeView)
+        else deployment_text(one, terminal)
+        for one in named
+    ]

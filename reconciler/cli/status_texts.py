@@ -1,0 +1,224 @@
+"""What is seen of a fleet, in words for a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from reconciler.cli.terminal import Paint, Terminal, safe, table
+from reconciler.web.views import (
+    DeploymentView,
+    FleetView,
+    Health,
+    Level,
+    NodeState,
+    NodeView,
+    ProblemView,
+    RefusalView,
+    ReplicaView,
+    Sync,
+)
+from reconciler.web.words import age, cores, count, enumerate_names, memory, utc
+
+_PAINTS: Final[dict[str, Paint]] = {
+    Sync.SYNCED: Paint.GOOD,
+    Sync.OUT_OF_SYNC: Paint.BUSY,
+    Health.HEALTHY: Paint.GOOD,
+    Health.PROGRESSING: Paint.BUSY,
+    Health.DEGRADED: Paint.BAD,
+    Health.MISSING: Paint.BAD,
+    Health.UNKNOWN: Paint.SOFT,
+    NodeState.READY: Paint.GOOD,
+    NodeState.LATE: Paint.BUSY,
+    NodeState.LOST: Paint.BAD,
+    NodeState.UNSEEN: Paint.SOFT,
+    NodeState.NOT_ADMITTED: Paint.BUSY,
+}
+_LEVELS: Final = {Level.GOOD: Paint.GOOD, Level.BUSY: Paint.BUSY, Level.BAD: Paint.BAD}
+_CELL_MAX: Final = 70  # a table has to fit a terminal; `status NAME` says all of it
+
+
+def fleet_text(view: FleetView, now: datetime, terminal: Terminal) -> str:
+    """Write the whole fleet: one line first, then the tables."""
+    verdict = terminal.paint(view.verdict.text, _LEVELS.get(view.verdict.level, Paint.BOLD))
+    parts = (
+        f"{verdict}\n",
+        _deployments(view.deployments, terminal),
+        _nodes(view.nodes, now, terminal),
+        _problems(view.problems, terminal),
+    )
+    return "\n".join(filter(None, parts))
+
+
+def _deployments(deployments: tuple[DeploymentView, ...], terminal: Terminal) -> str:
+    if not deployments:
+        return "No deployment. Write deployments/<name>.yaml, commit and push it.\n"
+    head = ("DEPLOYMENT", "SYNC", "HEALTH", "REPLICAS", "ON", "WHY")
+    rows = [
+        (
+            one.name,
+            str(one.sync.state),
+            str(one.health.state),
+            f"{one.healthy}/{one.wanted}",
+            enumerate_names(tuple(dict.fromkeys(r.node for r in one.replicas)), 3) or "-",
+            _why(one),
+        )
+        for one in deployments
+    ]
+    return _table(head, rows, terminal)
+
+
+def _why(one: DeploymentView) -> str:
+    if one.last_error:
+        return one.last_error
+    if one.health.state is not Health.HEALTHY:
+        return one.health.why
+    return "" if one.sync.state is Sync.SYNCED else one.sync.why
+
+
+def _nodes(nodes: tuple[NodeView, ...], now: datetime, terminal: Terminal) -> str:
+    if not nodes:
+        return "No node. Write nodes/<name>.yaml, commit it, and start miaas-agent on the host.\n"
+    head = ("NODE", "STATE", "HEARD OF", "REPLICAS", "CPU", "MEMORY", "GPUS", "WHY")
+    rows = [
+        (
+            one.name,
+            str(one.mark.state),
+            age(one.seen_at, now),
+            str(len(one.replicas)),
+            _part(cores(one.promised.cpu_milli).split()[0], cores(one.room.cpu_milli)),
+            _part(memory(one.promised.memory_mib), memory(one.room.memory_mib)),
+            _cards(one),
+            "" if one.mark.state is NodeState.READY and one.duty == "active" else one.mark.why,
+        )
+        for one in nodes
+    ]
+    return _table(head, rows, terminal)
+
+
+def _part(part: str, whole: str) -> str:
+    return f"{part} of {whole}" if not whole.startswith("0 ") else "-"
+
+
+def _cards(node: NodeView) -> str:
+    models = [gpu.model for gpu in node.gpus]
+    return ", ".join(f"{models.count(m)} x {m}" for m in dict.fromkeys(models)) or "-"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], terminal: Terminal) -> str:
+    cells = [[_cell(text) for text in row] for row in rows]
+    return table([head, *cells], _PAINTS, terminal)
+
+
+def _cell(text: str) -> str:
+    line = " ".join(safe(text).split())
+    return line if len(line) <= _CELL_MAX else f"{line[: _CELL_MAX - 3]}..."
+
+
+def _problems(problems: tuple[ProblemView, ...], terminal: Terminal) -> str:
+    if not problems:
+        return ""
+    head = terminal.paint(f"{count(len(problems), 'problem')} in documents:", Paint.BAD)
+    lines = "".join(f"  {problem_line(problem)}\n" for problem in problems)
+    return f"{head}\n{lines}"
+
+
+def problem_line(problem: ProblemView) -> str:
+    """Write a problem as compilers do."""
+    return safe(f"{problem.place}: {problem.what}. Fix: {problem.fix}")
+
+
+def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
+    """Write all that is known of a node."""
+    seen = f"{age(node.seen_at, now)} ({utc(node.seen_at)})" if node.seen_at else "never"
+    facts = [
+        ("state", _marked(node.mark.state, node.mark.why, terminal)),
+        ("sync", _marked(node.sync.state, node.sync.why, terminal)),
+        ("heard of", seen),
+        ("duty", node.duty),
+        ("host", ", ".join(filter(None, (node.os, node.architecture, node.kernel)))),
+        ("software", _software(node)),
+        ("addresses", ", ".join(node.addresses)),
+        ("labels", " ".join(f"{key}={value}" for key, value in node.labels.items())),
+        ("taints", " ".join(node.taints)),
+        ("cpu", f"{cores(node.promised.cpu_milli)} given out of {cores(node.room.cpu_milli)}"),
+        ("memory", _given(node.promised.memory_mib, node.room.memory_mib)),
+        ("disk", _given(node.promised.disk_mib, node.room.disk_mib)),
+    ]
+    gpus = (f"  {line}\n" for line in _gpus(node))
+    problems = (f"  {safe(text)}\n" for text in node.problems)
+    replicas = (line for one in node.replicas for line in _replica(one, terminal))
+    return "".join((_facts(f"node {node.name}", facts, terminal), *gpus, *problems, *replicas))
+
+
+def _gpus(node: NodeView) -> Iterator[str]:
+    for gpu in node.gpus:
+        given = _given(gpu.promised_mib, gpu.memory_mib)
+        sick = f"; {gpu.sickness}" if gpu.sickness else ""
+        used = f"; {memory(gpu.used_mib)} in use"
+        yield safe(f"GPU {gpu.index}: {gpu.model}, {given}{used}{sick}  {gpu.uuid}")
+
+
+def _given(part: int, whole: int) -> str:
+    return f"{memory(part)} given out of {memory(whole)}"
+
+
+def _software(node: NodeView) -> str:
+    if not node.agent:
+        return ""
+    docker, compose = node.docker or "not found", node.compose or "not found"
+    return f"{node.agent}, Docker {docker}, Compose {compose}"
+
+
+def deployment_text(one: DeploymentView, terminal: Terminal) -> str:
+    """Write all that is known of a deployment."""
+    facts = [
+        ("health", _marked(one.health.state, one.health.why, terminal)),
+        ("sync", _marked(one.sync.state, one.sync.why, terminal)),
+        ("replicas", f"{one.wanted} wanted, {one.placed} placed, {one.healthy} healthy"),
+        ("template", one.template),
+        ("written in", one.source),
+        ("last error", one.last_error),
+    ]
+    problems = (f"  {problem_line(problem)}\n" for problem in one.problems)
+    replicas = (line for replica in one.replicas for line in _replica(replica, terminal))
+    unplaced = (f"  {line}\n" for refusal in one.unplaced for line in refusal_lines(refusal))
+    head = _facts(f"deployment {one.name}", facts, terminal)
+    return "".join((head, *problems, *replicas, *unplaced))
+
+
+def refusal_lines(refusal: RefusalView) -> Iterator[str]:
+    """Say why a replica has no node."""
+    yield f"{refusal.replica} has no node:"
+    for reason in refusal.reasons:
+        nodes = f"{enumerate_names(reason.nodes)}: " if reason.nodes else ""
+        yield safe(f"  {nodes}{reason.text}")
+    if refusal.hint:
+        yield safe(f"  what would help: {refusal.hint}")
+
+
+def _replica(one: ReplicaView, terminal: Terminal) -> Iterator[str]:
+    state = _marked(one.health.state, one.health.why, terminal)
+    yield f"  {one.name} on {one.node}: {state}\n"
+    if one.sync.state is not Sync.SYNCED:
+        yield f"    {_marked(one.sync.state, one.sync.why, terminal)}\n"
+    for service in one.services:
+        code = "" if service.exit_code is None else f" with code {service.exit_code}"
+        health = f", {service.health}" if service.health else ""
+        yield safe(f"    {service.name}: {service.state}{code}{health}  {service.image}\n")
+    for endpoint in one.endpoints:
+        yield f"    {endpoint.port}: {endpoint.url or endpoint.address}\n"
+
+
+def _facts(title: str, facts: list[tuple[str, str]], terminal: Terminal) -> str:
+    lines = (f"  {key:<12}{_one_line(value)}\n" for key, value in facts if value)
+    return f"{terminal.paint(title, Paint.BOLD)}\n{''.join(lines)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _marked(state: str, why: str, terminal: Terminal) -> str:
+    return f"{terminal.paint(str(state), _PAINTS.get(state))}: {safe(why)}"
