@@ -1,5 +1,5 @@
-# Makes the password on the node at the first start. It is in no Git repository and in no
-# environment; only the server's user can read it.
+# Makes the password on the node at the first start. It is in no Git repository and in no setting
+# of the container; only the server's user can read the file.
 set -euo pipefail
 
 if [ ! -s "$POSTGRES_PASSWORD_FILE" ]; then
