@@ -79,8 +79,8 @@ def dump_node(record: NodeRecord) -> str:
         }
     )
     if record.reserved is not None:
-        # Written even when it is empty: nothing reserved is not the same as the fleet's.
-        spec["reserved"] = write_resources(record.reserved)
+        # Written even when it is nothing, which is not the same as what the fleet reserves.
+        spec["reserved"] = write_resources(record.reserved) or {"cpu": 0}
     return write_document("Node", metadata, spec)
 
 

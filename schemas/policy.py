@@ -203,8 +203,14 @@ def _short_mount(keys: Keys, text: str) -> Iterator[Finding]:
     if found is None or not options <= _OPTIONS:
         fix = "write source:/path or source:/path:ro"
         yield Finding(keys, f"{shown(text)} is no mount that is allowed", fix)
-    elif found["source"] is not None and not _VOLUME.match(found["source"]):
+    elif found["source"] is None or _VOLUME.match(found["source"]):
+        return
+    elif found["source"].startswith((".", "/", "~")):
         yield from _bind(keys, found["source"], "ro" in options)
+    else:
+        what = f"{shown(found['source'])} is neither a volume nor a path"
+        fix = "name a volume with two or more letters, digits and ._-, or begin a path with ./"
+        yield Finding(keys, what, fix)
 
 
 def _long_mount(keys: Keys, mount: Mapping[str, Any]) -> Iterator[Finding]:

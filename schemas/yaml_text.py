@@ -144,7 +144,7 @@ class _Reader:
             return UNREADABLE
         if event.anchor is not None:
             self.refuse(event, f"the anchor &{event.anchor[:40]} is not allowed", "remove it")
-        if event.tag is not None and not (event.tag == "!" and isinstance(event, yaml.ScalarEvent)):
+        if event.tag is not None:
             self.refuse(event, f"the tag {event.tag[:40]} is not allowed", "remove it")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, keys)
@@ -197,7 +197,7 @@ class _Reader:
             return None
         if event.anchor is not None:
             self.refuse(event, f"the anchor &{event.anchor[:40]} is not allowed", "remove it")
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             self.refuse(event, f"the tag {event.tag[:40]} is not allowed", "remove it")
         if event.value == "<<" and not event.style:
             self.refuse(event, "the merge key << is not allowed", "write the keys out")
@@ -208,7 +208,8 @@ class _Reader:
         """Pass over a value that nobody will use, however deep it is, without recursion."""
         depth = 0
         while True:
-            self.count(event, ())
+            # What stands in for the keys that are not there makes the depth count.
+            self.count(event, (0,) * depth)
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
@@ -219,7 +220,7 @@ class _Reader:
 
     def count(self, event: Any, keys: Keys) -> None:
         self.nodes += 1
-        if len(keys) > DEPTH_MAX:
+        if len(keys) >= DEPTH_MAX and isinstance(event, yaml.CollectionStartEvent):
             place = Place(self.path, *_spot(event))
             what = f"the document is nested deeper than {DEPTH_MAX} levels"
             raise _fatal(place, what, "make it flatter")
