@@ -103,6 +103,7 @@ class Service:
             signal.signal(number, lambda *_: news.stop())
         watcher = Watcher(self.settings.desired, self.settings.state, self.settings.branch, news)
         watcher.start()
+        self.renderer.warm()
         log.info("started", extra={"pairs": {"branch": self.settings.branch}})
         loop = Loop(
             reader=self.reader,

@@ -67,9 +67,10 @@ def _held(
     running = (one for each in observed.assignments.values() for one in each.replicas)
     template = next((one.template for one in running if one.deployment == name), None)
     written = next((one.template for one in observed.deployments if one.name == name), None)
+    told = next((one.template for one in observed.decision.deployments if one.name == name), "")
     return DeploymentDecision(
         name=name,
-        template=template or written or "",
+        template=template or written or told,
         replicas=placed,
         verdict=Verdict.HELD,
         problems=problems,

@@ -33,6 +33,10 @@ class Child:
         self._wall_seconds = wall_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
+    def start(self) -> None:
+        """Start the child before the first request needs it."""
+        self._started()
+
     def ask(self, request: object) -> Any:
         """Send one request and wait for its answer.
 

@@ -6,13 +6,12 @@ import json
 from collections import Counter, OrderedDict
 from typing import Any, Final, TypeAlias
 
-from schemas.policy import check
-
 from reconciler.observing.snapshot import TemplateBundle
 from reconciler.rendering.bundle import SUFFIX, Parts, parts_of
 from reconciler.rendering.child import Child, KilledError
 from reconciler.rendering.port import Outcome, Rendered, RenderJob, Unrendered
 from schemas.layout import COMPOSE_FILE
+from schemas.policy import check
 from schemas.problem import Place, Problem
 
 # Outcomes that are remembered: four times the replicas of the largest fleet that we measure.
@@ -39,6 +38,10 @@ class BoundedRenderer:
         """Render every job; what was rendered before is looked up."""
         kills: Counter[_Key] = Counter()
         return tuple(self._outcome(job, kills) for job in jobs)
+
+    def warm(self) -> None:
+        """Start the child now, so that the first change need not wait for it."""
+        self._child.start()
 
     def close(self) -> None:
         """End the child."""
