@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.runtime.complaints import condensed, says_engine_is_down
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
+from agent.runtime.plugin import compose_plugin, compose_version
 from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
 from schemas.heartbeat import RuntimeReport
 from schemas.layout import COMPOSE_FILE
@@ -69,7 +70,12 @@ class ComposeRuntime:
     def __init__(self, settings: DockerSettings) -> None:
         self._settings = settings
         self._socket = DockerSocket(socket_path(settings.host), settings.bounds.answer)
-        self._compose_version = ""
+        # By project: what its file was when it was resolved, and the images that it named.
+        self._images: dict[str, tuple[object, _Wanted]] = {}
+
+    def warm(self) -> None:
+        """Load what a change needs, so that the first one does not wait for it. For services."""
+        self._client(self._settings.bounds.resolve, "miaas", None)
 
     def containers(self, node: str) -> tuple[Container, ...]:
         return self._socket.containers(node)
@@ -83,7 +89,7 @@ class ComposeRuntime:
         except RuntimeDownError as error:
             return RuntimeReport(error=str(error))
         try:
-            return RuntimeReport(docker=docker, compose=self._known_compose_version())
+            return RuntimeReport(docker=docker, compose=self._compose_version())
         except (RuntimeFailedError, RuntimeDownError) as error:
             return RuntimeReport(docker=docker, error=str(error))
 
@@ -94,10 +100,11 @@ class ComposeRuntime:
             resolved: Mapping[str, object] = client.compose.config(return_json=True)
         if not resolved.get("services"):
             raise RuntimeFailedError("the compose file has no services. Fix: add one to it")
+        self._images[project] = _stamp(folder / COMPOSE_FILE), _images_by_policy(resolved)
         return resolved
 
     def pull(self, project: Project) -> None:
-        wanted = _images_by_policy(self.resolve(project.folder, project.name))
+        wanted = self._wanted(project)
         missing = set(self._socket.missing(wanted.images))
         kept_off = sorted(missing & wanted.never)
         if kept_off:
@@ -126,14 +133,20 @@ class ComposeRuntime:
             for _ in client.compose.pull(services, quiet=False, stream_logs=True):
                 pass
 
-    def _known_compose_version(self) -> str:
-        """Asked once for the life of the process: it costs a program start."""
-        if not self._compose_version:
-            client = self._client(self._settings.bounds.resolve, "miaas", None)
-            with self._translated(self._settings.bounds.resolve):
-                text = client.compose.version()
-            self._compose_version = text.rpartition(" ")[2].strip().removeprefix("v")
-        return self._compose_version
+    def _wanted(self, project: Project) -> _Wanted:
+        """The images of a project. A file that was just resolved is not resolved again."""
+        stamp, wanted = self._images.get(project.name, (None, None))
+        if wanted is None or stamp != _stamp(project.folder / COMPOSE_FILE):
+            self.resolve(project.folder, project.name)
+            _, wanted = self._images[project.name]
+        return wanted
+
+    def _compose_version(self) -> str:
+        return compose_version(
+            [*self._call(self._settings.bounds.resolve), "compose", "version", "--short"],
+            plugin=compose_plugin(self._settings.config),
+            notes=self._settings.home,
+        )
 
     @contextmanager
     def _engine_call(
@@ -244,6 +257,15 @@ def _images_by_policy(resolved: Mapping[str, object]) -> _Wanted:
         image={name: str(entry["image"]) for name, entry in having.items()},
         policy={name: str(entry.get("pull_policy") or "missing") for name, entry in having.items()},
     )
+
+
+def _stamp(file: Path) -> object:
+    """Something that is another one when the file is."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return str(file), found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _files(project: Project) -> tuple[Path, Path]:

@@ -20,6 +20,7 @@ from agent.host.hardware import Ours
 from agent.runtime.compose import Bounds, ComposeRuntime, DockerSettings
 from agent.runtime.docker_socket import BadDockerHostError, DockerSocket
 from agent.runtime.holdings import holdings
+from agent.runtime.plugin import compose_version
 from agent.runtime.port import RuntimeDownError, RuntimeFailedError
 from examples.tour.engines import Engine
 from tests.contract.runtime.world import (
@@ -197,6 +198,45 @@ def test_without_the_plugin_the_report_says_so(docker_world: DockerWorld, tmp_pa
         assert error.startswith("Docker has no Compose plugin")
 
 
+def test_the_version_of_compose_is_asked_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    plugin, asked = tmp_path / "docker-compose", tmp_path / "asked"
+    plugin.write_text("one")
+    command = ["sh", "-c", f"echo x >> {asked}; echo v5.{tmp_path.name[-1]}.1"]
+
+    def version() -> str:
+        return compose_version(command, plugin=plugin, notes=tmp_path)
+
+    assert version() == version() == f"5.{tmp_path.name[-1]}.1"
+    assert asked.read_text() == "x\n"
+    plugin.write_text("another")
+    version()
+    assert asked.read_text() == "x\nx\n"
+
+
+def test_a_compose_that_cannot_be_started_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeFailedError, match="Docker has no Compose plugin"):
+        compose_version(
+            ["sh", "-c", "echo \"docker: 'compose' is not a docker command.\" >&2; exit 1"],
+            plugin=None,
+            notes=tmp_path,
+        )
+    with pytest.raises(RuntimeFailedError, match="cannot be started"):
+        compose_version(["/no/such/program"], plugin=None, notes=tmp_path)
+
+
+def test_pulling_notices_that_the_file_changed_since_it_was_resolved(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    project = a_project(tmp_path / "chat", "chat-0", {"web": a_service()})
+    docker_world.runtime.resolve(project.folder, project.name)
+    docker_world.runtime.pull(project)
+
+    changed = a_project(tmp_path / "chat", "chat-0", {"web": a_service(image=ABSENT)})
+
+    with pytest.raises(RuntimeFailedError, match="registry unreachable"):
+        docker_world.runtime.pull(changed)
+
+
 def test_an_engine_that_is_not_there_is_down(tmp_path: Path) -> None:
     runtime = ComposeRuntime(DockerSettings(host=f"unix://{tmp_path}/none", config=tmp_path))
 
@@ -291,7 +331,7 @@ def test_looking_costs_no_heavy_import() -> None:
     program = (
         "import sys\n"
         "from agent.runtime.compose import ComposeRuntime, DockerSettings\n"
-        "ComposeRuntime(DockerSettings())\n"
+        "ComposeRuntime(DockerSettings()).report()\n"
         "heavy = {'python_on_whales', 'pydantic', 'ssl', 'http.client', 'psutil'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
