@@ -10,6 +10,7 @@ import pytest
 from agent.converge import Up
 from fleet.memory import MemoryServer
 from schemas.heartbeat import ReplicaState
+from schemas.names import ReplicaName
 from tests.sim.agent.world import Files, Host, Killed, Killer, Publisher, compose
 
 BEFORE = {
@@ -99,7 +100,7 @@ def test_an_up_that_was_killed_is_done_again_though_all_containers_stand(tmp_pat
     outcome = host.step()
 
     reasons = {act.replica: act.reason for act in outcome.acts if isinstance(act, Up)}
-    assert reasons["chat-0"] == "the last act on it was interrupted"
+    assert reasons[ReplicaName("chat-0")] == "the last act on it was interrupted"
 
 
 def test_a_damaged_state_folder_is_no_reason_to_touch_anything(tmp_path: Path) -> None:
