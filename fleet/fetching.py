@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FETCH: Final = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--quiet")
 FIRST: Final = ("--depth=1",)
 _MISSING: Final = "couldn't find remote ref "
+_FSCK: Final = "fsck error"
 # The remote or the line to it: no reason to doubt the mirror.
 _AFAR: Final = ("Could not read from remote", "unable to access", "Could not resolve", "ssh:")
 
@@ -98,10 +99,49 @@ def _fetch(
         if gone in names:
             _forget(mirror, gone, before)
             names = tuple(name for name in names if name != gone)
+        elif _FSCK in done.err and not (len(names) == 1 and names[0][-1] != "/"):
+            _fetch_apart(mirror, names, options)
+            return
         elif ".lock': File exists" in done.err and not unlocked and drop_stale_locks(mirror):
             unlocked = True
         else:
             raise _failure(mirror, done)
+
+
+def _fetch_apart(mirror: Mirror, names: tuple[str, ...], options: tuple[str, ...]) -> None:
+    """Fetch around refs whose objects git refuses: one bad writer must not hide all others.
+
+    Such refs count as missing. Slow, for it lists the remote and tries halves of the list.
+    """
+    there = _listed(mirror, names)
+    for ref in mirror.refs(names):
+        if ref not in there:
+            mirror.git("update-ref", "-d", ref)
+    waiting = [there] if there else []
+    while waiting:
+        refs = waiting.pop()
+        done = mirror.git(*FETCH, *options, "--", mirror.url, *(f"+{ref}:{ref}" for ref in refs))
+        if done.code == 0:
+            continue
+        if _FSCK not in done.err:
+            raise _failure(mirror, done)
+        if len(refs) == 1:
+            mirror.git("update-ref", "-d", refs[0])
+        else:
+            middle = len(refs) // 2
+            waiting += [refs[:middle], refs[middle:]]
+
+
+def _listed(mirror: Mirror, names: tuple[str, ...]) -> list[str]:
+    done = mirror.git("ls-remote", "--refs", "--", mirror.url)
+    if done.code != 0:
+        raise _failure(mirror, done)
+    refs = (line.partition("\t")[2] for line in done.out.decode("utf-8", "replace").splitlines())
+    return sorted(
+        ref
+        for ref in refs
+        if any(ref == name or (name[-1] == "/" and ref.startswith(name)) for name in names)
+    )
 
 
 def _specs(names: tuple[str, ...], before: dict[str, str]) -> list[str]:

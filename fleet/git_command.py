@@ -62,6 +62,15 @@ SETTINGS: Final[dict[str, str]] = {
 # Answers from a file of `username=` and `password=` lines; never stores or forgets anything.
 CREDENTIAL_HELPER: Final = '!f() { test "$1" = get && cat -- "$MIAAS_CREDENTIALS"; }; f'
 
+# What git adds below the line that says what happened.
+_SAYS_LITTLE: Final = (
+    "fatal: Could not read from remote repository",
+    "fatal: the remote end hung up",
+    "Please make sure you have",
+    "and the repository exists",
+    "hint:",
+)
+
 
 class Finished:
     """How a call of git ended. code: its exit status, or TIMED_OUT."""
@@ -192,7 +201,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def last_word(done: Finished) -> str:
     """Give git's own last line of complaint, short, for an error message."""
     lines = [line.strip() for line in done.err.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
-    # "Please make sure you have the correct access rights ..." says less than what came before.
-    line = (told or lines or [f"git ended with {done.code}"])[-1]
-    return line[:300]
+    told = [line for line in lines if not line.startswith(_SAYS_LITTLE)]
+    marked = [line for line in told if line.startswith(("fatal:", "error:", "remote:"))]
+    return (marked or told or lines or [f"git ended with {done.code}"])[-1][:300]

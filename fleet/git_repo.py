@@ -98,6 +98,9 @@ class GitRepository:
         self._absent: set[str] = set()
         self._asked: dict[str, None] = {}
         self._pending: dict[str, Object] = {}
+        self._pending_bytes = 0
+        self._watch: threading.Timer | None = None
+        self._roots: dict[str, TreeId] = {}
         self._trees: dict[str, tuple[Entry, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._commits: set[str] = set()
@@ -159,8 +162,11 @@ class GitRepository:
         check_object_id(commit)
 
         def listed() -> Tree:
-            found = read_commit(commit, self._object(commit, "commit"))
-            return trees.list_tree(found.tree, self._load, self._sizes_of)
+            root = self._roots.get(commit)
+            if root is None:
+                root = read_commit(commit, self._object(commit, "commit")).tree
+                _bounded(self._roots)[commit] = root
+            return trees.list_tree(root, self._load, self._sizes_of)
 
         return self._looking(listed)
 
@@ -204,7 +210,8 @@ class GitRepository:
         with self._lock:
             found, made = self._looking(lambda: trees.rewrite(base, changes, self._load))
             self._pending.update(made)
-            if sum(len(content) for _, content in self._pending.values()) > MAX_PENDING_BYTES:
+            self._pending_bytes += sum(len(content) for _, content in made.values())
+            if self._pending_bytes > MAX_PENDING_BYTES:
                 self._healing(self._flush)
             return found
 
@@ -243,6 +250,7 @@ class GitRepository:
                 raise self._read_failure(done)
             mirror.count_change(self._mirror)
         self._pending.clear()
+        self._pending_bytes = 0
 
     # pushing
 
@@ -275,9 +283,7 @@ class GitRepository:
         self, options: tuple[str, ...], moves: Mapping[str, CommitId | None]
     ) -> tuple[Outcome, str]:
         self._healing(self._flush)
-        for new in moves.values():
-            if new is not None and not self._is_commit(new):
-                raise RepositoryError(f"{new} is no commit that was fetched or written here")
+        self._looking(lambda: self._check_commits(moves.values()))
         with mirror.held(self._mirror):
             mirror.create(self._mirror)
             specs = [f"{new or ''}:{ref}" for ref, new in moves.items()]
@@ -290,6 +296,11 @@ class GitRepository:
         if outcome is Outcome.UNCLEAR:
             self._healing(lambda: self._explain_push(done))
         return outcome, why
+
+    def _check_commits(self, commits: Iterable[CommitId | None]) -> None:
+        for commit in commits:
+            if commit is not None and not self._is_commit(commit):
+                raise RepositoryError(f"{commit} is no commit that was fetched or written here")
 
     def _remember(self, moves: Mapping[str, CommitId | None]) -> None:
         """Move the mirror's refs along. If that fails, the next fetch does it."""
@@ -327,7 +338,7 @@ class GitRepository:
 
     def _begin_anew(self) -> None:
         self._git.clear_cache()
-        for memory in (self._trees, self._sizes):
+        for memory in (self._trees, self._sizes, self._roots):
             memory.clear()
         self._commits.clear()
         self._absent.clear()
@@ -442,21 +453,24 @@ class GitRepository:
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         """Bound the time of what is read inside through GitPython, which has no bound."""
-        watch = threading.Timer(self._mirror.timeout, self._git.kill_readers)
-        watch.daemon = True
-        watch.start()
         try:
             yield
         finally:
-            watch.cancel()
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
             if self._git.was_killed:
                 self._git.clear_cache()
 
     @contextlib.contextmanager
     def _reading(self, wanted: str) -> Iterator[GitCmdObjectDB]:
-        """Read from GitPython's object database."""
+        """Read from GitPython's object database, inside `_watched`."""
         if not os.path.isdir(self._mirror.folder):  # noqa: PTH112
             raise RepositoryError(f"object {wanted} is not here: nothing was fetched yet")
+        if self._watch is None:  # only now: a thread costs more than what is remembered
+            self._watch = threading.Timer(self._mirror.timeout, self._git.kill_readers)
+            self._watch.daemon = True
+            self._watch.start()
         try:
             yield GitCmdObjectDB(f"{self._mirror.folder}/objects", self._git)
         except (ValueError, OSError, git.GitError) as error:

@@ -73,6 +73,7 @@ class MemoryWorld:
 class GitWorld:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.remote = folder / "remote.git"
         self.clients: list[GitRepository] = []
         self.git("init", "--quiet", "--bare", str(self.remote))

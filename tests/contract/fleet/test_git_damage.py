@@ -145,7 +145,7 @@ def test_an_unreachable_remote_does_not_cost_the_mirror(
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
-def test_a_broken_remote_does_not_cost_the_mirror(git_world: GitWorld, tmp_path: Path) -> None:
+def test_a_broken_remote_costs_no_mirror(git_world: GitWorld, tmp_path: Path) -> None:
     client, _, _ = filled(git_world, packed=False)
     planted(git_world, MAIN, [("100644", b"a", b"new")])
     for path in mirror_files(git_world.remote, "loose object"):
