@@ -137,6 +137,11 @@ class Stage:
                     return f"http://{host.address}:{each['ports']['http']}/"
         return None
 
+    def shown(self, deployment: str) -> str:
+        """The health of a deployment as the page's API tells it; empty: not known there."""
+        answer = json.loads(fetch(f"{self.page}api/v1/deployments/{deployment}") or "{}")
+        return str(answer.get("deployment", {}).get("health", {}).get("state", ""))
+
     def _start(self, name: str, command: tuple[str, ...]) -> Service:
         return start(name, command, self.base / "run", self.environment())
 

@@ -57,7 +57,7 @@ def up() -> None:
     tell("running", REPLICA, lambda replica: f"{replica} is healthy, says its node's heartbeat")
     if not world.hosts[0].simulated:
         tell("answer", _answer(stage), str)
-    _wait(lambda: _page_health(stage) == "healthy", "the page to show it as healthy")
+    _wait(lambda: stage.shown(NAME) == "Healthy", "the page to show it as healthy")
     tell("page", stage.page, lambda page: f"{page} shows both nodes, and {NAME} as healthy")
     _note(stage)
     print(_next_steps(stage))
@@ -105,11 +105,6 @@ def _answer(stage: Stage) -> str:
     _wait(lambda: "Hello" in (fetch(url) or ""), f"{url} to answer")
     lines = (fetch(url) or "").splitlines()
     return f"curl {url} -> {next((line.strip() for line in lines if 'Hello' in line), '')}"
-
-
-def _page_health(stage: Stage) -> str:
-    answer = json.loads(fetch(f"{stage.page}api/v1/deployments/{NAME}") or "{}")
-    return str(answer.get("health", "")).lower()
 
 
 def _note(stage: Stage) -> None:

@@ -79,11 +79,7 @@ def test_one_commit_becomes_a_running_container_on_each_of_two_engines(stage: St
 
 
 def test_the_page_lists_both_nodes_and_the_deployment_as_healthy(stage: Stage) -> None:
-    def told() -> bool:
-        found = json.loads(fetch(f"{stage.page}api/v1/deployments/hello") or "{}")
-        return str(found.get("health", "")).lower() == "healthy"
-
-    eventually(told, stage)
+    eventually(lambda: stage.shown("hello") == "Healthy", stage)
 
     page = fetch(stage.page) or ""
     assert "gpu-1" in page
