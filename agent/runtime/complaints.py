@@ -126,6 +126,15 @@ def condensed(stderr: str) -> str:
     return _shortened(lines[-1]) if lines else "it failed and said nothing"
 
 
+def unfinished(stderr: str, seconds: float) -> str:
+    """One line about a call that was ended because it took too long, and where it stood."""
+    lines = _useful(stderr)
+    # When it is ended, Compose goes on to say what it would have done next.
+    waits = [line for line in lines if line.endswith(" Waiting")]
+    stood = f"; it stood at: {_shortened((waits or lines)[-1])}" if lines else ""
+    return f"not finished within {seconds:g} s{stood}. What was begun is taken up again"
+
+
 def says_engine_is_down(stderr: str) -> bool:
     """Whether the client could not reach the engine at all."""
     return DOWN.search(stderr) is not None

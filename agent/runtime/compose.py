@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.runtime.complaints import condensed, says_engine_is_down
+from agent.runtime.complaints import condensed, says_engine_is_down, unfinished
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.plugin import compose_plugin, compose_version
 from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
@@ -32,16 +32,18 @@ TIMED_OUT: Final = frozenset({124, 137, -9})
 class Bounds:
     """Longest time for each kind of call, in seconds.
 
-    resolve: reads files only. up: starts, and waits for services that others depend on.
+    resolve: reads files only.
     pull: 10 GB of a model server's image over 100 Mbit/s take a quarter of an hour.
-    down: Docker lets a container have its own grace period, usually 10 s.
+    up: starts take seconds; but it also waits for services that others depend on, which may take
+        a model as long as it likes. The agent must be heard meanwhile, so it ends and is repeated.
+    down: a container has its own grace period, usually 10 s; the engine goes on without us.
     """
 
     answer: float = 5
     resolve: float = 30
     pull: float = 3600
-    up: float = 600
-    down: float = 300
+    up: float = 60
+    down: float = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +175,7 @@ class ComposeRuntime:
                 self._socket.ping()
             except RuntimeDownError as down:
                 return down
-            return RuntimeFailedError(f"not finished within {bound:g} s. {condensed(said)}")
+            return RuntimeFailedError(unfinished(said, bound))
         if says_engine_is_down(said):
             return RuntimeDownError(condensed(said))
         return RuntimeFailedError(condensed(said))

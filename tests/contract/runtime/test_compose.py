@@ -300,6 +300,22 @@ def test_a_call_that_hangs_half_way_is_ended_with_all_its_children(
         eventually(lambda: not children_using(host))
 
 
+def test_a_service_that_others_wait_for_does_not_hold_the_agent(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    check = {"test": ["CMD", "false"], "interval": "60s", "start_period": "600s"}
+    slow = a_service(healthcheck=check)
+    waiting = a_service(depends_on={"slow": {"condition": "service_healthy"}})
+    project = a_project(tmp_path / "chat", "chat-0", {"slow": slow, "waiting": waiting})
+    impatient = compose_runtime(docker_world.engine, up=3)
+
+    with pytest.raises(RuntimeFailedError, match=r"not finished within 3 s; it stood at: .*slow"):
+        impatient.up(project)
+
+    states = {one.service: one.state for one in docker_world.runtime.containers(NODE)}
+    assert states == {"slow": "running", "waiting": "created"}
+
+
 def children_using(host: str) -> list[str]:
     """Processes whose environment names this engine."""
     found = []
