@@ -77,7 +77,7 @@ def _cause(process: subprocess.Popen[bytes]) -> str:
     except subprocess.TimeoutExpired:
         return "the template made the rendering process fall silent"
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"the template was stopped after {CPU_SECONDS} seconds of processor time"
+        return f"the template was stopped after {CPU_SECONDS} s of processor time"
     return f"the template made the rendering process end with status {code}"
 
 

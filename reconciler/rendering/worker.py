@@ -20,7 +20,7 @@ from schemas.problem import Problem
 # An interpreter with Jinja2 and PyYAML maps about 60 MiB. A template needs far less than the rest.
 ADDRESS_SPACE_MAX: Final = 512 * 1024 * 1024
 # The largest of the built-in templates takes 3 ms.
-CPU_SECONDS: Final = 2
+CPU_SECONDS: Final = 1
 # Templates that stay compiled. A fleet uses a few dozen.
 _COMPILED_MAX: Final = 64
 _LENGTH: Final = struct.Struct(">I")

@@ -1,0 +1,182 @@
+"""Reading: only what counts, within bounds, and each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from fleet.memory import Line, MemoryRepository
+from fleet.port import Tree, UnreachableError
+from reconciler.observing import read
+from reconciler.observing.folder import read_folder
+from reconciler.observing.read import NoBranchError, Reader, read_snapshot
+from schemas.names import BlobId, CommitId, TemplateName
+from schemas.problem import BadDocumentError
+from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
+
+
+class Counting(MemoryRepository):
+    """A client that counts what it is asked for."""
+
+    blobs = 0
+    trees = 0
+
+    def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
+        wanted = list(blobs)
+        self.blobs += len(wanted)
+        return super().read(wanted)
+
+    def tree(self, commit: CommitId) -> Tree:
+        self.trees += 1
+        return super().tree(commit)
+
+
+def test_only_what_counts_is_read() -> None:
+    more = {"README.md": "x", "secrets/a.age": "x", "nodes/sub/x.yaml": "x", "docs/y.yaml": "x"}
+    world = a_world(files=a_small_fleet(**more))
+
+    assert set(world.snapshot().desired) == set(a_small_fleet())
+
+
+def test_binary_files_of_templates_come_through_unharmed() -> None:
+    world = a_world(files={**a_small_fleet(), "templates/web/logo.png": bytes(range(256))})
+
+    assert world.snapshot().desired["templates/web/logo.png"] == bytes(range(256))
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(1_048_576, True), (1_048_577, False)])
+def test_a_file_that_is_too_large_is_told_and_not_read(size: int, is_read: bool) -> None:
+    world = a_world(files={**a_small_fleet(), "templates/web/big": b"x" * size})
+
+    snapshot = world.snapshot()
+
+    assert ("templates/web/big" in snapshot.desired) is is_read
+    assert snapshot.too_large == ({} if is_read else {"templates/web/big": size})
+
+
+def test_a_heartbeat_that_is_too_large_is_no_heartbeat() -> None:
+    world = a_world()
+    world.push_heartbeat("alpha", b" " * 1_048_577)
+
+    result = world.decide()
+
+    assert "alpha" not in result.snapshot.heartbeats
+    assert "the heartbeat has 1048577 bytes" in str(result.notices)
+
+
+def test_too_many_files_mean_that_nothing_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world()
+    world.pass_once()
+    before = world.tree()
+    monkeypatch.setattr(read, "FILES_MAX", 3)
+
+    world.pass_once()
+
+    assert "6 files are more than 3" in str(world.decide().problems)
+    assert [p for p, c in world.tree().items() if before.get(p) != c] == ["decision.json"]
+
+
+def test_a_pass_without_news_reads_no_blob_and_no_tree() -> None:
+    world = a_world()
+    world.pass_once()
+    client = Counting(world.server)
+    reader = Reader(client, client, "main")
+    reader.read()
+    client.blobs = client.trees = 0
+
+    reader.read()
+
+    assert (client.blobs, client.trees) == (0, 0)
+
+
+def test_of_many_heartbeats_only_the_new_ones_are_read() -> None:
+    names = [f"node-{number}" for number in range(50)]
+    world = a_world(*names)
+    client = Counting(world.server)
+    reader = Reader(client, client, "main")
+    reader.read()
+    client.blobs = client.trees = 0
+
+    world.beat("node-7", sequence=2)
+    snapshot = reader.read()
+
+    assert (client.blobs, client.trees) == (1, 1)
+    assert len(snapshot.heartbeats) == 50
+
+
+def test_two_remotes_are_read_as_one() -> None:
+    people, machines = a_world(), World()
+    machines.beat("alpha")
+    desired, state = MemoryRepository(people.server), MemoryRepository(machines.server)
+
+    snapshot = read_snapshot(desired, state, "main")
+
+    assert set(snapshot.desired) == set(a_small_fleet())
+    assert set(snapshot.heartbeats) == {"alpha"}
+
+
+def test_a_missing_branch_is_no_empty_fleet() -> None:
+    world = a_world()
+    client = MemoryRepository(world.server)
+
+    with pytest.raises(NoBranchError, match="no branch release"):
+        read_snapshot(client, client, "release")
+
+
+def test_an_unreachable_remote_is_no_empty_fleet() -> None:
+    world = a_world()
+    world.pass_once()
+    refs = dict(world.server.refs)
+    world.client.line = Line.DOWN
+
+    with pytest.raises(UnreachableError):
+        world.pass_once()
+
+    assert world.server.refs == refs
+
+
+def test_refs_with_odd_names_are_no_nodes() -> None:
+    world = a_world()
+    tip = world.server.refs["refs/miaas/nodes/alpha"]
+    world.server.refs["refs/miaas/nodes/UPPER"] = tip
+    world.server.refs["refs/miaas/nodes/a/b"] = tip
+
+    assert set(world.snapshot().heartbeats) == {"alpha", "beta"}
+
+
+def test_a_folder_reads_as_a_commit_of_it_would(tmp_path: Path) -> None:
+    (tmp_path / "deployments").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("x")
+    (tmp_path / "fleet.yaml").write_text("x")
+    (tmp_path / "deployments" / "chat.yaml").write_bytes(b"\xff")
+    (tmp_path / "link.yaml").symlink_to("fleet.yaml")
+
+    assert read_folder(tmp_path) == {"fleet.yaml": b"x", "deployments/chat.yaml": b"\xff"}
+
+
+def test_a_folder_with_a_file_that_is_too_large_says_which(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"x" * 1_048_577)
+
+    with pytest.raises(BadDocumentError, match="big: the file has 1048577 bytes"):
+        read_folder(tmp_path)
+
+
+def test_a_built_in_template_gives_way_to_the_fleets_own() -> None:
+    own = {
+        "templates/redis/template.yaml": a_small_fleet()["templates/web/template.yaml"].replace(
+            "{name: web}", "{name: redis}"
+        ),
+        "templates/redis/compose.yaml.j2": a_small_fleet()["templates/web/compose.yaml.j2"],
+        "deployments/chat.yaml": deployment("chat", template="redis"),
+    }
+    world = a_world(files=a_small_fleet(**own))
+
+    result = world.decide()
+
+    assert result.problems == ()
+    paths = {name: one.template.place.path for name, one in result.observed.templates.items()}
+    assert paths[TemplateName("redis")] == "templates/redis/template.yaml"
+    assert paths[TemplateName("postgres")] == "built-in/templates/postgres/template.yaml"
