@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from reconciler.decide import decide
+from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import Sightings, judge, sight
 from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
@@ -20,6 +20,7 @@ from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
 
 Read: TypeAlias = Callable[[], Snapshot]
+Decide: TypeAlias = Callable[[Snapshot, datetime, Sightings, Renderer], Pass]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,10 @@ class _Seen:
 class Looker:
     """Remembers when each node was last heard of, and makes a new view only after a change."""
 
-    def __init__(self, read: Read, renderer: Renderer) -> None:
+    def __init__(self, read: Read, renderer: Renderer, how: Decide = decide) -> None:
         self._read = read
         self._renderer = renderer
+        self._decide = how
         self._last: _Seen | None = None
 
     def look(self, clock: Callable[[], datetime]) -> FleetView:
@@ -56,7 +58,7 @@ class Looker:
             if nodes == last.nodes:
                 return last.view
         sightings = last.sightings if last else _first(snapshot, now)
-        facts, sightings = look_once(snapshot, now, sightings, self._renderer)
+        facts, sightings = look_once(snapshot, now, sightings, self._renderer, self._decide)
         view = fleet_view(facts)
         self._last = _Seen(snapshot, facts.observed, sightings, facts.nodes, view)
         return view
@@ -67,7 +69,11 @@ def _first(snapshot: Snapshot, now: datetime) -> Sightings:
 
 
 def look_once(
-    snapshot: Snapshot, now: datetime, sightings: Sightings, renderer: Renderer
+    snapshot: Snapshot,
+    now: datetime,
+    sightings: Sightings,
+    renderer: Renderer,
+    how: Decide = decide,
 ) -> tuple[Facts, Sightings]:
     """Understand a snapshot, also where no decision can be made of it.
 
@@ -75,7 +81,7 @@ def look_once(
         BadDocumentError: the reconciler's last decision cannot be understood.
     """
     try:
-        result = decide(snapshot, now, sightings, renderer)
+        result = how(snapshot, now, sightings, renderer)
     except (AssertionError, BadDocumentError) as error:
         observed = observe(snapshot)
         seen = sight(sightings, observed.heartbeats, now)

@@ -18,7 +18,7 @@ from reconciler.web.views import (
     Sync,
     SyncMark,
 )
-from reconciler.web.words import count, span
+from reconciler.web.words import count, exactly
 from schemas.assignment import Assignment
 from schemas.heartbeat import GpuReport, Heartbeat
 from schemas.names import NodeName
@@ -101,9 +101,9 @@ def _silent(index: Index, freshness: Freshness, ailments: tuple[str, ...]) -> No
         why = ailments[0] if ailments else "no heartbeat of it ever arrived"
         return NodeMark(state=NodeState.UNSEEN, why=why)
     if freshness is Freshness.LATE:
-        late = span(timings.late)
+        late = exactly(timings.late)
         return NodeMark(state=NodeState.LATE, why=f"no heartbeat for more than {late}")
-    return NodeMark(state=NodeState.LOST, why=f"no heartbeat for more than {span(timings.lost)}")
+    return NodeMark(state=NodeState.LOST, why=f"no heartbeat for more than {exactly(timings.lost)}")
 
 
 def _duty(record: NodeRecord | None) -> str:

@@ -18,6 +18,15 @@ def span(duration: timedelta) -> str:
     return "0 seconds"
 
 
+def exactly(duration: timedelta) -> str:
+    """Say a duration in the largest unit that leaves nothing over: `90 seconds`, `5 minutes`."""
+    seconds = max(0, int(duration.total_seconds()))
+    for size, unit in _STEPS:
+        if seconds and seconds % size == 0:
+            return count(seconds // size, unit)
+    return "0 seconds"
+
+
 def age(then: datetime | None, now: datetime) -> str:
     """Say how long ago it was. Under two seconds, and the future, count as now; None as never."""
     if then is None:

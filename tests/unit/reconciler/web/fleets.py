@@ -104,7 +104,7 @@ def a_quiet_fleet() -> Facts:
 
 def a_busy_fleet() -> Facts:
     """Make a fleet in which there is one of everything that can go wrong."""
-    alpha, beta, gamma, delta = map(NodeName, ("alpha", "beta", "gamma", "delta"))
+    alpha, beta, delta = map(NodeName, ("alpha", "beta", "delta"))
     why = Why(
         text="fits tightest: 1 of 2 cards stays whole",
         score=0.812,
