@@ -63,6 +63,8 @@ def run_command(words: Sequence[str], environment: Mapping[str, str], clock: Clo
         return _say(str(error), USAGE)
     command: Callable[[Settings, Clock, argparse.Namespace, Mapping[str, str]], int]
     command = arguments.command
+    if settings.runtime == "simulated":
+        _say("SIMULATED: nothing here really runs. Set runtime to docker for real work", FINE)
     try:
         return command(settings, clock, arguments, environment)
     except BusyError as error:
@@ -135,6 +137,33 @@ def _run(
     return FINE
 
 
+def _status(
+    settings: Settings, clock: Clock, arguments: argparse.Namespace, _env: Mapping[str, str]
+) -> int:
+    """Show how things stand. Needs no lock: it only reads."""
+    from agent.survey import as_json, as_text, survey  # noqa: PLC0415
+
+    runtime, repository = open_runtime(settings), open_state(settings)
+    agent = build(settings, runtime, repository, open_facts(settings), clock)
+    found = survey(agent, clock.boottime())
+    sys.stdout.write(as_json(found) if arguments.output == "json" else as_text(found))
+    return REFUSED if found.problems else FINE
+
+
+def _doctor(
+    settings: Settings, _clock: Clock, _arguments: argparse.Namespace, _env: Mapping[str, str]
+) -> int:
+    """Check that everything is here that the agent needs."""
+    from agent.doctor import Patient, as_text, examine  # noqa: PLC0415
+
+    patient = Patient(
+        settings=settings, runtime=open_runtime(settings), repository=open_state(settings)
+    )
+    findings = examine(patient)
+    sys.stdout.write(as_text(findings))
+    return PROBLEMS if any(finding.fix for finding in findings) else FINE
+
+
 def _start_watches(settings: Settings, wakes: Wakes) -> Callable[[], bool]:
     """Watch what can be watched: a state repository on this host, and Docker's events.
 
@@ -173,6 +202,13 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     run = commands.add_parser("run", parents=[common], help="make passes until stopped")
     run.set_defaults(command=_run)
+    status = commands.add_parser("status", parents=[common], help="show how things stand here")
+    status.add_argument("--output", choices=("text", "json"), default="text")
+    status.set_defaults(command=_status)
+    doctor = commands.add_parser(
+        "doctor", parents=[common], help="check everything that the agent needs"
+    )
+    doctor.set_defaults(command=_doctor)
     return parser
 
 

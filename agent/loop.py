@@ -102,6 +102,11 @@ class Agent:
             spoke=spoke,
         )
 
+    def look_around(self) -> News:
+        """See how things stand, and do nothing about it."""
+        containers, problem = self._listing(frozenset({Reason.CONTAINERS}))
+        return self._news(containers, problem)
+
     def forget_waits(self) -> None:
         """Let everything that failed be tried again at once."""
         for key, tries in self.notebook.memory.tries.items():

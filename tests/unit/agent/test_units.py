@@ -1,0 +1,46 @@
+"""The systemd units that are shipped can be loaded, and start the program that is shipped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+NAMES = ("miaas-agent.service", "miaas-agent-once.service", "miaas-agent.timer")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    for name in NAMES:
+        text = (resources.files("agent") / "units" / name).read_text(encoding="utf-8")
+        # The program is not installed where tests run, and systemd looks for it.
+        text = text.replace("/usr/local/bin/miaas-agent", "/bin/true")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "verify",
+            "--recursive-errors=no",
+            *(tmp_path / name for name in NAMES),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".service")])
+def test_units_start_a_command_that_exists(name: str) -> None:
+    text = (resources.files("agent") / "units" / name).read_text(encoding="utf-8")
+
+    found = re.search(r"^ExecStart=/usr/local/bin/miaas-agent (\w+)$", text, re.MULTILINE)
+
+    assert found is not None
+    assert found[1] in {"run", "once"}

@@ -1,0 +1,88 @@
+"""Back-off, the budget of pushes, and when a heartbeat is due."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.backoff import (
+    FORGIVEN_AFTER_SECONDS,
+    FREE_STARTS,
+    LONGEST_SECONDS,
+    Tries,
+    delay,
+    failed,
+    started,
+    waits,
+)
+from agent.pacing import BURST, next_keep_alive, next_poll, refilled
+
+
+@pytest.mark.parametrize(
+    ("failures", "least"), [(1, 10), (2, 20), (3, 40), (4, 80), (5, 160), (6, 300), (1000, 300)]
+)
+def test_each_failure_waits_longer_up_to_five_minutes(failures: int, least: int) -> None:
+    waited = [delay(failures, random.Random(seed)) for seed in range(50)]
+
+    assert all(least <= seconds <= min(least * 1.2, LONGEST_SECONDS) for seconds in waited)
+
+
+def test_jitter_keeps_hosts_apart() -> None:
+    assert len({delay(1, random.Random(seed)) for seed in range(50)}) == 50
+
+
+def test_another_subject_is_tried_at_once() -> None:
+    tries = failed(Tries(), "tree 1", "no", 100.0, random.Random(0))
+
+    assert waits(tries, "tree 1", 105.0)
+    assert not waits(tries, "tree 2", 105.0)
+    assert failed(tries, "tree 2", "no", 105.0, random.Random(0)).failures == 1
+
+
+def test_the_first_starts_are_free_and_a_crash_loop_waits() -> None:
+    tries, rng = Tries(), random.Random(0)
+    for number in range(FREE_STARTS):
+        tries = started(tries, "tree", 10.0 * number, rng)
+        assert not waits(tries, "tree", 10.0 * number)
+
+    tries = started(tries, "tree", 100.0, rng)
+
+    assert waits(tries, "tree", 105.0)
+
+
+def test_a_crash_loop_is_forgiven_after_a_quiet_time() -> None:
+    tries, rng = Tries(), random.Random(0)
+    for _ in range(FREE_STARTS + 3):
+        tries = started(tries, "tree", 0.0, rng)
+
+    later = started(tries, "tree", FORGIVEN_AFTER_SECONDS, rng)
+
+    assert later.starts == 1
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_the_budget_never_exceeds_a_burst(tokens: float, since: float) -> None:
+    assert 0 <= refilled(min(tokens, BURST), since) <= BURST
+
+
+def test_the_budget_allows_no_more_than_it_says_in_an_hour() -> None:
+    tokens, pushes = BURST, 0
+    for _ in range(3600):
+        tokens = refilled(tokens, 1.0)
+        if tokens >= 1.0:
+            tokens, pushes = tokens - 1.0, pushes + 1
+
+    assert pushes in range(120, 141)
+
+
+@given(st.integers())
+def test_a_keep_alive_is_early_and_never_late(seed: int) -> None:
+    assert 27.0 <= next_keep_alive(0.0, 30, random.Random(seed)) <= 30.0
+
+
+@given(st.integers())
+def test_polls_spread_around_their_interval(seed: int) -> None:
+    assert 13.5 <= next_poll(0.0, 15, random.Random(seed)) <= 16.5
