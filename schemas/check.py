@@ -81,11 +81,11 @@ class _Checker:
     def visit(self, schema: Schema, value: object, keys: Keys) -> None:
         if value is UNREADABLE:
             return
-        schema = follow(self.root, schema)
+        given, schema = schema, follow(self.root, schema)
         wanted = schema.get("type")
         kinds: list[str] = [wanted] if isinstance(wanted, str) else list(_any(wanted or ()))
         if kinds and not any(_IS[kind](value) for kind in kinds):
-            self.add(keys, words.wrong_type(keys, value, kinds, self.written.get(keys)))
+            self.wrong_type({**schema, **given}, value, keys, kinds)
             return
         if not self.allowed(schema, value, keys):
             return
@@ -97,6 +97,15 @@ class _Checker:
             self.array(schema, value, keys)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             self.number(schema, value, keys)
+
+    def wrong_type(self, schema: Schema, value: object, keys: Keys, kinds: list[str]) -> None:
+        before = len(self.findings)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # `memory: 16` has to be told about units, not about quotes.
+            self.format(schema, value, keys)
+        if len(self.findings) == before:
+            written = self.written.get(keys)
+            self.add(keys, words.wrong_type(keys, value, kinds, written, schema))
 
     def allowed(self, schema: Schema, value: object, keys: Keys) -> bool:
         if "const" in schema and value != schema["const"]:
@@ -166,7 +175,7 @@ class _Checker:
         others = schema.get("additionalProperties", True)
         if others is False:
             known = list(_any(schema.get("properties", {})))
-            homes = [] if words.nearest(key, known) else list(_homes(self.root, key))
+            homes = [] if words.nearest(key, known) else self.homes(schema, key, keys)
             what, fix = words.unknown(keys, known, homes)
             self.findings.append(Finding(keys, what, fix, at_key=True))
             return
@@ -180,6 +189,16 @@ class _Checker:
             ]
         if isinstance(others, dict):
             self.visit(others, entry, keys)
+
+    def homes(self, schema: Schema, key: str, keys: Keys) -> list[Keys]:
+        """Where else a key may belong: where it is known, and in a map beside it that is free."""
+        known: Mapping[str, Schema] = _any(schema.get("properties", {}))
+        free = [name for name, part in known.items() if _is_free(follow(self.root, part))]
+        return [*list(_homes(self.root, key))[:1], *((*keys[:-1], name, key) for name in free)]
+
+
+def _is_free(schema: Schema) -> bool:
+    return schema.get("type") == "object" and not {"properties", "additionalProperties"} & {*schema}
 
 
 def follow(root: Schema, schema: Schema) -> Schema:

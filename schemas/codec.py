@@ -36,7 +36,9 @@ Reader: TypeAlias = Callable[[Any], Any]
 # 1,000 replicas and 5,000 images take about 1 MiB; a decision over 500 nodes a few.
 BYTES_MAX: Final = 16 * 1024 * 1024
 PROBLEMS_MAX: Final = 50
-_SCALARS: Final = (str, int, bool, type(None))
+# What an engine or a driver says may be an essay. It is cut, so that it never keeps a heartbeat or
+# a decision from going out; the schemas allow this much for every free text.
+TEXT_MAX: Final = 2000
 
 
 def parse_json(kind: type[T], text: str, *, path: str) -> T:
@@ -63,6 +65,8 @@ def parse_json(kind: type[T], text: str, *, path: str) -> T:
 
 def dump_json(value: object) -> str:
     """Write a machine's document: sorted keys, one value a line, the same bytes for equal values.
+
+    Texts longer than TEXT_MAX are cut.
 
     Raises:
         AssertionError: the value breaks the schema of its kind, so that nobody could read it.
@@ -109,21 +113,31 @@ def _no_constant(name: str) -> object:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, float) or type(value) in _SCALARS:
-        return value
-    if isinstance(value, datetime):
-        return format_timestamp(value)
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items()}
+    if not is_dataclass(value):
+        return _plain_scalar(value)
     return {
         key: _plain(entry)
         for key, name, default in _outline(_hashable(type(value)))
         if (entry := getattr(value, name)) != default
     }
+
+
+def _plain_scalar(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, str):
+        return _text(value)
+    return format_timestamp(value) if isinstance(value, datetime) else value
+
+
+def _text(text: str) -> str:
+    cut = text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 3]}..."
+    # What came from bytes that are no UTF-8 has halves of characters in it.
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()
 
 
 @cache

@@ -136,10 +136,8 @@ def _write_request(request: ResourceRequest) -> dict[str, Any]:
 
 
 def _check_ports(page: Page) -> None:
-    if not page.sound("spec", "ports"):
-        return
     seen: dict[int, str] = {}
-    for name, port in (page.get("spec", "ports") or {}).items():
+    for name, port in page.entries("spec", "ports"):
         if isinstance(port, int) and port in seen:
             what = f"the host port {port} is given to {seen[port]!r} and to {name!r}"
             page.refuse(("spec", "ports", name), (what, "use another port, or auto"))
@@ -148,15 +146,14 @@ def _check_ports(page: Page) -> None:
 
 def _check_conditions(page: Page) -> None:
     for rule in ("require", "prefer"):
-        entries = page.get("spec", "placement", rule)
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        for index, entry in page.entries("spec", "placement", rule):
             keys: Keys = ("spec", "placement", rule, index)
-            if not page.sound(*keys):
-                continue
+            if not isinstance(index, int):
+                continue  # the short form, where every entry means In
             values = entry.get("values", [])
             fix = _values_fix(entry["operator"], values)
             if fix:
-                what = f"the operator {entry['operator']} has {len(values)} values"
+                what = f"the operator {entry['operator']} has {len(values) or 'no'} values"
                 if len(values) == 1:
                     what = f"the operator {entry['operator']} has the value {values[0]!r}"
                 page.refuse((*keys, "values") if values else keys, (what, fix))

@@ -141,16 +141,16 @@ def _check_timings(page: Page) -> None:
     for name in ("heartbeat", "poll"):
         span = getattr(timings, name)
         if not _SHORTEST <= span <= _LONGEST:
-            what = f"spec.timings.{name} is {format_duration(span)}"
+            what = f"spec.timings.{name} is {format_duration(span)}, not from 1s to 1h"
             page.refuse(("spec", "timings", name), (what, "use 1s to 1h"))
     if timings.late <= timings.heartbeat:
-        what = f"{_said(given, timings, 'heartbeat')} and {_said(given, timings, 'late')}: too soon"
+        what = f"{_said(given, timings, 'heartbeat')}, but {_said(given, timings, 'late')}"
         three = 3 * timings.heartbeat
-        fix = f"set late to {format_duration(three)}, three heartbeats: one lost push is no event"
+        fix = f"set late to 3 heartbeats, {format_duration(three)}: one lost push is no event"
         page.refuse(("spec", "timings", _first_of(given, "late", "heartbeat")), (what, fix))
     if timings.lost <= timings.late:
-        what = f"{_said(given, timings, 'late')} and {_said(given, timings, 'lost')}: too soon"
-        fix = f"set lost to more than {format_duration(timings.late)}, the end of being late"
+        what = f"{_said(given, timings, 'late')}, but {_said(given, timings, 'lost')}"
+        fix = f"set lost to more than {format_duration(timings.late)}: late comes first"
         page.refuse(("spec", "timings", _first_of(given, "lost", "late")), (what, fix))
 
 

@@ -88,9 +88,7 @@ _OUR_LABELS: Final = "miaas/"
 
 
 def _check_labels(page: Page) -> None:
-    if not page.sound("metadata", "labels"):
-        return
-    for key in page.get("metadata", "labels") or {}:
+    for key, _ in page.entries("metadata", "labels"):
         if key.startswith(_OUR_LABELS):
             what = f"the label {key!r} is one of those that MIaaS sets itself"
             page.refuse(("metadata", "labels", key), (what, "use a key without miaas/"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,13 @@ class Page:
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         return value
+
+    def entries(self, *keys: str) -> Iterator[tuple[Any, Any]]:
+        """The entries of a map or list that nothing is wrong with: key or index, and value."""
+        value = self.get(*keys)
+        entries = list(value.items()) if isinstance(value, dict) else []
+        entries = list(enumerate(value)) if isinstance(value, list) else entries
+        yield from ((key, entry) for key, entry in entries if self.sound(*keys, key))
 
     def take(self, findings: Iterable[Finding]) -> None:
         """Note what was found wrong."""

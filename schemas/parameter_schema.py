@@ -152,9 +152,7 @@ def _structure(schema: Schema) -> Iterator[Finding]:
     """What breaks the rules of JSON Schema itself."""
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA, registry=SPECIFICATIONS)
     for error in meta.iter_errors(schema):
-        keys = (*HERE, *error.absolute_path)
-        what = f"{words.named(keys)} is no valid JSON Schema: {error.message[:200]}"
-        yield Finding(keys, what, "see json-schema.org for what may stand here")
+        yield from explain(error, HERE, {})
     if schema.get("type") != "object":
         what = "the schema of the parameters is not of type object"
         yield Finding((*HERE, "type") if "type" in schema else HERE, what, "write `type: object`")

@@ -39,7 +39,7 @@ def explain(error: ValidationError, base: Keys, written: Mapping[Keys, str]) -> 
             yield Finding(keys, *_no_form(keys, value, error.context, base, written))
         case "type":
             kinds = [limit] if isinstance(limit, str) else list(limit)
-            yield Finding(keys, *words.wrong_type(keys, value, kinds, written.get(keys)))
+            yield Finding(keys, *words.wrong_type(keys, value, kinds, written.get(keys), schema))
         case rule if rule in _WORDS:
             yield Finding(keys, *_WORDS[str(rule)](keys, value, limit, schema))
         case rule:

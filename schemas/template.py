@@ -112,10 +112,8 @@ def _check_parameters(page: Page) -> None:
 
 
 def _check_port_names(page: Page) -> None:
-    if not page.sound("spec", "ports"):
-        return
     seen: set[str] = set()
-    for index, port in enumerate(page.get("spec", "ports") or []):
+    for index, port in page.entries("spec", "ports"):
         if port["name"] in seen:
             said = f"a port named {port['name']!r} stands here a second time", "name it otherwise"
             page.refuse(("spec", "ports", index, "name"), said)

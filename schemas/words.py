@@ -53,15 +53,19 @@ def named(keys: Keys) -> str:
     return dotted(keys) or "the document"
 
 
-def wrong_type(keys: Keys, value: object, wanted: Sequence[str], written: str | None) -> Words:
+def wrong_type(
+    keys: Keys, value: object, wanted: Sequence[str], written: str | None, schema: Schema
+) -> Words:
     """Say that a value is of another kind than wanted. written: as it stands in the file."""
     kinds = " or ".join(_KINDS[kind] for kind in wanted)
     seen = shown(value) if written is None or value is None else written[:_SHOWN_MAX]
-    return f"{named(keys)} is {seen}, and has to be {kinds}", _type_fix(value, wanted, written)
+    return f"{named(keys)} is {seen}, and has to be {kinds}", _type_fix(
+        value, wanted, written, schema
+    )
 
 
-def _type_fix(value: object, wanted: Sequence[str], written: str | None) -> str:
-    fix = f"write {' or '.join(_KINDS[kind] for kind in wanted)}"
+def _type_fix(value: object, wanted: Sequence[str], written: str | None, schema: Schema) -> str:
+    fix = f"write {' or '.join(_KINDS[kind] for kind in wanted)}{_like(schema)}"
     if value is None:
         fix += ", or remove the key"
     elif "string" in wanted and isinstance(value, bool | int | float):
@@ -75,6 +79,12 @@ def _type_fix(value: object, wanted: Sequence[str], written: str | None) -> str:
     elif isinstance(value, float) and value.is_integer() and "integer" in wanted:
         fix = f"write {int(value)}"
     return fix
+
+
+def _like(schema: Schema) -> str:
+    example = next(iter(_list(schema.get("examples"))), None)
+    text = "" if example is None else _inline(example)
+    return f", like {text}" if 0 < len(text) <= _SHOWN_MAX else ""
 
 
 def _text_fix(value: str, wanted: Sequence[str]) -> str | None:
@@ -114,13 +124,13 @@ def missing(keys: Keys, schema: Schema) -> Words:
 
 
 def unknown(keys: Keys, known: Sequence[str], homes: Sequence[Keys] = ()) -> Words:
-    """Say that a key is not known here. homes: where else in the document it is known."""
+    """Say that a key is not known here. homes: where else in the document it may belong."""
     what = f"{dotted(keys)} is not known"
     near = nearest(str(keys[-1]), known)
     if near:
         return what, f"did you mean {near!r}?"
     if homes:
-        return what, f"it belongs at {dotted(homes[0])}"
+        return what, f"it belongs at {listing(map(dotted, homes[:2]))}"
     if not known:
         return what, "remove it: no keys are expected here"
     return what, f"remove it; known here: {listing(known, 'and')}"
@@ -142,7 +152,7 @@ def bad_length(keys: Keys, value: Sequence[object] | Mapping[str, object], schem
     least = schema.get("minLength", schema.get("minItems", schema.get("minProperties", 0)))
     most = schema.get("maxLength", schema.get("maxItems", schema.get("maxProperties")))
     if not value:
-        return f"{named(keys)} is empty", f"write at least {least} of its {noun}, or remove the key"
+        return f"{named(keys)} is empty", "write something there, or remove the key"
     bounds = f"{least} to {most}" if most is not None else f"at least {least}"
     return f"{named(keys)} has {len(value)} {noun}", f"use {bounds} {noun}"
 

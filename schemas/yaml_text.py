@@ -145,7 +145,7 @@ class _Reader:
         if event.anchor is not None:
             self.refuse(event, f"the anchor &{event.anchor[:40]} is not allowed", "remove it")
         if event.tag is not None:
-            self.refuse(event, f"the tag {event.tag[:40]} is not allowed", "remove it")
+            self.refuse(event, f"the tag {_tag(event)} is not allowed", "remove it")
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, keys)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -198,7 +198,7 @@ class _Reader:
         if event.anchor is not None:
             self.refuse(event, f"the anchor &{event.anchor[:40]} is not allowed", "remove it")
         if event.tag is not None:
-            self.refuse(event, f"the tag {event.tag[:40]} is not allowed", "remove it")
+            self.refuse(event, f"the tag {_tag(event)} is not allowed", "remove it")
         if event.value == "<<" and not event.style:
             self.refuse(event, "the merge key << is not allowed", "write the keys out")
             return None
@@ -230,6 +230,10 @@ class _Reader:
 
     def refuse(self, event: Any, what: str, fix: str) -> None:
         self.problems.append(Problem(Place(self.path, *_spot(event)), what, fix))
+
+
+def _tag(event: Any) -> str:
+    return str(event.tag).replace("tag:yaml.org,2002:", "!!")[:40]
 
 
 def _spot(event: Any) -> Spot:

@@ -167,7 +167,7 @@ def test_all_problems_are_told_at_once_and_unknown_names_are_guessed() -> None:
         ({"properties": {}}, "the schema of the parameters is not of type object"),
         (
             {"type": "object", "properties": {"a": {"type": "strin"}}},
-            "spec.parameters.properties.a.type is no valid JSON Schema",
+            "spec.parameters.properties.a.type is 'strin', and fits none of the allowed forms",
         ),
         (
             {"type": "object", "properties": {"a": {"$ref": "https://example.org/x"}}},

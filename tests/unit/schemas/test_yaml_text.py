@@ -86,7 +86,7 @@ def test_keys_are_always_text() -> None:
             "a: !!python/object:os.a x\n",
             1,
             4,
-            "the tag tag:yaml.org,2002:python/object:os.a is not allowed",
+            "the tag !!python/object:os.a is not allowed",
         ),
         ("a: ! 12\n", 1, 4, "the tag ! is not allowed"),
         ("a: !reset\n", 1, 4, "the tag !reset is not allowed"),

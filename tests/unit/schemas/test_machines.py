@@ -1,0 +1,147 @@
+"""Machines' documents: strict, bounded, and light to read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from schemas.assignment import Decision, parse_assignment, parse_decision
+from schemas.heartbeat import GpuReport, Heartbeat, RuntimeReport, dump_heartbeat, parse_heartbeat
+from schemas.names import GpuUuid, NodeName
+from schemas.problem import BadDocumentError
+from tests import builders
+
+
+def refused(text: str) -> str:
+    with pytest.raises(BadDocumentError) as caught:
+        parse_decision(text, path="decision.json")
+    return str(caught.value)
+
+
+HEAD = '"apiVersion": "miaas/v1", "kind": "Decision"'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "decision.json:1:1: this is not JSON: Expecting value"),
+        ("{\n 'a': 1}", "decision.json:2:2: this is not JSON"),
+        ("[]", "decision.json: the document is an empty list, and has to be a map"),
+        ("null", "the document is empty, and has to be a map"),
+        ("{}", "apiVersion is missing"),
+        (
+            '{"apiVersion": "miaas/v2", "kind": "Decision"}',
+            "apiVersion is 'miaas/v2', not 'miaas/v1'",
+        ),
+        (
+            '{"apiVersion": "miaas/v1", "kind": "Assignment"}',
+            "kind is 'Assignment', not 'Decision'",
+        ),
+        (f'{{{HEAD}, "extra": 1}}', "extra is not known"),
+        (f'{{{HEAD}, "problems": NaN}}', "NaN is no number of JSON"),
+        (f'{{{HEAD}, "problems": [], "problems": []}}', "a key stands twice in one map"),
+        (f'{{{HEAD}, "problems": {"[" * 100_000}', "this cannot be read as JSON"),
+        (f'{{{HEAD}, "problems": {"9" * 10_000}}}', "this cannot be read as JSON"),
+        (f'{{{HEAD}, "problems": ["\\ud800"]}}', "problems[0] is '\\ud800', and has to be a map"),
+        (
+            f'{{{HEAD}, "problems": [{{"place": {{"path": "\\ud800"}}, "what": "", "fix": ""}}]}}',
+            "problems[0].place.path is not Unicode text",
+        ),
+        (" " * (16 * 1024 * 1024 + 1), "the document has 16777217 characters"),
+    ],
+    ids=range(15),
+)
+def test_what_is_not_the_document_is_told(text: str, what: str) -> None:
+    assert what in refused(text)
+
+
+def test_what_equals_its_default_is_not_written_so_that_new_fields_change_no_old_document() -> None:
+    text = dump_heartbeat(builders.a_heartbeat())
+
+    assert "generation" not in text
+    assert "observed" not in text
+
+
+def test_moments_are_written_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    beat = builders.a_heartbeat(sent_at=datetime(2026, 1, 5, 14, 0, 0, 5, tzinfo=east))
+
+    text = dump_heartbeat(beat)
+
+    assert '"sentAt": "2026-01-05T12:00:00.000005Z"' in text
+    assert parse_heartbeat(text, path="x").sent_at == datetime(2026, 1, 5, 12, 0, 0, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "now", "2026-01-01T00:00:00+02:00"]
+)
+def test_moments_that_are_none_or_not_in_utc_are_refused(moment: str) -> None:
+    text = dump_heartbeat(builders.a_heartbeat()).replace("2026-01-05T12:00:00Z", moment)
+
+    with pytest.raises(BadDocumentError) as caught:
+        parse_heartbeat(text, path="x")
+
+    assert "sentAt" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [
+        builders.a_heartbeat(node=NodeName("../x")),
+        builders.a_heartbeat(sequence=-1),
+    ],
+    ids=["name", "sequence"],
+)
+def test_what_nobody_could_read_is_never_written(beat: Heartbeat) -> None:
+    with pytest.raises(AssertionError):
+        dump_heartbeat(beat)
+
+
+def test_an_essay_of_an_engine_is_cut_so_that_the_heartbeat_goes_out() -> None:
+    runtime = RuntimeReport(error="x" * 9000)
+    beat = builders.a_heartbeat(runtime=runtime, problems=("caf\udce9", "y" * 2000))
+
+    found = parse_heartbeat(dump_heartbeat(beat), path="x")
+
+    assert found.runtime.error == "x" * 1997 + "..."
+    assert found.problems == ("caf?", "y" * 2000)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = '{"apiVersion": "miaas/v1", "kind": "Assignment", "node": "A", "generation": "1"}'
+    with pytest.raises(BadDocumentError) as caught:
+        parse_assignment(text, path="assignment.json")
+
+    assert len(caught.value.problems) == 4
+
+
+def test_numbers_that_json_writes_without_a_point_become_floats() -> None:
+    text = f'{{{HEAD}, "problems": []}}'
+
+    assert parse_decision(text, path="x") == Decision()
+
+
+def test_a_gpu_keeps_what_it_does_not_say() -> None:
+    gpu = GpuReport(uuid=GpuUuid("GPU-a"), index=0, vendor="nvidia", model="", memory_mib=1)
+    beat = builders.a_heartbeat(gpus=(gpu,))
+
+    assert parse_heartbeat(dump_heartbeat(beat), path="x").gpus == (gpu,)
+
+
+def test_reading_machines_documents_imports_no_yaml_and_no_jsonschema() -> None:
+    code = (
+        "import sys, schemas.layout, schemas.names, schemas.heartbeat, schemas.assignment\n"
+        "from schemas.assignment import Assignment, dump_assignment, parse_assignment\n"
+        "a = Assignment(node='a', generation=1, heartbeat_seconds=1, poll_seconds=1)\n"
+        "assert parse_assignment(dump_assignment(a), path='x') == a\n"
+        "print(*{'yaml', 'jsonschema', 'referencing', 'difflib'} & {*sys.modules})"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout == "\n"
