@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ def start(
             start_new_session=True,
             env=dict(environment),
         )
+    # Reaped in the background, or it would stay a zombie for as long as its starter lives.
+    threading.Thread(target=process.wait, daemon=True).start()
     service = Service(name, process.pid, _start_time(process.pid) or "")
     (folder / f"{name}.pid").write_text(f"{service.pid} {service.started}\n", encoding="ascii")
     return service

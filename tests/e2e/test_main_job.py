@@ -108,12 +108,12 @@ def test_a_broken_file_is_told_and_stops_nothing(stage: Stage) -> None:
         return "deployments/hello.yaml" in text
 
     eventually(told, stage)
-    eventually(lambda: "deployments/hello.yaml:3" in (fetch(f"{stage.page}problems") or ""), stage)
+    eventually(lambda: "deployments/hello.yaml:" in (fetch(f"{stage.page}problems") or ""), stage)
 
     assert says(stage, "hello-0", "second text")
     assert ids == {node: docker(stage, node, "ps", "--quiet") for node in ("gpu-1", "gpu-2")}
     deploy(stage, "hello", "second text", replicas=2)
-    eventually(lambda: "hello.yaml:3" not in (fetch(f"{stage.page}problems") or ""), stage)
+    eventually(lambda: "hello.yaml:" not in (fetch(f"{stage.page}problems") or ""), stage)
 
 
 def test_two_passes_without_a_change_write_nothing(stage: Stage) -> None:
