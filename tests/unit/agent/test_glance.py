@@ -173,7 +173,7 @@ def test_a_memo_counts_only_while_all_is_as_it_says(
     ],
 )
 def test_a_glance_sees_what_the_whole_agent_sees(
-    docker: FakeDocker, tmp_path: Path, state: str, status: str
+    docker: FakeDocker, state: str, status: str
 ) -> None:
     docker.containers = [_entry(state=state, status=status)]
     settings = Settings(node="alpha", docker_host=f"unix://{docker.path}")

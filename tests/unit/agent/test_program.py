@@ -27,7 +27,7 @@ class State:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        subprocess.run(["git", "init", "-q", "--bare", folder], check=True)
+        subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
         self._parent: list[str] = []
 
     def assign(self, generation: int, *names: str) -> str:
@@ -46,7 +46,7 @@ class State:
 
     def heartbeat(self) -> dict[str, Any]:
         """What the agent said last; empty: nothing yet."""
-        command = ["git", "-C", self.folder, "show", "refs/miaas/nodes/alpha:heartbeat.json"]
+        command = ["git", "-C", str(self.folder), "show", "refs/miaas/nodes/alpha:heartbeat.json"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
         return found
@@ -78,7 +78,7 @@ def agent(command: list[str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(BOUND_SECONDS)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        environment = {"PATH": os.defpath, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         process = subprocess.Popen(
             [sys.executable, "-m", "agent.cli", "run", *command],
             cwd=ROOT,
@@ -127,9 +127,4 @@ def _until(is_so: Callable[[], bool]) -> None:
     end = time.monotonic() + BOUND_SECONDS
     while not is_so():
         assert time.monotonic() < end, "it did not happen in time"
-        select_nothing(0.02)
-
-
-def select_nothing(seconds: float) -> None:
-    """Let others run for a moment."""
-    signal.sigtimedwait((), seconds)
+        signal.sigtimedwait((), 0.02)  # lets others run for a moment

@@ -1,0 +1,76 @@
+"""How a replica fares, in the words of a heartbeat."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.report import MESSAGE_CHARACTERS, Course, replica_reports, shortened
+from agent.runtime.port import Container
+from schemas.heartbeat import ReplicaState
+from tests.agent_builders import CHAT, CODE, TREE, a_container, a_service, a_want
+
+RUNS = Course(tree=TREE)
+
+
+@pytest.mark.parametrize(
+    ("containers", "course", "state"),
+    [
+        pytest.param((), Course(), ReplicaState.PENDING, id="nothing done yet"),
+        pytest.param((a_container(),), RUNS, ReplicaState.RUNNING, id="runs, has no check"),
+        pytest.param((a_container(health="healthy"),), RUNS, ReplicaState.RUNNING, id="healthy"),
+        pytest.param((a_container(health="starting"),), RUNS, ReplicaState.STARTING, id="starts"),
+        pytest.param((a_container(health="unhealthy"),), RUNS, ReplicaState.DEGRADED, id="sick"),
+        pytest.param((a_container(state="restarting"),), RUNS, ReplicaState.DEGRADED, id="falls"),
+        pytest.param((a_container(state="paused"),), RUNS, ReplicaState.DEGRADED, id="paused"),
+        pytest.param((), RUNS, ReplicaState.DEGRADED, id="gone"),
+        pytest.param((a_container(content_hash="x"),), RUNS, ReplicaState.DEGRADED, id="old"),
+        pytest.param(
+            (a_container(),), Course(tree=TREE, message="no"), ReplicaState.FAILED, id="failed"
+        ),
+    ],
+)
+def test_state(containers: tuple[Container, ...], course: Course, state: ReplicaState) -> None:
+    (report,) = replica_reports((a_want(),), {CHAT: containers}, {CHAT: course})
+
+    assert report.state is state
+
+
+def test_half_of_it_dead_is_not_running_and_the_message_says_which() -> None:
+    want = a_want(services=(a_service("web"), a_service("worker")))
+    containers = (a_container("web"), a_container("worker", state="exited", exit_code=1))
+
+    (report,) = replica_reports((want,), {CHAT: containers}, {CHAT: RUNS})
+
+    assert report.state is ReplicaState.DEGRADED
+    assert report.message == "service worker is exited with code 1"
+    assert [(one.name, one.state, one.exit_code) for one in report.services] == [
+        ("web", "running", None),
+        ("worker", "exited", 1),
+    ]
+
+
+def test_what_is_not_gone_yet_is_told_as_stopping() -> None:
+    reports = replica_reports((a_want(),), {CODE: (a_container(replica=CODE),)}, {})
+
+    assert [(one.name, one.state) for one in reports] == [
+        (CHAT, ReplicaState.PENDING),
+        (CODE, ReplicaState.STOPPING),
+    ]
+
+
+def test_without_docker_nothing_is_said_to_run() -> None:
+    wants = (a_want(CHAT), a_want(CODE))
+
+    reports = replica_reports(wants, None, {CHAT: RUNS})
+
+    assert [(one.state, one.observed) for one in reports] == [
+        (ReplicaState.DEGRADED, TREE),
+        (ReplicaState.PENDING, ""),
+    ]
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    text = "x" * 5000 + "the reason"
+
+    assert shortened(text).endswith("the reason")
+    assert len(shortened(text)) == MESSAGE_CHARACTERS + len("... ")
