@@ -108,7 +108,10 @@ def test_hooks_monitors_and_filters_of_the_mirror_never_run(
         shutil_copy(run, folder / "hooks" / hook)
     for key in ("core.fsmonitor", "core.sshCommand", "core.pager", "credential.helper"):
         subprocess.run(["git", f"--git-dir={folder}", "config", key, str(run)], check=True)
-    subprocess.run(["git", f"--git-dir={folder}", "config", "core.hooksPath", "hooks"], check=True)
+    subprocess.run(
+        ["git", f"--git-dir={folder}", "config", "core.hooksPath", str(folder / "hooks")],
+        check=True,
+    )
 
     second = planted(git_world, MAIN, [("100644", b"a", b"2")], parent=first)
     client.fetch(MAIN)
