@@ -36,7 +36,9 @@ _PAINTS: Final[dict[str, Paint]] = {
     NodeState.NOT_ADMITTED: Paint.BUSY,
 }
 _LEVELS: Final = {Level.GOOD: Paint.GOOD, Level.BUSY: Paint.BUSY, Level.BAD: Paint.BAD}
-_CELL_MAX: Final = 70  # a table has to fit a terminal; `status NAME` says all of it
+# A table has to fit a terminal, where only the last column may go on; `status NAME` says it all.
+_CELL_MAX: Final = 40
+_LAST_MAX: Final = 120
 
 
 def fleet_text(view: FleetView, now: datetime, terminal: Terminal) -> str:
@@ -107,13 +109,13 @@ def _cards(node: NodeView) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], terminal: Terminal) -> str:
-    cells = [[_cell(text) for text in row] for row in rows]
+    cells = [[*(_cell(c, _CELL_MAX) for c in row[:-1]), _cell(row[-1], _LAST_MAX)] for row in rows]
     return table([head, *cells], _PAINTS, terminal)
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, longest: int) -> str:
     line = " ".join(safe(text).split())
-    return line if len(line) <= _CELL_MAX else f"{line[: _CELL_MAX - 3]}..."
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
 def _problems(problems: tuple[ProblemView, ...], terminal: Terminal) -> str:

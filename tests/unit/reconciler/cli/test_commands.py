@@ -1,0 +1,230 @@
+"""`plan`, `explain` and `status` against a real repository, and how every command ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.codes import Code
+from tests.unit.reconciler.cli.fleets import Remote
+from tests.unit.reconciler.cli.screens import Shell
+
+DEPLOYMENT = """apiVersion: miaas/v1
+kind: Deployment
+metadata:
+  name: {name}
+spec:
+  template: http-echo
+{extra}"""
+
+
+@pytest.fixture
+def remote(miaas: Shell) -> Remote:
+    """A fleet that was pushed and whose node speaks; we are in its work tree."""
+    made = Remote(miaas.folder)
+    miaas("init", "edge")
+    made.push(miaas.folder / "edge")
+    made.speak("node-1")
+    miaas.go(miaas.folder / "edge")
+    return made
+
+
+def write(name: str, extra: str = "") -> None:
+    text = DEPLOYMENT.format(name=name, extra=extra)
+    Path("deployments", f"{name}.yaml").write_text(text)
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_plan_shows_what_a_push_would_do(miaas: Shell) -> None:
+    planned = miaas("plan")
+
+    assert planned.code == 0, planned.err
+    assert planned.out.splitlines()[0].startswith("  + hello-0  on node-1")
+    assert planned.out.endswith("Plan: 1 to add, 0 to change, 0 to remove.\n")
+
+
+def test_a_plan_reads_the_work_tree_and_not_the_commit(miaas: Shell, remote: Remote) -> None:
+    remote.decide()
+    Path("deployments/hello.yaml").unlink()
+    write("second")
+
+    value = json.loads(miaas("plan", "-o", "json").out)
+
+    assert [(c["replica"], c["fate"]) for c in value["changes"]] == [
+        ("hello-0", "remove"),
+        ("second-0", "add"),
+    ]
+
+
+def test_a_plan_can_be_asked_for_a_tree_elsewhere(miaas: Shell, remote: Remote) -> None:
+    miaas.go(miaas.folder)
+
+    planned = miaas("plan", "edge", "--state", remote.url)
+
+    assert "1 to add" in planned.out
+
+
+def test_a_plan_of_what_is_committed_needs_no_work_tree(miaas: Shell, remote: Remote) -> None:
+    miaas.go(miaas.folder)
+
+    assert "1 to add" in miaas("plan", "--desired", remote.url).out
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_plan_says_why_something_fits_nowhere(miaas: Shell) -> None:
+    write("huge", "  resources: {memory: 512GiB}\n")
+
+    planned = miaas("plan")
+
+    assert "huge-0\n    node-1: " in planned.out
+    assert "512" in planned.out
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("changed", "words", "code"),
+    [
+        pytest.param(False, (), Code.FINE, id="settled"),
+        pytest.param(False, ("--detailed-exitcode",), Code.FINE, id="settled, detailed"),
+        pytest.param(True, (), Code.FINE, id="pending"),
+        pytest.param(True, ("--detailed-exitcode",), Code.PENDING, id="pending, detailed"),
+    ],
+)
+def test_the_detailed_exit_code_tells_pending_changes(
+    miaas: Shell, changed: bool, words: tuple[str, ...], code: Code
+) -> None:
+    if changed:
+        write("second")
+    else:
+        Path("deployments/hello.yaml").unlink()
+
+    assert miaas("plan", *words).code == code
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_plan_over_broken_documents_shows_the_rest_and_ends_with_1(miaas: Shell) -> None:
+    write("bad", "  replicas: lots\n")
+
+    planned = miaas("plan")
+
+    assert planned.code == Code.PROBLEMS
+    assert "deployments/bad.yaml:7:" in planned.out
+    assert "  + hello-0" in planned.out
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_diff_shows_the_rendered_files(miaas: Shell) -> None:
+    planned = miaas("plan", "--diff")
+
+    assert "      +++ b/hello-0/compose.yaml\n" in planned.out
+    assert miaas("plan", "--diff", "-o", "markdown").out.count("```diff") == 1
+
+
+def test_status_follows_a_deployment_from_commit_to_decision(miaas: Shell, remote: Remote) -> None:
+    before = miaas("status", "hello").out
+    remote.decide()
+    after = miaas("status", "hello").out
+
+    assert "Missing: the reconciler has not placed it yet" in before
+    assert "Progressing: hello-0: node-1 has not taken it up yet" in after
+
+
+@pytest.mark.usefixtures("remote")
+def test_status_shows_tables_and_json(miaas: Shell) -> None:
+    text = miaas("status")
+    value = json.loads(miaas("status", "--output", "json").out)
+
+    assert "DEPLOYMENT  SYNC" in text.out
+    assert "node-1  Ready" in text.out
+    assert [node["name"] for node in value["nodes"]] == ["node-1"]
+    assert json.loads(miaas("status", "node-1", "-o", "json").out)["node"] == value["nodes"][0]
+
+
+def test_explain_says_why_here_and_why_not_there(miaas: Shell, remote: Remote) -> None:
+    write("pinned", "  placement: {pin: [node-1]}\n  resources: {memory: 512GiB}\n")
+    remote.push(Path())
+    remote.decide()
+
+    assert "hello-0 is on node-1\n  because: " in miaas("explain", "hello").out
+    assert miaas("explain", "hello-0").out == miaas("explain", "hello").out
+    assert miaas("explain", "hello", "--node", "node-1").out == "hello: hello-0 is on node-1\n"
+    assert "pinned: not on node-1: " in miaas("explain", "pinned", "--node", "node-1").out
+    value = json.loads(miaas("explain", "pinned", "--node", "node-1", "-o", "json").out)
+    assert value["node"]["objections"]
+    assert [one["replica"] for one in value["unplaced"]] == ["pinned-0"]
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("status", "helo"), "there is no node or deployment 'helo'. Did you mean hello?"),
+        (("explain", "helo"), "there is no deployment or replica 'helo'. Did you mean hello?"),
+        (
+            ("explain", "hello", "--node", "node-2"),
+            "there is no node 'node-2'. Did you mean node-1",
+        ),
+    ],
+)
+def test_a_misspelt_name_gets_a_suggestion(miaas: Shell, words: tuple[str, ...], said: str) -> None:
+    ran = miaas(*words)
+
+    assert (ran.code, ran.out) == (Code.USAGE, "")
+    assert said in ran.err
+
+
+def test_from_nowhere_it_says_where_to_look(miaas: Shell) -> None:
+    for command in (("plan",), ("status",), ("explain", "x"), ("serve", "--port", "0")):
+        ran = miaas(*command)
+        assert (ran.code, ran.out) == (Code.USAGE, ""), command
+        assert "miaas init" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(("--version",), Code.FINE, "miaas ", id="version"),
+        pytest.param(("--help",), Code.FINE, "exit codes:", id="help"),
+        pytest.param(("plan", "--help"), Code.FINE, "10  changes are pending", id="help of one"),
+        pytest.param((), Code.USAGE, "required: COMMAND", id="nothing"),
+        pytest.param(("pln",), Code.USAGE, "Did you mean plan?", id="misspelt command"),
+        pytest.param(("status", "-o", "jsn"), Code.USAGE, "Did you mean json?", id="format"),
+        pytest.param(("plan", "--dif"), Code.USAGE, "--dif", id="no abbreviations"),
+        pytest.param(("serve", "--port", "70000"), Code.USAGE, "0 to 65535", id="port"),
+        pytest.param(("serve", "--port", "x"), Code.USAGE, "invalid", id="no port"),
+        pytest.param(
+            ("status", "--desired", "ext::sh -c id"), Code.WORLD, "unknown scheme", id="scheme"
+        ),
+        pytest.param(
+            ("status", "--desired", "/nowhere/fleet.git"), Code.WORLD, "nowhere", id="unreachable"
+        ),
+        pytest.param(
+            ("serve", "--desired", "/x", "--every", "soon"), Code.USAGE, "no duration", id="every"
+        ),
+        pytest.param(
+            ("serve", "--desired", "/x", "--every", "0s"), Code.USAGE, "at least 1s", id="too often"
+        ),
+    ],
+)
+def test_every_end_has_its_code_and_no_traceback(
+    miaas: Shell, words: tuple[str, ...], code: Code, said: str
+) -> None:
+    ran = miaas(*words)
+
+    assert ran.code == code, ran.err
+    assert said in ran.out + ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_what_the_reconciler_wrote_and_nobody_can_read_is_a_problem_with_a_place(
+    miaas: Shell, remote: Remote
+) -> None:
+    remote.decide()
+    remote.spoil("decision.json")
+
+    ran = miaas("status")
+
+    assert ran.code == Code.PROBLEMS
+    assert ran.err.startswith("decision.json")

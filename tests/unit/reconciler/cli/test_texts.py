@@ -1,0 +1,199 @@
+"""What people read, word for word: read the diff of the golden files before committing it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from reconciler.cli.explain_texts import explanation
+from reconciler.cli.plan_texts import Previewed, as_json, as_markdown, as_text, summary
+from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
+from reconciler.cli.terminal import safe
+from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
+from reconciler.web.overview import fleet_view
+from schemas.assignment import Reason, Refusal
+from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
+from schemas.problem import Place, Problem
+from tests.unit.reconciler.cli.screens import a_terminal
+from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet, an_observed, facts_of
+
+Golden = Callable[[str, Mapping[str, bytes]], None]
+
+VIEW = fleet_view(a_busy_fleet())
+BEFORE = b"services:\n  web:\n    image: example.org/web:1.0\n"
+AFTER = b"services:\n  web:\n    image: example.org/web:2.0\n"
+
+
+def a_change(replica: str, fate: Fate, **fields: object) -> ReplicaChange:
+    deployment, _ = split_replica(replica)
+    name = ReplicaName(replica)
+    return ReplicaChange(replica=name, deployment=deployment, fate=fate, **fields)  # type: ignore[arg-type]  # fields of the class
+
+
+def a_previewed(*, with_files: bool = False, why: str = "best of 3 nodes") -> Previewed:
+    alpha, beta = NodeName("alpha"), NodeName("beta")
+    new = FileChange(path="compose.yaml", before=None, after=AFTER)
+    changed = FileChange(path="compose.yaml", before=BEFORE, after=AFTER)
+    gone = FileChange(path="compose.yaml", before=BEFORE, after=None)
+    changes = (
+        a_change("chat-0", Fate.ADD, goes_to=alpha, files=(new,), why=why),
+        a_change("code-assistant-0", Fate.CHANGE, was_on=beta, goes_to=beta, files=(changed,)),
+        a_change("ports-0", Fate.CHANGE, was_on=beta, goes_to=beta),
+        a_change("store-0", Fate.MOVE, was_on=alpha, goes_to=beta, why="alpha is draining"),
+        a_change("web-0", Fate.REMOVE, was_on=alpha, files=(gone,)),
+    )
+    refusal = Refusal(
+        replica=ReplicaName("huge-0"),
+        reasons=(Reason(text="needs 80 GiB on one GPU, 46 GiB free", nodes=(alpha, beta)),),
+        hint="ask for 46 GiB",
+    )
+    problem = Problem(Place("deployments/bad.yaml", 3, 7), "unknown key 'tmplate'", "use template")
+    return Previewed(
+        preview=Preview(replicas=changes, nodes=(alpha, beta), problems=(problem,)),
+        refusals=(refusal,),
+        with_files=with_files,
+    )
+
+
+def test_what_people_read_of_a_plan(golden: Golden) -> None:
+    terminal = a_terminal()
+    nothing = Previewed(preview=Preview(replicas=(), nodes=(), problems=()), refusals=())
+
+    golden(
+        "cli/plan",
+        {
+            "plan.txt": as_text(a_previewed(), terminal).encode(),
+            "plan-diff.txt": as_text(a_previewed(with_files=True), terminal).encode(),
+            "plan-diff.md": as_markdown(a_previewed(with_files=True)).encode(),
+            "plan-diff.json": as_json(a_previewed(with_files=True)).encode(),
+            "nothing.txt": as_text(nothing, terminal).encode(),
+            "nothing.md": as_markdown(nothing).encode(),
+        },
+    )
+
+
+def test_what_people_read_of_a_fleet(golden: Golden) -> None:
+    terminal = a_terminal()
+    empty = fleet_view(facts_of(an_observed()))
+    deployments = VIEW.deployments_by_name
+
+    golden(
+        "cli/status",
+        {
+            "fleet.txt": fleet_text(VIEW, NOW, terminal).encode(),
+            "empty.txt": fleet_text(empty, NOW, terminal).encode(),
+            "node.txt": node_text(VIEW.nodes_by_name["alpha"], NOW, terminal).encode(),
+            "deployment.txt": deployment_text(deployments["chat"], terminal).encode(),
+            "broken.txt": deployment_text(deployments["broken"], terminal).encode(),
+        },
+    )
+
+
+def test_what_people_read_of_a_reason(golden: Golden) -> None:
+    terminal = a_terminal()
+    replicas = {
+        "chat": {"chat-0", "chat-1"},
+        "chat-1": {"chat-1"},
+        "huge": {"huge-0"},
+        "broken": set(),
+        "past": {"past-0"},
+        "zero": set(),
+    }
+
+    golden(
+        "cli/explain",
+        {
+            f"{asked}.txt": explanation(
+                VIEW.deployments_by_name[asked.partition("-")[0]], frozenset(names), terminal
+            ).encode()
+            for asked, names in replicas.items()
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("fates", "said"),
+    [
+        ((), "0 to add, 0 to change, 0 to remove"),
+        ((Fate.ADD, Fate.ADD, Fate.CHANGE), "2 to add, 1 to change, 0 to remove"),
+        ((Fate.MOVE,), "0 to add, 0 to change, 1 to move, 0 to remove"),
+        ((Fate.REMOVE,), "0 to add, 0 to change, 1 to remove"),
+    ],
+)
+def test_a_plan_is_counted(fates: tuple[Fate, ...], said: str) -> None:
+    changes = tuple(
+        ReplicaChange(
+            replica=ReplicaName(f"chat-{number}"), deployment=DeploymentName("chat"), fate=fate
+        )
+        for number, fate in enumerate(fates)
+    )
+
+    assert summary(Preview(replicas=changes, nodes=(), problems=())) == said
+
+
+def test_colours_add_nothing_but_colours() -> None:
+    plain = as_text(a_previewed(with_files=True), a_terminal())
+    painted = as_text(a_previewed(with_files=True), a_terminal(coloured=True))
+
+    assert "\x1b[32m" in painted
+    assert "\x1b" not in plain
+    assert _without_colours(painted) == plain
+
+
+def test_colours_do_not_shift_the_columns_of_a_table() -> None:
+    plain = fleet_text(VIEW, NOW, a_terminal())
+
+    assert _without_colours(fleet_text(VIEW, NOW, a_terminal(coloured=True))) == plain
+
+
+def _without_colours(text: str) -> str:
+    for code in ("32", "33", "31", "2", "1", "0"):
+        text = text.replace(f"\x1b[{code}m", "")
+    return text
+
+
+def test_what_could_steer_a_terminal_is_taken_out() -> None:
+    assert safe("a\x1b[2Jb\x07\r\u202ec\td\ne") == "a\ufffd[2Jb\ufffd\ufffd\ufffdc\td\ne"
+    assert "\x1b" not in as_text(a_previewed(why="\x1b[2J"), a_terminal())
+
+
+def test_text_of_a_document_stays_text_in_a_comment() -> None:
+    written = as_markdown(a_previewed(why="<img src=x> | [a](http://b) `c` @all\n# head"))
+
+    row = next(line for line in written.splitlines() if "chat-0" in line)
+    assert "\\<img src=x\\> \\| \\[a\\](http://b) \\`c\\` \\@all \\# head" in row
+
+
+def test_no_file_can_end_its_block_in_a_comment() -> None:
+    tricky = FileChange(path="notes.md", before=None, after=b"````\n</details>\n")
+    change = a_change("chat-0", Fate.ADD, goes_to=NodeName("alpha"), files=(tricky,))
+    shown = Previewed(
+        preview=Preview(replicas=(change,), nodes=(), problems=()), refusals=(), with_files=True
+    )
+
+    assert "`````diff\n" in as_markdown(shown)
+
+
+def test_a_comment_is_never_longer_than_forges_take() -> None:
+    long = FileChange(path="compose.yaml", before=None, after=b"x\n" * 60_000)
+    changes = tuple(
+        a_change(f"chat-{n}", Fate.ADD, goes_to=NodeName("alpha"), files=(long,)) for n in range(9)
+    )
+    shown = Previewed(
+        preview=Preview(replicas=changes, nodes=(), problems=()), refusals=(), with_files=True
+    )
+
+    written = as_markdown(shown)
+    assert len(written) < 65_536
+    assert written.count("| `+` |") == 9
+    assert written.endswith("run `miaas plan --diff`.\n")
+
+
+def test_json_of_a_plan_has_no_files_unless_asked() -> None:
+    value = json.loads(as_json(a_previewed()))
+
+    assert value["summary"] == {"add": 1, "change": 2, "move": 1, "remove": 1}
+    assert "diff" not in value["changes"][0]
+    assert value["changes"][0]["files"] == ["compose.yaml"]
