@@ -83,9 +83,11 @@ def _once(
         runtime = open_runtime(settings)
         facts = open_facts(settings)
         agent = build(settings, runtime, open_state(settings), facts, clock)
+        reasons = {Reason.ASKED, Reason.CONTAINERS}
         if arguments.now:
             agent.forget_waits()
-        outcome = agent.step(frozenset(Reason))
+            reasons.add(Reason.ASSIGNMENT)
+        outcome = agent.step(frozenset(reasons))
         write_memo(settings.state_dir, _memo(settings, clock, agent, outcome))
     finally:
         lock.release()

@@ -70,8 +70,10 @@ class Speaker:
         return True
 
     def is_unsaid(self, notebook: Notebook, news: News) -> bool:
-        """Whether there is news that has not arrived yet."""
-        return self._substance(notebook, news) != notebook.memory.spoken.substance
+        """Whether there is news that has not arrived, and need not wait for the remote."""
+        told = self._substance(notebook, news)
+        is_waiting = waits(notebook.tries("push"), "push", self.clock.boottime())
+        return told != notebook.memory.spoken.substance and not is_waiting
 
     def _has_reason(self, notebook: Notebook, told: str, now: float) -> bool:
         memory = notebook.memory
