@@ -17,7 +17,7 @@ from reconciler.observing.read import Reader
 from schemas.assignment import Assignment, parse_assignment
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import NodeName
-from tests.unit.reconciler.world import InlineRenderer, World, a_world, deployment, node
+from tests.unit.reconciler.world import World, a_world, deployment, node
 
 
 class Killed(BaseException):
@@ -72,7 +72,7 @@ def test_killed_anywhere_the_next_pass_makes_the_same_bytes() -> None:
         before = world.tree()
         client = Fragile(world, kill_at)
         try:
-            pass_once(Reader(client, client, "main"), InlineRenderer(), {}, world.clock)
+            pass_once(Reader(client, client, "main"), world.renderer, {}, world.clock)
             finished = True
         except Killed:
             assert world.tree() == before
@@ -105,7 +105,7 @@ def test_a_lost_answer_is_found_out_by_reading() -> None:
 
     mute.push = lossy  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
-        pass_once(reader, InlineRenderer(), {}, world.clock)
+        pass_once(reader, world.renderer, {}, world.clock)
     tree = world.tree()
 
     assert world.pass_once().commit is None
@@ -125,7 +125,7 @@ class Rival:
         self.reader = Reader(client, client, "main")
 
     def act(self) -> None:
-        outcome = pass_once(self.reader, InlineRenderer(), self.sightings, self.world.clock)
+        outcome = pass_once(self.reader, self.world.renderer, self.sightings, self.world.clock)
         self.sightings = outcome.result.sightings
 
 
@@ -173,10 +173,10 @@ def test_who_comes_too_late_reads_and_decides_again(times: int, wins: bool) -> N
     reader = Reader(client, client, "main")
 
     if wins:
-        pass_once(reader, InlineRenderer(), {}, world.clock)
+        pass_once(reader, world.renderer, {}, world.clock)
     else:
         with pytest.raises(StaleError):
-            pass_once(reader, InlineRenderer(), {}, world.clock)
+            pass_once(reader, world.renderer, {}, world.clock)
 
     assert (world.pass_once().commit is None) is wins
 

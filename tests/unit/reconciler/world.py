@@ -82,6 +82,7 @@ class InlineRenderer:
 
     def __init__(self) -> None:
         self.rendered = 0
+        self._sandboxes: dict[tuple[object, ...], Sandbox] = {}
 
     def render(self, jobs: tuple[RenderJob, ...]) -> tuple[Rendering, ...]:
         return tuple(self._one(job) for job in jobs)
@@ -90,7 +91,9 @@ class InlineRenderer:
         self.rendered += 1
         folder = job.bundle.template.place.path.rpartition("/")[0]
         sources = {p: t.decode() for p, t in job.bundle.files.items() if p.endswith(".j2")}
-        sandbox = Sandbox(folder, sources)
+        key = tuple(sources.items())
+        sandbox = self._sandboxes.get(key) or Sandbox(folder, sources)
+        self._sandboxes[key] = sandbox
         try:
             files = {
                 path.removesuffix(".j2"): sandbox.render(path, job.context).encode()
