@@ -40,10 +40,9 @@ def message(result: Pass, found: Preview) -> str:
     body = _first(
         LINES_MAX, (*map(_line, found.replicas), *_node_lines(result), *_verdicts(result))
     )
+    reasons = _at_least_one(_reasons(result, found), result)
     trailers = [f"Source: {result.observed.source}"] if result.observed.source else []
-    trailers += _first(
-        REASONS_MAX, dict.fromkeys(f"Reason: {one}" for one in _reasons(result, found))
-    )
+    trailers += _first(REASONS_MAX, [f"Reason: {one}" for one in reasons])
     for fate, name in _TRAILERS.items():
         lines = [f"{name}: {_where(one)}" for one in found.replicas if one.fate is fate]
         trailers += _first(LINES_MAX, lines)
@@ -87,6 +86,8 @@ def _quiet_subject(result: Pass) -> str:
         return f"{admitted[0]}: admit the node"
     if admitted:
         return f"{len(admitted)} nodes: admit them"
+    if len(result.changes.nodes) == 1:
+        return f"{result.changes.nodes[0]}: tell the node again"
     if result.changes.nodes:
         return f"{len(result.changes.nodes)} nodes: tell them again"
     return "decision: other problems"
@@ -141,8 +142,15 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
     for one in result.decision.deployments:
         if one.verdict is Verdict.HELD:
             yield f"{one.name} cannot be used as it is written"
-    if not found.replicas and result.changes.nodes:
-        yield "settings of the fleet, or the state of a node's own ref"
+        elif one.verdict is not Verdict.PLACED:
+            yield f"{one.name} finds too few nodes"
+
+
+def _at_least_one(reasons: Iterator[str], result: Pass) -> list[str]:
+    told = list(dict.fromkeys(reasons))
+    if told or not result.changes.nodes:
+        return told or ["the problems of documents changed"]
+    return ["the fleet's settings, or where a node's own ref stood"]
 
 
 def _reason(

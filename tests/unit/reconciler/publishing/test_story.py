@@ -1,0 +1,180 @@
+"""What `git log assignments` says of every kind of decision, word by word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.preview import preview
+from reconciler.publishing.story import LINES_MAX, message, node_message
+from schemas.names import NodeName
+from tests.unit.reconciler.world import FLEET, World, a_small_fleet, a_world, deployment, node
+
+
+def one_node() -> World:
+    world = a_world("alpha", files={**a_small_fleet(), "nodes/beta.yaml": node("beta")})
+    world.commit({"nodes/beta.yaml": None})
+    return world
+
+
+def story(world: World) -> str:
+    result = world.decide()
+    return message(result, preview(result))
+
+
+def test_the_first_decision() -> None:
+    world = one_node()
+
+    assert story(world) == (
+        "chat: place chat-0 on alpha\n"
+        "\n"
+        "place chat-0 on alpha: best of 1 nodes\n"
+        "admit the node alpha\n"
+        "\n"
+        f"Source: {world.decide().observed.source}\n"
+        "Reason: chat is new\n"
+        "Reason: alpha was admitted\n"
+        "Placed: chat-0 on alpha\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "trailers"),
+    [
+        pytest.param(
+            {"deployments/chat.yaml": deployment("chat", parameters="{text: x}")},
+            "chat: change chat-0 on alpha",
+            ["Reason: chat or its template changed", "Changed: chat-0 on alpha"],
+            id="change",
+        ),
+        pytest.param(
+            {"deployments/chat.yaml": None},
+            "chat: remove chat-0 from alpha",
+            ["Reason: chat was removed", "Removed: chat-0 from alpha"],
+            id="remove",
+        ),
+        pytest.param(
+            {"deployments/chat.yaml": deployment("chat", replicas=3)},
+            "chat: place 2",
+            [
+                "Reason: chat had 1 replicas and wants more",
+                "Placed: chat-1 on alpha",
+                "Placed: chat-2 on alpha",
+            ],
+            id="more",
+        ),
+        pytest.param(
+            {"deployments/chat.yaml": None, "deployments/web.yaml": deployment("web")},
+            "2 deployments: place 1, remove 1",
+            [
+                "Reason: chat was removed",
+                "Reason: web is new",
+                "Placed: web-0 on alpha",
+                "Removed: chat-0 from alpha",
+            ],
+            id="two",
+        ),
+        pytest.param(
+            {"deployments/chat.yaml": "nonsense"},
+            "chat: held",
+            ["Reason: chat cannot be used as it is written", "Held: chat"],
+            id="held",
+        ),
+        pytest.param(
+            {"nodes/beta.yaml": node("beta")},
+            "beta: admit the node",
+            ["Reason: beta was admitted"],
+            id="node",
+        ),
+        pytest.param(
+            {"deployments/big.yaml": deployment("big", resources="{memory: 1TiB}")},
+            "big: unplaced",
+            ["Reason: big finds too few nodes"],
+            id="unplaced",
+        ),
+        pytest.param(
+            {"nodes/gamma.yaml": "nonsense"},
+            "gamma: admit the node",
+            ["Reason: gamma was admitted"],
+            id="broken node",
+        ),
+        pytest.param(
+            {"fleet.yaml": FLEET + "spec: {timings: {poll: 60s}}\n"},
+            "alpha: tell the node again",
+            ["Reason: the fleet's settings, or where a node's own ref stood"],
+            id="settings",
+        ),
+        pytest.param(
+            {"templates/bad/template.yaml": "nonsense"},
+            "decision: other problems",
+            ["Reason: the problems of documents changed"],
+            id="problems",
+        ),
+    ],
+)
+def test_the_subject_and_the_trailers_of_a_change(
+    changes: dict[str, str | None], subject: str, trailers: list[str]
+) -> None:
+    world = one_node()
+    world.pass_once()
+
+    world.commit(changes)
+    lines = story(world).splitlines()
+
+    assert lines[0] == subject
+    assert lines[-len(trailers) - 1 :] == [f"Source: {world.decide().observed.source}", *trailers]
+
+
+def test_a_move_names_both_nodes() -> None:
+    world = a_world("alpha")
+    world.pass_once()
+    world.beat("beta")
+
+    world.commit({"nodes/alpha.yaml": node("alpha", duty="draining")})
+
+    assert story(world).splitlines()[0] == "chat: move chat-0 from alpha to beta"
+    assert "Reason: chat-0 could not stay on alpha" in story(world)
+
+
+def test_a_nodes_own_commit_tells_its_part() -> None:
+    world = one_node()
+    world.pass_once()
+    world.commit({"deployments/chat.yaml": deployment("chat", replicas=2)})
+    result = world.decide()
+
+    assert node_message(result, preview(result), NodeName("alpha")) == (
+        "alpha: generation 2\n\nplace chat-1 on alpha: best of 1 nodes\n\n"
+        f"Source: {result.observed.source}\n"
+    )
+
+
+def test_a_great_change_is_told_in_bounds() -> None:
+    names = [f"d{number:03}" for number in range(LINES_MAX + 10)]
+    files = {f"deployments/{n}.yaml": deployment(n, resources="{cpu: 10m}") for n in names}
+    world = a_world(files={**a_small_fleet(), **files})
+
+    lines = story(world).splitlines()
+
+    assert lines[0] == f"{LINES_MAX + 11} deployments: place {LINES_MAX + 11}"
+    assert lines[-1] == "Placed: and 11 more"
+    assert len([line for line in lines if line.startswith("Placed: ")]) == LINES_MAX + 1
+
+
+def test_no_text_of_others_can_look_like_a_trailer() -> None:
+    world = one_node()
+    world.pass_once()
+    world.commit({"deployments/bad.yaml": deployment("bad", template='"x\\n\\nPlaced: evil"')})
+
+    lines = story(world).splitlines()
+
+    assert not [line for line in lines if line.startswith("Placed: ")]
+
+
+def test_a_decision_says_the_same_whenever_it_is_told() -> None:
+    world = one_node()
+    before = story(world)
+
+    world.clock.pass_by(timedelta(seconds=30))
+
+    assert story(world) == before
