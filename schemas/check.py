@@ -30,6 +30,8 @@ KEYWORDS: Final = frozenset(
     | {"propertyNames", "minProperties", "maxProperties", "items", "minItems", "maxItems"}
     | {"uniqueItems", "minimum", "maximum", "pattern", "minLength", "maxLength", "format"}
 )
+# One is guessed at, word by word; a file of 10,000 unknown keys must not take minutes.
+FINDINGS_MAX: Final = 100
 FORMATS: Final = {**quantity.FORMATS, **timestamps.FORMATS}
 
 
@@ -79,7 +81,7 @@ class _Checker:
         self.findings.append(Finding(keys, *said))
 
     def visit(self, schema: Schema, value: object, keys: Keys) -> None:
-        if value is UNREADABLE:
+        if value is UNREADABLE or len(self.findings) >= FINDINGS_MAX:
             return
         given, schema = schema, follow(self.root, schema)
         wanted = schema.get("type")
@@ -173,6 +175,8 @@ class _Checker:
 
     def unlisted(self, schema: Schema, key: str, entry: object, keys: Keys) -> None:
         others = schema.get("additionalProperties", True)
+        if len(self.findings) >= FINDINGS_MAX:
+            return
         if others is False:
             known = list(_any(schema.get("properties", {})))
             homes = [] if words.nearest(key, known) else self.homes(schema, key, keys)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, TypeAlias, cast
 
 from jsonschema import Draft202012Validator
@@ -21,7 +23,7 @@ from jsonschema_specifications import (  # type: ignore[import-untyped] # it has
 from referencing import Registry
 
 from schemas import words
-from schemas.check import Finding, repeated
+from schemas.check import FINDINGS_MAX, Finding, repeated
 from schemas.marks import Keys
 from schemas.parameter_words import explain
 from schemas.patterns import BadPatternError, compile_pattern
@@ -54,8 +56,8 @@ _REFUSED: Final = frozenset({"patternProperties", "unevaluatedProperties", "unev
 Rule: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
-class _TooMuchError(Exception):
-    """A check took more steps than STEPS_MAX."""
+class EndlessSchemaError(Exception):
+    """Using a schema took more steps than STEPS_MAX."""
 
 
 def vet(schema: Schema) -> tuple[Finding, ...]:
@@ -89,16 +91,16 @@ def _judge(
     validator = _validator(root).evolve(schema=part)
     try:
         errors = list(validator.iter_errors(cast("Any", value)))
-    except (_TooMuchError, RecursionError):
-        return (Finding(keys, *_ENDLESS),)
+    except (EndlessSchemaError, RecursionError):
+        return (Finding(keys, *ENDLESS),)
     except (ArithmeticError, BadPatternError) as error:
         what = f"a value cannot be checked: {error}"
         return (Finding(keys, what, "use a smaller value"),)
-    found = [finding for error in errors for finding in explain(error, keys, written)]
-    return tuple(dict.fromkeys(found))
+    found = (finding for error in errors for finding in explain(error, keys, written))
+    return tuple(dict.fromkeys(islice(found, FINDINGS_MAX)))
 
 
-_ENDLESS: Final = (
+ENDLESS: Final = (
     f"checking the parameters took more than {STEPS_MAX} steps",
     "simplify the template's schema: something in it refers to itself over and over",
 )
@@ -112,7 +114,7 @@ def _validator(schema: Schema) -> Validator:
             nonlocal left
             left -= 1
             if left < 0:
-                raise _TooMuchError
+                raise EndlessSchemaError
             return rule(validator, limit, value, schema)
 
         return count
@@ -220,27 +222,40 @@ def _target(root: Schema, reference: object) -> object:
     return found
 
 
-def with_defaults(root: Schema, schema: object, value: object, depth: int = 0) -> Any:
+def with_defaults(schema: Schema, value: object) -> Any:
     """The value with the defaults of what is not given, in maps and lists, as deep as it goes.
 
     A map that is missing and has no default of its own is not made up from the defaults inside.
+
+    Raises:
+        EndlessSchemaError: the defaults bring in each other over and over.
     """
-    if not isinstance(schema, Mapping) or depth > _DEPTH_MAX:
-        return value
-    if "$ref" in schema:
-        value = with_defaults(root, _target(root, schema["$ref"]), value, depth + 1)
-    if isinstance(value, list):
-        items = schema.get("items")
-        return [with_defaults(root, items, item, depth + 1) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    filled = dict(value)
-    for key, part in schema.get("properties", {}).items():
-        if key not in filled and isinstance(part, Mapping) and "default" in part:
-            filled[key] = json.loads(json.dumps(part["default"]))
-        if key in filled:
-            filled[key] = with_defaults(root, part, filled[key], depth + 1)
-    return filled
+    return _Filler(schema).filled(schema, value)
 
 
-_DEPTH_MAX: Final = 64
+@dataclass(slots=True)
+class _Filler:
+    root: Schema
+    left: int = STEPS_MAX
+
+    def filled(self, schema: object, value: object) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise EndlessSchemaError
+        if not isinstance(schema, Mapping):
+            return value
+        if "$ref" in schema:
+            value = self.filled(_target(self.root, schema["$ref"]), value)
+        if isinstance(value, list):
+            return [self.filled(schema.get("items"), item) for item in value]
+        return self.filled_map(schema, value) if isinstance(value, Mapping) else value
+
+    def filled_map(self, schema: Schema, value: Mapping[str, object]) -> dict[str, object]:
+        filled = dict(value)
+        parts: Any = schema.get("properties", {})
+        for key, part in parts.items():
+            if key not in filled and isinstance(part, Mapping) and "default" in part:
+                filled[key] = json.loads(json.dumps(part["default"]))
+            if key in filled:
+                filled[key] = self.filled(part, filled[key])
+        return filled

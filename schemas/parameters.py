@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from schemas.check import Finding
 from schemas.deployment import Deployment
 from schemas.marks import Marks
-from schemas.parameter_schema import judge, vet, with_defaults
+from schemas.parameter_schema import (
+    ENDLESS,
+    HERE,
+    EndlessSchemaError,
+    judge,
+    vet,
+    with_defaults,
+)
 from schemas.problem import BadDocumentError, Place, Problem
 from schemas.template import Template
 
@@ -21,10 +28,19 @@ def fill(template: Template, deployment: Deployment) -> Mapping[str, object]:
     """
     schema = template.parameters
     _refuse(vet(schema), template.marks, template.place)
-    filled: Mapping[str, object] = with_defaults(schema, schema, deployment.parameters)
+    filled = _filled(template, deployment)
     marks = deployment.marks
     _refuse(judge(schema, filled, marks.written), marks, deployment.place)
     return filled
+
+
+def _filled(template: Template, deployment: Deployment) -> Mapping[str, object]:
+    try:
+        found: Mapping[str, object] = with_defaults(template.parameters, deployment.parameters)
+    except (EndlessSchemaError, RecursionError):
+        _refuse((Finding(HERE, *ENDLESS),), template.marks, template.place)
+        raise
+    return found
 
 
 def _refuse(findings: Iterable[Finding], marks: Marks, place: Place) -> None:

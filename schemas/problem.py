@@ -29,8 +29,15 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Print as one line: `path:line:column: what. Fix: fix`."""
-        return f"{self.place}: {self.what}. Fix: {self.fix}"
+        """Print as one line: `path:line:column: what. Fix: fix`.
+
+        Names and values come from files of strangers: what would move a terminal's cursor is shown
+        as an escape.
+        """
+        line = f"{self.place}: {self.what}. Fix: {self.fix}"
+        if line.isprintable():
+            return line
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 
 
 class BadDocumentError(Exception):

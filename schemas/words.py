@@ -43,7 +43,9 @@ def dotted(keys: Keys) -> str:
     """Name a value as people say it: `spec.placement.require[0].key`."""
     text = ""
     for key in keys:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}"
+        text += (
+            f"[{key}]" if isinstance(key, int) else f".{key if key.isprintable() else repr(key)}"
+        )
     name = text.removeprefix(".")
     return name if len(name) <= 2 * _SHOWN_MAX else f"{name[:_SHOWN_MAX]}..."
 

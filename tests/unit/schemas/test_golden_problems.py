@@ -1,6 +1,6 @@
 """The words of every problem, beside the document that has it, so that they are read in review.
 
-`python -m tests.unit.schemas.test_golden_problems` writes them anew; read the difference.
+`make golden` writes them anew; read the difference.
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ DOCUMENTS: Final = sorted(FOLDER.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
-def test_the_words_of_each_problem_are_as_reviewed(document: Path) -> None:
+def test_the_words_of_each_problem_are_as_reviewed(
+    document: Path, pytestconfig: pytest.Config
+) -> None:
+    if pytestconfig.getoption("--update-golden"):
+        document.with_suffix(".txt").write_text(said_of(document), "utf-8")
+
     assert said_of(document) == document.with_suffix(".txt").read_text("utf-8")
 
 
@@ -66,8 +71,3 @@ def test_each_problem_is_one_short_line_with_a_place_and_a_fix(document: Path) -
 
 def test_enough_documents_are_reviewed() -> None:
     assert len(DOCUMENTS) >= 25
-
-
-if __name__ == "__main__":
-    for each in DOCUMENTS:
-        each.with_suffix(".txt").write_text(said_of(each), "utf-8")

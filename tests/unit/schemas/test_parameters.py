@@ -256,6 +256,22 @@ def test_a_schema_that_never_ends_is_stopped(schema: dict[str, object]) -> None:
     assert "took more than 50000 steps" in line
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {name: {"$ref": "#", "default": {}} for name in ("a", "b")}},
+        {"properties": {"a": {"$ref": "#", "default": {}}}},
+        {"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/x"}}},
+    ],
+)
+def test_defaults_that_bring_in_each_other_are_stopped(schema: dict[str, object]) -> None:
+    template = builders.a_template(parameters={"type": "object", **schema})
+
+    (line,) = refused(template, a_deployment())
+
+    assert line.startswith("templates/web/template.yaml: checking the parameters took more")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     schema=st.dictionaries(

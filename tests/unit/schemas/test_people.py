@@ -260,3 +260,23 @@ def test_a_taint_without_a_value_has_an_empty_one() -> None:
 def test_labels_that_miaas_sets_cannot_be_set_by_people() -> None:
     with pytest.raises(BadDocumentError, match="one of those that MIaaS sets itself"):
         parse_node(a_text("Node", {}, labels={"miaas/arch": "amd64"}), path="x")
+
+
+def test_a_file_of_unknown_keys_is_told_in_a_page() -> None:
+    spec = {f"template{number}": 1 for number in range(9000)}
+
+    with pytest.raises(BadDocumentError) as caught:
+        deployment_of(**spec)
+
+    assert len(caught.value.problems) == 50
+
+
+def test_a_strange_key_cannot_forge_a_second_line_or_colour_a_terminal() -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        deployment_of(**{"a\nb": 1, "\x1b[31m": 2, "\u202e": 3})
+
+    assert [str(problem).split(" is not known")[0] for problem in caught.value.problems] == [
+        "x:7:5: spec.'a\\nb'",
+        "x:9:3: spec.'\\x1b[31m'",
+        "x:10:3: spec.'\\u202e'",
+    ]
