@@ -7,9 +7,11 @@ replicas/<replica>/store/<digest>/<name>    what containers mount
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from agent.content import stored_path
@@ -65,26 +67,32 @@ class ReplicaFiles:
     def put_stored(
         self, replica: ReplicaName, stored: Mapping[str, str], files: Mapping[str, bytes]
     ) -> None:
-        """Put files and folders into the store, each under its digest, unless they are there.
+        """Put files and folders into the store, each under its digest.
+
+        What is there already and was edited by hand is mended in place: containers have it mounted.
 
         Raises:
             OSError: as for `put`.
         """
         for digest, path in stored.items():
             place = self.store(replica) / stored_path(digest, path)
+            below = {"": files[path]} if path in files else _below(files, path)
+            wanted = {f"{place.name}/{name}".rstrip("/"): data for name, data in below.items()}
             if place.exists():
-                continue
-            if path in files:
-                _put_folder(place.parent, {place.name: files[path]})
+                _mend_folder(place.parent, wanted)
             else:
-                below = _below(files, path)
-                _put_folder(
-                    place.parent, {f"{place.name}/{name}": data for name, data in below.items()}
-                )
+                _put_folder(place.parent, wanted)
 
-    def has_stored(self, replica: ReplicaName, digests: Iterable[str]) -> bool:
-        """Whether everything is in the store that stands under these digests."""
-        return all((self.store(replica) / digest).is_dir() for digest in digests)
+    def seal(self, replica: ReplicaName, tree: str, digests: Iterable[str]) -> str:
+        """Something that changes when anyone edits, adds or removes one of these files."""
+        places = [self.folder(replica, tree), self.overlay(replica, tree)]
+        places += [self.store(replica) / digest for digest in digests]
+        lines = [line for place in places for line in _marks(place)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def forget(self, replica: ReplicaName, tree: str) -> None:
+        """Remove the files of a tree that cannot be trusted. What containers mount stays."""
+        _remove(self.folder(replica, tree))
 
     def put_overlay(self, replica: ReplicaName, tree: str, text: str) -> None:
         """Write the second compose file of a tree.
@@ -149,6 +157,35 @@ def _put_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)
+
+
+def _mend_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Give a folder that is in use its content again, without replacing a file that is mounted."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = str(path.relative_to(folder))
+        is_parent = any(wanted.startswith(f"{name}/") for wanted in files)
+        if name not in files and not is_parent:
+            _remove(path)
+    for name, data in sorted(files.items()):
+        path = folder / name
+        if not path.is_file() or path.is_symlink():
+            _remove(path)
+            _put_file(path, data)
+        elif path.read_bytes() != data:
+            path.write_bytes(data)
+            path.chmod(FILE_MODE)
+
+
+def _marks(place: Path) -> Iterator[str]:
+    """A line for each file below a place, with what its content cannot change without."""
+    for path in (place, *sorted(place.rglob("*"))):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            yield f"{path} is missing"
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            yield f"{path} {found.st_mode} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def _put_file(path: Path, data: bytes) -> None:

@@ -47,7 +47,7 @@ class Look:
         except RepositoryError as error:
             problem = f"cannot read the assignment: {error}"
             notebook.note(KEY, failed(notebook.tries(KEY), KEY, problem, now, self.rng))
-            self._restore(notebook)
+            self.restore(notebook)
         self._set_problem(problem)
         due = next_poll(now, poll_seconds, self.rng)
         notebook.memory = replace(notebook.memory, poll_due=due)
@@ -55,9 +55,9 @@ class Look:
     def look_later(self, notebook: Notebook) -> None:
         """Do without the remote, and mend what can be mended without it."""
         self.problem = self.problem or notebook.tries(KEY).message
-        self._restore(notebook)
+        self.restore(notebook)
 
-    def _restore(self, notebook: Notebook) -> None:
+    def restore(self, notebook: Notebook) -> None:
         """Write files of the accepted assignment that someone removed: the mirror has them all."""
         accepted = notebook.accepted
         if accepted is None or not self.is_incomplete(accepted):

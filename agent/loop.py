@@ -139,12 +139,19 @@ class Agent:
         self._untidy = self._untidy or self.notebook.accepted is not before
 
     def _prepare(self) -> None:
-        """Make the files of every assigned replica ready to run, each for itself."""
+        """Make the files of every assigned replica ready to run, each for itself.
+
+        Files that were ready and are not as they were written have been edited by hand: the mirror
+        knows what they should be.
+        """
         preparer = self._tools.preparer
         for replica, tree in self._trees().items():
             known = self.notebook.memory.prepared.get(replica)
             if preparer.is_ready(replica, known, tree) or self._waits(replica, tree):
                 continue
+            if known is not None and known.tree == tree:
+                self._tools.files.forget(replica, tree)
+                self._tools.look.restore(self.notebook)
             try:
                 prepared = preparer.prepare(replica, self._deployments()[replica], tree)
             except UnusableError as error:

@@ -18,11 +18,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Files of a replica that are on disk, allowed and understood."""
+    """Files of a replica that are on disk, allowed and understood.
+
+    stored: what they use of the store. seal: of all of them as they were written.
+    """
 
     tree: str
     services: tuple[ServiceWant, ...] = ()
     stored: tuple[str, ...] = ()
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

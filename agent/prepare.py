@@ -49,13 +49,11 @@ class Preparer:
         )
 
     def is_ready(self, replica: ReplicaName, prepared: Prepared | None, tree: str) -> bool:
-        """Whether a tree was prepared, and what was prepared is still there."""
+        """Whether a tree was prepared, and all of it is still as it was written."""
         return (
             prepared is not None
             and prepared.tree == tree
-            and self.files.is_here(replica, tree)
-            and self.files.overlay(replica, tree).is_file()
-            and self.files.has_stored(replica, prepared.stored)
+            and prepared.seal == self.files.seal(replica, tree, prepared.stored)
         )
 
     def prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
@@ -74,6 +72,8 @@ class Preparer:
             raise UnusableError(f"cannot write its files: {error}") from error
 
     def _prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
+        if not self.files.is_here(replica, tree):
+            raise UnusableError("its files are gone from this host, and Git does not give them")
         files = self.files.read(replica, tree)
         self._check(files.get(COMPOSE_FILE, b""))
         folder = self.files.folder(replica, tree)
@@ -87,7 +87,8 @@ class Preparer:
         self.files.put_stored(replica, understood.stored, files)
         self.files.put_overlay(replica, tree, understood.overlay)
         stored = tuple(sorted(understood.stored))
-        return Prepared(tree=tree, services=understood.services, stored=stored)
+        seal = self.files.seal(replica, tree, stored)
+        return Prepared(tree=tree, services=understood.services, stored=stored, seal=seal)
 
     def _check(self, compose: bytes) -> None:
         """Ask the policy.

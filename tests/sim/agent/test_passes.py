@@ -463,6 +463,42 @@ def test_files_removed_by_hand_come_back(host: Host, publisher: Publisher) -> No
     assert host.containers() == before
 
 
+@pytest.mark.parametrize("pattern", ["*/compose.yaml", "store/*/web.conf", "*/web.conf"])
+def test_a_file_edited_by_hand_is_mended_where_it_stands(
+    host: Host, publisher: Publisher, pattern: str
+) -> None:
+    extra = "    volumes: ['./web.conf:/etc/web.conf:ro']\n"
+    publisher.publish({"chat-0": {"compose.yaml": compose(extra=extra), "web.conf": "good"}})
+    host.rest()
+    before = host.containers()
+    (path,) = (host.disk / "replicas" / "chat-0").glob(pattern)
+    good, number = path.read_bytes(), path.stat().st_ino
+    path.write_bytes(b"services: {evil: {image: i}}\n")
+    host.is_cut_off(cut=True)
+
+    host.step()
+
+    assert path.read_bytes() == good
+    assert host.containers() == before
+    if "store" in pattern:
+        assert path.stat().st_ino == number, "containers have this very file mounted"
+
+
+def test_a_file_added_by_hand_to_a_mounted_folder_goes(host: Host, publisher: Publisher) -> None:
+    extra = "    volumes: ['./conf:/etc/conf:ro']\n"
+    files = {"compose.yaml": compose(extra=extra), "conf/deep/a": "1", "conf/b": "1"}
+    publisher.publish({"chat-0": files})
+    host.rest()
+    (folder,) = (host.disk / "replicas" / "chat-0" / "store").glob("*/conf")
+    (folder / "deep" / "evil").write_text("x")
+    (folder / "b").unlink()
+
+    host.step()
+
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {"deep/a", "b"}
+
+
 def test_a_foreign_container_is_never_touched(host: Host, publisher: Publisher) -> None:
     publisher.publish(CHAT)
     host.rest()
