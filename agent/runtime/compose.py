@@ -96,13 +96,15 @@ class ComposeRuntime:
             return RuntimeReport(docker=docker, error=str(error))
 
     def resolve(self, folder: Path, project: str) -> Mapping[str, object]:
-        client = self._client(self._settings.bounds.resolve, project, folder, folder / COMPOSE_FILE)
-        with self._translated(self._settings.bounds.resolve):
+        bound, file = self._settings.bounds.resolve, folder / COMPOSE_FILE
+        stamp = _stamp(file)  # before it is read: a file that changes meanwhile is read again
+        # It reads files alone, and yet older clients ask the engine for its version first.
+        with self._engine_call(project, folder, bound, file) as client:
             # As JSON: python-on-whales' own types would drop the GPUs that a service reserves.
             resolved: Mapping[str, object] = client.compose.config(return_json=True)
         if not resolved.get("services"):
             raise RuntimeFailedError("the compose file has no services. Fix: add one to it")
-        self._images[project] = _stamp(folder / COMPOSE_FILE), _images_by_policy(resolved)
+        self._images[project] = stamp, _images_by_policy(resolved)
         return resolved
 
     def pull(self, project: Project) -> None:
@@ -167,6 +169,8 @@ class ComposeRuntime:
             yield
         except DockerException as error:
             raise self._judged(error, bound) from error
+        except (OSError, ValueError) as error:  # a client that cannot start, or prints nonsense
+            raise RuntimeFailedError(f"Docker's client does not work: {error}") from error
 
     def _judged(self, error: DockerException, bound: float) -> Exception:
         said = error.stderr or ""

@@ -343,6 +343,28 @@ def test_a_client_that_ignores_the_request_to_end_is_killed(
         ComposeRuntime(settings).down("miaas-x")
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("#!/no/such/interpreter\n", id="cannot be started"),
+        pytest.param("#!/bin/sh\necho '{\"services\": '\n", id="half a file"),
+        pytest.param("#!/bin/sh\nprintf '\\377'\n", id="no text"),
+        pytest.param("#!/bin/sh\nprintf '\\377' >&2; exit 1\n", id="no text in its complaint"),
+    ],
+)
+def test_a_client_that_does_not_work_is_told(
+    docker_engine: Engine, tmp_path: Path, script: str
+) -> None:
+    broken = tmp_path / "docker"
+    broken.write_text(script)
+    broken.chmod(0o755)
+    path = f"{tmp_path}:{os.defpath}"
+    settings = DockerSettings(host=docker_engine.docker_host, path=path, bounds=Bounds(answer=20))
+
+    with pytest.raises(RuntimeFailedError):
+        ComposeRuntime(settings).resolve(tmp_path, "miaas-x")
+
+
 def test_looking_costs_no_heavy_import() -> None:
     program = (
         "import sys\n"

@@ -138,6 +138,8 @@ class DockerWorld:
     @contextlib.contextmanager
     def hung(self) -> Iterator[Runtime]:
         os.kill(self.engine.pid, signal.SIGSTOP)
+        while not _is_stopped(self.engine.pid):  # a thread may still be in the middle of an answer
+            pass
         try:
             yield compose_runtime(self.engine, answer=0.3)
         finally:
@@ -169,6 +171,11 @@ class DockerWorld:
 
 
 MADE = "com.docker.compose.project"
+
+
+def _is_stopped(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def compose_runtime(engine: Engine, **bounds: float) -> ComposeRuntime:
