@@ -127,16 +127,18 @@ class Watcher:
 
 
 class _Concerns:
-    """Whether a changed file can mean that a ref moved: its own file, or the packed ones."""
+    """Whether a changed path can mean that a ref moved: its own file, or the packed ones.
+
+    A folder on the way to the ref counts too: what is made in a new folder at once is not heard.
+    """
 
     def __init__(self, ref: str, root: Path) -> None:
-        self._ref = str(root / ref) + ("/" if ref.endswith("/") else "")
-        self._packed = str(root / _PACKED)
+        self._ref = f"{root}/{ref}"
+        self._packed = f"{root}/{_PACKED}"
 
     def __call__(self, change: Change, path: str) -> bool:
         del change
         if path.endswith(".lock"):
             return False
-        if self._ref.endswith("/"):
-            return path == self._packed or path.startswith(self._ref)
-        return path in (self._ref, self._packed)
+        below = self._ref.endswith("/") and path.startswith(self._ref)
+        return below or path in (self._ref, self._packed) or self._ref.startswith(f"{path}/")

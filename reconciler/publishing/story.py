@@ -8,7 +8,7 @@ Trailers, for programs: `Source` (the commit of the desired branch), `Reason` (o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from reconciler.decide import Pass
@@ -82,15 +82,15 @@ def _quiet_subject(result: Pass) -> str:
         return f"{turned[0].name}: {turned[0].verdict}"
     if turned:
         return f"{len(turned)} deployments: {', '.join(sorted({d.verdict for d in turned}))}"
-    if len(admitted) == 1:
-        return f"{admitted[0]}: admit the node"
     if admitted:
-        return f"{len(admitted)} nodes: admit them"
-    if len(result.changes.nodes) == 1:
-        return f"{result.changes.nodes[0]}: tell the node again"
+        return _one_or_many(admitted, "admit the node", "admit them")
     if result.changes.nodes:
-        return f"{len(result.changes.nodes)} nodes: tell them again"
+        return _one_or_many(result.changes.nodes, "tell the node again", "tell them again")
     return "decision: other problems"
+
+
+def _one_or_many(nodes: Sequence[NodeName], one: str, many: str) -> str:
+    return f"{nodes[0]}: {one}" if len(nodes) == 1 else f"{len(nodes)} nodes: {many}"
 
 
 def _line(change: ReplicaChange) -> str:

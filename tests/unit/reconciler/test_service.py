@@ -1,0 +1,189 @@
+"""`miaas-reconciler` on real bare repositories: what it writes, says and returns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import reconciler
+from fleet.git_repo import open_repository
+from reconciler.cli.codes import Code
+from reconciler.cli.service import main
+from schemas.heartbeat import dump_heartbeat
+from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, heartbeat_ref
+from schemas.names import CommitId, NodeName
+from tests.builders import A_MOMENT, a_heartbeat
+from tests.unit.reconciler.world import a_small_fleet, deployment
+
+
+class Bare:
+    """A real bare repository, and a person and agents who push to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = str(folder / "fleet.git")
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.url], check=True)
+        self.client = open_repository(self.url, folder / "client")
+
+    def commit(self, files: dict[str, str]) -> None:
+        tree = self.client.write(None, {path: text.encode() for path, text in files.items()})
+        parent = self.tip("refs/heads/main")
+        made = self.client.commit(tree, parent=parent, message="a change", at=A_MOMENT)
+        self.client.push_own("refs/heads/main", made)
+
+    def beat(self, name: str) -> None:
+        text = dump_heartbeat(a_heartbeat(name)).encode()
+        tree = self.client.write(None, {HEARTBEAT_FILE: text})
+        made = self.client.commit(tree, parent=None, message="heartbeat", at=A_MOMENT)
+        self.client.push_own(heartbeat_ref(NodeName(name)), made)
+
+    def tip(self, ref: str = ASSIGNMENTS_REF) -> CommitId | None:
+        return self.client.fetch(ref).get(ref)
+
+    def tree(self) -> set[str]:
+        tip = self.tip()
+        return set(self.client.tree(tip).files) if tip else set()
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Bare]:
+    made = Bare(tmp_path)
+    made.commit(a_small_fleet())
+    made.beat("alpha")
+    yield made
+    made.client.close()
+
+
+def once(bare: Bare, tmp_path: Path, *more: str) -> int:
+    return main(["once", "--desired", bare.url, "--state-dir", str(tmp_path / "state"), *more])
+
+
+def test_one_pass_publishes_and_a_second_does_not(bare: Bare, tmp_path: Path) -> None:
+    assert once(bare, tmp_path) == Code.FINE
+    first = bare.tip()
+
+    assert once(bare, tmp_path) == Code.FINE
+    assert bare.tip() == first
+    assert "nodes/alpha/chat-0/compose.yaml" in bare.tree()
+    assert (tmp_path / "state" / "sightings.json").exists()
+
+
+def test_problems_are_printed_and_returned(
+    bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare.commit({**a_small_fleet(), "deployments/bad.yaml": deployment("bad", template="wbe")})
+
+    assert once(bare, tmp_path) == Code.PROBLEMS
+    assert capsys.readouterr().out == (
+        "deployments/bad.yaml:5:13: there is no template 'wbe'. Fix: did you mean 'web'?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        pytest.param(["once"], Code.USAGE, "Give --desired", id="no url"),
+        pytest.param(
+            ["once", "--desired", "/no/such/place"],
+            Code.WORLD,
+            "/no/such/place",
+            id="nothing there",
+        ),
+        pytest.param(
+            ["once", "--desired", "ext::sh -c id"], Code.WORLD, "ext::", id="a url that runs things"
+        ),
+    ],
+)
+def test_what_cannot_be_done_says_why(  # noqa: PLR0913, PLR0917 - fixtures
+    arguments: list[str],
+    code: Code,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("MIAAS_DESIRED", "MIAAS_STATE"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert main([*arguments, "--state-dir", str(tmp_path)]) == code
+    assert told in capsys.readouterr().err
+
+
+def test_a_missing_branch_publishes_nothing(
+    bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert once(bare, tmp_path, "--branch", "release") == Code.WORLD
+    assert "no branch release" in capsys.readouterr().err
+    assert bare.tip() is None
+
+
+def test_the_environment_says_what_options_do_not(
+    bare: Bare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIAAS_DESIRED", bare.url)
+    monkeypatch.setenv("MIAAS_STATE_DIR", str(tmp_path / "state"))
+
+    assert main(["once"]) == Code.FINE
+    assert bare.tip() is not None
+
+
+def test_state_may_be_another_repository(bare: Bare, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    state = Bare(tmp_path / "other")
+    state.beat("beta")
+
+    assert once(bare, tmp_path, "--state", state.url) == Code.FINE
+    assert bare.tip() is None
+    assert "nodes/beta/chat-0/compose.yaml" in state.tree()
+    state.client.close()
+
+
+def test_the_service_hears_of_a_push_decides_and_ends_when_asked(
+    bare: Bare, tmp_path: Path
+) -> None:
+    root = str(Path(reconciler.__file__).parent.parent)
+    command = "import sys; from reconciler.cli.service import main; sys.exit(main(sys.argv[1:]))"
+    service = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            command,
+            "run",
+            "--desired",
+            bare.url,
+            "--state-dir",
+            tmp_path / "s",
+        ],
+        env={"PYTHONPATH": root, "PATH": os.defpath},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(lambda: "nodes/alpha/chat-0/compose.yaml" in bare.tree())
+        bare.commit({**a_small_fleet(), "deployments/web.yaml": deployment("web")})
+        # Far below the time between two polls: it was heard, not found.
+        until(lambda: "nodes/alpha/web-0/compose.yaml" in bare.tree(), seconds=10)
+        service.send_signal(signal.SIGTERM)
+        _, said = service.communicate(timeout=20)
+    finally:
+        service.kill()
+
+    assert service.returncode == Code.FINE
+    lines = said.splitlines()
+    assert lines[0] == "info reconciler.cli.service started branch=main"
+    assert len([line for line in lines if "decision published" in line]) == 2
+    assert lines[-1] == "info reconciler.cli.service stopped"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition, within bounds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)  # noqa: TID251 - this is the bounded wait
