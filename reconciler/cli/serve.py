@@ -43,12 +43,15 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         refresher = Refresher(looker.look, clock, every)
         app = create_app(refresher.latest, clock, installed_version())
         server = _listen(app, arguments.host, arguments.port)
-        signal.signal(signal.SIGTERM, _end)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, _end)
         refresher.start()
-        terminal.say(f"status page {server.url}")
-        terminal.flush()
-        server.run()
-        refresher.stop()
+        try:
+            terminal.say(f"status page {server.url}")
+            terminal.flush()
+            server.run()
+        finally:
+            refresher.stop()
     return Code.FINE
 
 

@@ -31,6 +31,7 @@ from tests.builders import (
     a_fleet,
     a_gpu_report,
     a_heartbeat,
+    a_host,
     a_node,
     a_record,
     a_replica_report,
@@ -42,6 +43,8 @@ from tests.builders import (
 )
 
 TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+# What a page would run if it took text for markup, anywhere.
+HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(1)' onclick=x style=y>{{7*7}}"
 NOW = A_MOMENT + timedelta(seconds=30)
 
 
@@ -251,4 +254,38 @@ def a_large_fleet(count: int) -> Facts:
             decision=Decision(deployments=tuple(a_decision(job) for job in jobs)),
         ),
         *(a_node(name, cards=cards) for name in names),
+    )
+
+
+def a_hostile_fleet() -> Facts:
+    """Make a fleet in which everything that may be any text is hostile."""
+    problem = Problem(Place(f"deployments/{HOSTILE}.yaml", 1, 1), HOSTILE, HOSTILE)
+    report = a_replica_report(
+        state=ReplicaState.FAILED,
+        message=HOSTILE,
+        services=(a_service_report(HOSTILE, image=HOSTILE, state=HOSTILE, health=HOSTILE),),
+    )
+    beat = a_heartbeat(
+        agent=HOSTILE,
+        host=a_host(os=HOSTILE, kernel=HOSTILE, addresses=(HOSTILE,)),
+        runtime=RuntimeReport(docker=HOSTILE, compose=HOSTILE, error=HOSTILE),
+        gpus=(a_gpu_report(model=HOSTILE, sickness=HOSTILE),),
+        problems=(HOSTILE,),
+        replicas=(report,),
+    )
+    refusal = Refusal(replica=ReplicaName("chat-1"), reasons=(Reason(text=HOSTILE),), hint=HOSTILE)
+    replica = an_assigned_replica(why=Why(text=HOSTILE), ports={"http": 1})
+    observed = an_observed(
+        deployments=(a_deployment(replicas=2, labels={"team": HOSTILE}),),
+        records=(a_record(labels={"zone": HOSTILE}),),
+        heartbeats=(beat,),
+        assignments={NodeName("alpha"): an_assignment(replicas=(replica,))},
+    )
+    return facts_of(
+        observed,
+        a_node(labels={"zone": HOSTILE}),
+        held={DeploymentName("chat"): (problem,)},
+        problems=(problem,),
+        notices=(problem,),
+        refused={DeploymentName("chat"): (refusal,)},
     )

@@ -12,25 +12,11 @@ from reconciler.web.filters import tone, word
 from reconciler.web.latest import Latest
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import Health, Level, NodeState, Sync
-from schemas.assignment import Reason, Refusal, Why
-from schemas.heartbeat import ReplicaState, RuntimeReport
-from schemas.names import DeploymentName, NodeName, ReplicaName
-from schemas.problem import Place, Problem
-from tests.builders import (
-    a_deployment,
-    a_gpu_report,
-    a_heartbeat,
-    a_host,
-    a_node,
-    a_record,
-    a_replica_report,
-    a_service_report,
-    an_assigned_replica,
-    an_assignment,
-)
 from tests.unit.reconciler.web.fleets import (
+    HOSTILE,
     NOW,
     a_busy_fleet,
+    a_hostile_fleet,
     a_large_fleet,
     a_quiet_fleet,
     an_observed,
@@ -38,7 +24,6 @@ from tests.unit.reconciler.web.fleets import (
 )
 from tests.unit.reconciler.web.pages import a_page, seen
 
-HOSTILE = "\"><script>alert(1)</script><a href='javascript:alert(1)' onclick=x style=y>{{7*7}}"
 EVERY_PAGE = (
     "/",
     "/?q=alpha",
@@ -50,40 +35,6 @@ EVERY_PAGE = (
     "/problems",
     "/docs",
 )
-
-
-def a_hostile_fleet() -> Any:
-    """Make a fleet in which everything that may be any text is hostile."""
-    problem = Problem(Place(f"deployments/{HOSTILE}.yaml", 1, 1), HOSTILE, HOSTILE)
-    report = a_replica_report(
-        state=ReplicaState.FAILED,
-        message=HOSTILE,
-        services=(a_service_report(HOSTILE, image=HOSTILE, state=HOSTILE, health=HOSTILE),),
-    )
-    beat = a_heartbeat(
-        agent=HOSTILE,
-        host=a_host(os=HOSTILE, kernel=HOSTILE, addresses=(HOSTILE,)),
-        runtime=RuntimeReport(docker=HOSTILE, compose=HOSTILE, error=HOSTILE),
-        gpus=(a_gpu_report(model=HOSTILE, sickness=HOSTILE),),
-        problems=(HOSTILE,),
-        replicas=(report,),
-    )
-    refusal = Refusal(replica=ReplicaName("chat-1"), reasons=(Reason(text=HOSTILE),), hint=HOSTILE)
-    replica = an_assigned_replica(why=Why(text=HOSTILE), ports={"http": 1})
-    observed = an_observed(
-        deployments=(a_deployment(replicas=2, labels={"team": HOSTILE}),),
-        records=(a_record(labels={"zone": HOSTILE}),),
-        heartbeats=(beat,),
-        assignments={NodeName("alpha"): an_assignment(replicas=(replica,))},
-    )
-    return facts_of(
-        observed,
-        a_node(labels={"zone": HOSTILE}),
-        held={DeploymentName("chat"): (problem,)},
-        problems=(problem,),
-        notices=(problem,),
-        refused={DeploymentName("chat"): (refusal,)},
-    )
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
