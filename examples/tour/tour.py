@@ -132,12 +132,13 @@ def _next_steps(stage: Stage) -> str:
     host = stage.host(stage.node_of(REPLICA) or "")
     remotes = f"--desired {os.path.relpath(stage.url)}"
     engine = "none: simulated" if host.simulated else f"docker -H {host.docker_host} ps"
+    service = "none answers: simulated" if host.simulated else stage.service(REPLICA)
     miaas = os.path.relpath(python_program("miaas"))
     return f"""
 It runs on {stage.world.says}.
 
   status page   {stage.page}
-  the service   {stage.service(REPLICA)}
+  the service   {service}
   its container {engine}
 
 Try next:
@@ -150,7 +151,7 @@ Try next:
 From here:
   {miaas} status {remotes}
   {miaas} explain {NAME} {remotes}
-  make demo-down                                # stops and removes all of it
+  make demo-down                               # stops and removes all of it
 """
 
 

@@ -66,7 +66,9 @@ def build(base: Path) -> World:
         raise TourError(str(error)) from error
     hosts = tuple(Host(name=name, address="127.0.0.1") for name in NODES)
     reason = why_not or "no static busybox (Debian package busybox-static) to make an image of"
-    return World(hosts, f"SIMULATED: no container runs, because {reason} and no Docker answers")
+    return World(
+        hosts, f"a SIMULATED runtime: no container is started, because {reason}; no Docker answers"
+    )
 
 
 def demolish(base: Path) -> tuple[str, ...]:
