@@ -89,7 +89,7 @@ class Waiting(Protocol):
 class Loop:
     """Pass after pass, until it is stopped.
 
-    saved: called with the sightings of every pass that could read, to keep them over a restart.
+    saved: called with new sightings, to keep them over a restart.
     """
 
     reader: Reader
@@ -118,8 +118,9 @@ class Loop:
         if self._complaint:
             log.info("passes succeed again", extra={"pairs": {"failed": self._failures}})
         self._failures, self._complaint = 0, ""
+        if outcome.result.sightings != self.sightings:
+            self.saved(outcome.result.sightings)
         self.sightings = outcome.result.sightings
-        self.saved(self.sightings)
         self._tell_notices(outcome.result)
         tell(outcome)
         return outcome.result.observed.fleet.timings.poll

@@ -49,7 +49,7 @@ def observe(snapshot: Snapshot) -> Observed:
     deployments = sort_deployments(snapshot, templates)
     heartbeats, unreadable = _heartbeats(snapshot)
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
-    _hold_on_broken_nodes(deployments, nodes, assignments)
+    _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
     if frozen:
         _hold_all(deployments, assignments, frozen)
     return Observed(
@@ -121,14 +121,26 @@ def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[Node
     return tuple(understood), unreadable
 
 
-def _hold_on_broken_nodes(
-    deployments: Sorted, nodes: Admitted, assignments: Mapping[NodeName, Assignment]
+def _hold_on_unknown_nodes(
+    deployments: Sorted,
+    nodes: Admitted,
+    unreadable: Mapping[NodeName, Problems],
+    assignments: Mapping[NodeName, Assignment],
 ) -> None:
-    """Hold what runs on a node whose labels and taints are unknown: it could seem to have to go."""
-    for name, problems in sorted(nodes.broken.items()):
+    """Hold what runs on a node whose labels are not known: it could seem to have to go."""
+    admitted_names = {record.name for record in nodes.records}
+    mute = {name: (_mute(name),) for name in unreadable if name in admitted_names}
+    for name, problems in sorted({**mute, **nodes.broken}.items()):
         assignment = assignments.get(name)
         for replica in assignment.replicas if assignment else ():
             _hold(deployments, replica.deployment, problems)
+
+
+def _mute(name: NodeName) -> Problem:
+    # The same words whatever the agent sends, or each of its heartbeats would make a commit.
+    place = Place(f"{heartbeat_ref(name)}/{HEARTBEAT_FILE}")
+    what = f"the heartbeat of the node {name!r} cannot be understood, so what it runs is left alone"
+    return Problem(place, what, "look at that agent, and whether it is of another version")
 
 
 def _hold_all(

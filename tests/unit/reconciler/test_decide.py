@@ -272,6 +272,29 @@ def test_a_broken_node_document_leaves_its_work_alone_and_adds_none() -> None:
     assert verdict(world, "new") == Verdict.UNPLACED
 
 
+def test_a_heartbeat_that_nobody_understands_moves_nothing_and_makes_one_commit() -> None:
+    arch = "{require: {miaas/arch: amd64}}"
+    world = a_world(
+        "alpha",
+        files=a_small_fleet(**{"deployments/chat.yaml": deployment("chat", placement=arch)}),
+    )
+    world.pass_once()
+    world.beat("beta")
+    world.pass_once()
+    before = world.tree()
+    assert where(world, "chat-0") == "alpha"
+
+    world.push_heartbeat("alpha", b"{}")
+    world.pass_once()
+    told = world.history()
+    world.push_heartbeat("alpha", b"no json at all")
+    world.pass_once()
+
+    assert [p for p, c in world.tree().items() if before[p] != c] == ["decision.json"]
+    assert "the heartbeat of the node 'alpha' cannot be understood" in "".join(problems(world))
+    assert world.history() == told
+
+
 def test_a_template_that_fails_for_one_deployment_holds_only_that_one() -> None:
     conditional = "{% if params.text == 'bad' %}{{ params.nothing }}{% endif %}\n" + WEB_COMPOSE
     world = a_world(files=a_small_fleet(**{"templates/web/compose.yaml.j2": conditional}))
