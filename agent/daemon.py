@@ -12,6 +12,8 @@ from agent.wakes import Wakes
 
 # Without Docker's events someone has to look. A listing takes a few milliseconds.
 LOOK_SECONDS = 5.0
+# Docker tells of a change a moment before a listing shows it: look once more after this long.
+ECHO_SECONDS = 0.3
 # With them a look now and then is only for what nobody foresaw.
 LOOK_ANYWAY_SECONDS = 60.0
 
@@ -28,18 +30,21 @@ class Daemon:
 
     def run(self) -> None:
         """Make passes until stopped. A pass under way is finished first."""
-        outcome = self.agent.step(frozenset({Reason.ASKED}))
+        reasons = frozenset({Reason.ASKED})
+        outcome = self.agent.step(reasons)
         self.systemd.ready()
         while not self.wakes.is_stopped:
             self.systemd.alive(self._status(outcome))
-            reasons = self.wakes.wait(self._patience(outcome))
+            reasons = self.wakes.wait(self._patience(outcome, reasons))
             if not self.wakes.is_stopped:
                 outcome = self.agent.step(reasons)
         self.systemd.stopping()
 
-    def _patience(self, outcome: Outcome) -> float:
+    def _patience(self, outcome: Outcome, reasons: frozenset[Reason]) -> float:
         """How long nothing is due, in seconds."""
         look = LOOK_ANYWAY_SECONDS if self.hears_events() else LOOK_SECONDS
+        if Reason.CONTAINERS in reasons:
+            look = ECHO_SECONDS
         due = min(outcome.wake, self.agent.next_look()) - self.clock.boottime()
         return max(0.0, min(look, due, self.systemd.watchdog_seconds or look))
 

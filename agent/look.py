@@ -62,11 +62,12 @@ class Look:
         accepted = notebook.accepted
         if accepted is None or not self.is_incomplete(accepted):
             return
+        pairs = {"commit": str(accepted.commit)}
         try:
             self._take(notebook, accepted.commit)
+            log.warning("files restored that were gone or edited", extra={"pairs": pairs})
         except (RepositoryError, RefusedError, OSError) as error:
-            pairs = {"commit": accepted.commit, "error": str(error)}
-            log.warning("files not restored", extra={"pairs": pairs})
+            log.warning("files not restored", extra={"pairs": {**pairs, "error": str(error)}})
 
     def is_waiting(self, notebook: Notebook) -> bool:
         """Whether the remote failed not long enough ago."""
@@ -89,14 +90,20 @@ class Look:
         if last is not None and head == last.commit and not self.is_incomplete(last):
             return ""
         try:
-            self._take(notebook, head)
+            accepted = self._take(notebook, head)
         except RefusedError as error:
             return str(error)
         except OSError as error:
             return f"cannot write the assignment down: {error}"
+        pairs = {
+            "commit": head,
+            "generation": accepted.assignment.generation,
+            "replicas": len(accepted.trees),
+        }
+        log.info("assignment accepted", extra={"pairs": pairs})
         return ""
 
-    def _take(self, notebook: Notebook, head: CommitId) -> None:
+    def _take(self, notebook: Notebook, head: CommitId) -> Accepted:
         """Write files first and the acceptance last: a kill in between leaves the old one whole.
 
         Raises:
@@ -106,16 +113,7 @@ class Look:
         for replica, contents in taken.files.items():
             self.files.put(replica, taken.accepted.trees[replica], contents)
         notebook.accept(taken.accepted)
-        log.info(
-            "assignment accepted",
-            extra={
-                "pairs": {
-                    "commit": head,
-                    "generation": taken.accepted.assignment.generation,
-                    "replicas": len(taken.accepted.trees),
-                }
-            },
-        )
+        return taken.accepted
 
     def _set_problem(self, problem: str) -> None:
         if problem and problem != self.problem:
