@@ -19,6 +19,8 @@ from schemas.names import CommitId, NodeName
 log = logging.getLogger(__name__)
 
 KEY = "git"
+# Before the first assignment the fleet's own timings are not known.
+POLL_SECONDS = 15
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Look:
     head: CommitId | None = None
     problem: str = ""
 
-    def look(self, notebook: Notebook, poll_seconds: int) -> None:
+    def look(self, notebook: Notebook) -> None:
         """Ask the remote and take in what is new. Whatever fails, the last assignment stays."""
         now = self.clock.boottime()
         ref = assigned_ref(self.node)
@@ -49,7 +51,9 @@ class Look:
             notebook.note(KEY, failed(notebook.tries(KEY), KEY, problem, now, self.rng))
             self.restore(notebook)
         self._set_problem(problem)
-        due = next_poll(now, poll_seconds, self.rng)
+        accepted = notebook.accepted
+        seconds = accepted.assignment.poll_seconds if accepted else POLL_SECONDS
+        due = next_poll(now, seconds, self.rng)
         notebook.memory = replace(notebook.memory, poll_due=due)
 
     def look_later(self, notebook: Notebook) -> None:

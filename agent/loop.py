@@ -22,7 +22,6 @@ from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeI
 
 # Before the first assignment the fleet's own timings are not known.
 HEARTBEAT_SECONDS = 30
-POLL_SECONDS = 15
 # A pass that left something to do is repeated soon, and never in a tight loop.
 AGAIN_SECONDS = 1.0
 
@@ -112,11 +111,6 @@ class Agent:
         for key, tries in self.notebook.memory.tries.items():
             self.notebook.note(key, replace(tries, not_before=0.0))
 
-    def poll_seconds(self) -> int:
-        """How often to look at a remote that cannot be watched."""
-        accepted = self.notebook.accepted
-        return accepted.assignment.poll_seconds if accepted else POLL_SECONDS
-
     def next_look(self) -> float:
         """When to look at the remote again, on the boot clock: later if it failed just now."""
         return max(self.notebook.memory.poll_due, self.notebook.tries("git").not_before)
@@ -133,7 +127,7 @@ class Agent:
         due = Reason.ASKED in reasons or now >= self.notebook.memory.poll_due
         due = due and not look.is_waiting(self.notebook)
         if due or Reason.ASSIGNMENT in reasons:
-            look.look(self.notebook, self.poll_seconds())
+            look.look(self.notebook)
         else:
             look.look_later(self.notebook)
         self._untidy = self._untidy or self.notebook.accepted is not before
