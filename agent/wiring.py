@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from agent.look import Look
 from agent.loop import Agent, Tools
 from agent.notebook import Notebook
 from agent.perform import Performer
-from agent.prepare import Preparer
+from agent.prepare import Policy, Preparer
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.settings import Settings
@@ -60,32 +61,67 @@ def open_state(settings: Settings) -> Repository:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What an agent stands on: a host, or what a simulator takes for one.
+
+    version: of the program, as heartbeats tell it. policy: of this host.
+    """
+
+    node: NodeName
+    version: str
+    runtime: Runtime
+    repository: Repository
+    facts: ReadFacts
+    clock: Clock
+    rng: random.Random
+    files: ReplicaFiles
+    shelf: Shelf
+    policy: Policy = check
+
+
 def build(
     settings: Settings, runtime: Runtime, repository: Repository, facts: ReadFacts, clock: Clock
 ) -> Agent:
+    """Put an agent together on this host."""
+    state = Path(settings.state_dir)
+    return assemble(
+        Ground(
+            node=NodeName(settings.node),
+            version=f"miaas-agent/{version('miaas')}",
+            runtime=runtime,
+            repository=repository,
+            facts=facts,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311  # spreads waits, hides nothing
+            files=ReplicaFiles(state / "replicas"),
+            shelf=Shelf(state),
+        )
+    )
+
+
+def assemble(ground: Ground) -> Agent:
     """Put an agent together."""
-    node, state = NodeName(settings.node), Path(settings.state_dir)
-    rng = random.Random()  # noqa: S311  # spreads waits, hides nothing
-    files = ReplicaFiles(state / "replicas")
-    preparer = Preparer(node=node, policy=check, runtime=runtime, files=files)
-    look = Look(node=node, repository=repository, files=files, clock=clock, rng=rng)
+    node, runtime, files = ground.node, ground.runtime, ground.files
+    clock, rng, repository = ground.clock, ground.rng, ground.repository
+    preparer = Preparer(node=node, policy=ground.policy, runtime=runtime, files=files)
     tools = Tools(
         runtime=runtime,
         files=files,
-        look=look,
+        look=Look(node=node, repository=repository, files=files, clock=clock, rng=rng),
         preparer=preparer,
         performer=Performer(runtime=runtime, preparer=preparer, clock=clock, rng=rng),
         speaker=Speaker(
             node=node,
-            version=f"miaas-agent/{version('miaas')}",
+            version=ground.version,
             repository=repository,
             runtime=runtime,
-            facts=facts,
+            facts=ground.facts,
             clock=clock,
             rng=rng,
         ),
     )
-    return Agent(node, Notebook(Shelf(state), clock.boot), tools, clock)
+    return Agent(node, Notebook(ground.shelf, clock.boot), tools, clock)
 
 
 def open_facts(settings: Settings) -> ReadFacts:
