@@ -153,7 +153,7 @@ class _Reader:
         return self.mapping(keys)
 
     def scalar(self, event: Any, keys: Keys) -> object:
-        if event.style or not event.implicit[0]:
+        if not event.implicit[0]:  # in quotes
             return event.value
         value = resolve(event.value)
         if isinstance(value, str):

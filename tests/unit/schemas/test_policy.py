@@ -201,6 +201,20 @@ def test_what_reaches_outside_the_project_is_refused(extra: dict[str, Any]) -> N
     assert whats(a_file(extra)) != []
 
 
+@pytest.mark.parametrize("sign", ["\r", "\x85", "\u2028", "\u2029", "\ufeff"])
+def test_signs_that_end_a_line_for_some_readers_only_are_refused(sign: str) -> None:
+    text = f"services:\n  web:\n    image: 'a{sign}b'\n"
+
+    (problem,) = check(text, path="compose.yaml")
+
+    assert str(problem.place) == "compose.yaml:3:14"
+
+
+def test_a_volume_of_one_letter_could_be_read_as_a_drive() -> None:
+    assert whats(a_file({"volumes": {"c": None}}, volumes=["c:/x"])) != []
+    assert whats(a_file({"volumes": {"cc": None}}, volumes=["cc:/x"])) == []
+
+
 def test_configs_and_secrets_of_the_project_are_allowed() -> None:
     extra = {
         "configs": {"c": {"file": "./x"}, "d": {"content": "a$$b"}},
