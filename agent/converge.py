@@ -9,7 +9,7 @@ from typing import TypeAlias
 from agent.content import ServiceWant
 from agent.runtime.port import Container
 from schemas.layout import project_name
-from schemas.names import DeploymentName, NodeName, ReplicaName, TreeId
+from schemas.names import DeploymentName, NodeName, ReplicaName, TreeId, split_replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +121,18 @@ def own_containers(
     own: dict[ReplicaName, tuple[Container, ...]] = {}
     for container in sorted(observed, key=lambda one: one.id):
         replica = ReplicaName(container.replica)
-        if container.project == project_name(node, replica):
+        if container.project == project_name(node, replica) and _is_sound(container):
             own[replica] = (*own.get(replica, ()), container)
     return own
+
+
+def _is_sound(container: Container) -> bool:
+    """Whether its labels could be of our making: a name of a replica, and the deployment in it."""
+    try:
+        deployment, _ = split_replica(container.replica)
+    except ValueError:
+        return False
+    return deployment == container.deployment
 
 
 def faults(services: tuple[ServiceWant, ...], containers: tuple[Container, ...]) -> Iterator[str]:

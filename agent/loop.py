@@ -15,7 +15,7 @@ from agent.memory import Present
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer, UnusableError
-from agent.report import Course, replica_reports
+from agent.report import Course, replica_reports, shortened
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.speaker import News, Speaker
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
@@ -283,7 +283,7 @@ class Agent:
         problems = (docker_problem, self._disk_problem, self._tools.look.problem)
         return News(
             replicas=replica_reports(self._wanted(), own, courses),
-            problems=tuple(filter(None, problems)),
+            problems=tuple(shortened(problem) for problem in problems if problem),
             runtime_error=docker_problem,
             containers=containers or (),
             ports=self._ports(),

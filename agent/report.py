@@ -15,6 +15,8 @@ from schemas.names import DeploymentName, ReplicaName
 
 # A failing command can print without end; a status is read by people, on one screen.
 MESSAGE_CHARACTERS = 1000
+# As many as a heartbeat may hold of one replica. Who scales a service further sees the first ones.
+MOST_SERVICES = 256
 # States in which a container is on its way. `restarting` is none of them: it has fallen.
 RISING = frozenset({"created"})
 
@@ -130,7 +132,7 @@ def _services(containers: tuple[Container, ...]) -> tuple[ServiceReport, ...]:
             health=one.health,
             exit_code=one.exit_code,
         )
-        for one in sorted(containers, key=lambda one: (one.service, one.id))
+        for one in sorted(containers, key=lambda one: (one.service, one.id))[:MOST_SERVICES]
     )
 
 

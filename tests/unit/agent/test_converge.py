@@ -166,6 +166,11 @@ def test_a_replica_whose_files_are_refused_stays_as_it_is() -> None:
         pytest.param(a_container(project="by-hand"), id="labels copied by hand"),
         pytest.param(a_container(project=project_name(NODE, CODE)), id="another's project"),
         pytest.param(a_container(project=""), id="no project"),
+        pytest.param(
+            a_container(replica=ReplicaName("Odd"), project="miaas-alpha-Odd"),
+            id="no name of a replica",
+        ),
+        pytest.param(a_container(deployment="code"), id="another deployment"),
     ],
 )
 def test_never_touches_a_container_whose_project_is_not_ours(foreign: Container) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from agent.report import MESSAGE_CHARACTERS, Course, replica_reports, shortened
 from agent.runtime.port import Container
-from schemas.heartbeat import ReplicaState
+from schemas.heartbeat import ReplicaState, dump_heartbeat, parse_heartbeat
 from tests.agent_builders import CHAT, CODE, TREE, a_container, a_service, a_want
+from tests.builders import a_heartbeat
 
 RUNS = Course(tree=TREE)
 
@@ -47,6 +48,15 @@ def test_half_of_it_dead_is_not_running_and_the_message_says_which() -> None:
         ("web", "running", None),
         ("worker", "exited", 1),
     ]
+
+
+def test_a_replica_of_very_many_containers_fits_into_a_heartbeat() -> None:
+    containers = tuple(a_container(id=f"c{number}") for number in range(1000))
+
+    (report,) = replica_reports((a_want(),), {CHAT: containers}, {CHAT: RUNS})
+
+    beat = a_heartbeat(replicas=(report,))
+    assert parse_heartbeat(dump_heartbeat(beat), path="heartbeat.json") == beat
 
 
 def test_what_is_not_gone_yet_is_told_as_stopping() -> None:
