@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import Sightings, judge, sight
-from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
-from reconciler.observing.snapshot import Observed, Snapshot
+from reconciler.observing.snapshot import Snapshot
 from reconciler.rendering.port import Renderer
 from reconciler.web.facts import Facts
-from reconciler.web.looking import facts_of, first_sightings, undecided
+from reconciler.web.looking import facts_of, first_sightings, heard_again, undecided
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
@@ -28,9 +27,8 @@ class _Seen:
     """What the last look saw, and what was made of it."""
 
     snapshot: Snapshot
-    observed: Observed
     sightings: Sightings
-    nodes: tuple[Node, ...]
+    facts: Facts
     view: FleetView
 
 
@@ -53,15 +51,30 @@ class Looker:
         snapshot = self._read()
         now = clock()
         last = self._last
-        if last is not None and snapshot == last.snapshot:
-            nodes = judge(last.observed, now, last.sightings)
-            if nodes == last.nodes:
-                return last.view
+        if (
+            last is not None
+            and snapshot == last.snapshot
+            and judge(last.facts.observed, now, last.sightings) == last.facts.nodes
+        ):
+            return last.view
+        facts, sightings = self._understand(snapshot, now)
+        self._last = _Seen(snapshot, sightings, facts, fleet_view(facts))
+        return self._last.view
+
+    def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Sightings]:
+        last = self._last
+        if last is not None and _without_heartbeats(snapshot) == _without_heartbeats(last.snapshot):
+            observed = observe(snapshot)
+            seen = sight(last.sightings, observed.heartbeats, now)
+            # A decision follows from the documents and the judged nodes, and from nothing else.
+            if judge(observed, now, seen) == last.facts.nodes:
+                return heard_again(last.facts, observed, seen), seen
         sightings = last.sightings if last else _first(snapshot, now)
-        facts, sightings = look_once(snapshot, now, sightings, self._renderer, self._decide)
-        view = fleet_view(facts)
-        self._last = _Seen(snapshot, facts.observed, sightings, facts.nodes, view)
-        return view
+        return look_once(snapshot, now, sightings, self._renderer, self._decide)
+
+
+def _without_heartbeats(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, heartbeats={})
 
 
 def _first(snapshot: Snapshot, now: datetime) -> Sightings:

@@ -7,11 +7,12 @@ what would happen.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from reconciler.decide import Pass
-from reconciler.observing.inventory import Sighting, Sightings
+from reconciler.observing.inventory import Sighting, Sightings, notices
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
@@ -44,6 +45,17 @@ def facts_of(result: Pass) -> Facts:
         notices=result.notices,
         refused=_by_deployment(result.plan.refusals),
         pending=pending(preview(result).replicas),
+    )
+
+
+def heard_again(facts: Facts, observed: Observed, sightings: Sightings) -> Facts:
+    """Put newer heartbeats into facts from which the same decision follows."""
+    kept = tuple(notice for notice in facts.notices if notice not in notices(facts.observed))
+    return replace(
+        facts,
+        observed=observed,
+        seen={name: sighting.seen_at for name, sighting in sightings.items()},
+        notices=(*kept, *notices(observed)),
     )
 
 

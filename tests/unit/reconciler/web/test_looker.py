@@ -16,7 +16,7 @@ from reconciler.web.looking import facts_of, first_sightings, pending
 from reconciler.web.views import Health, NodeState, Sync
 from schemas.heartbeat import dump_heartbeat
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName
-from tests.builders import A_MOMENT, a_heartbeat
+from tests.builders import A_MOMENT, a_heartbeat, a_host
 
 FLEET = b"apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: test}\nspec: {}\n"
 NODE = b"apiVersion: miaas/v1\nkind: Node\nmetadata: {name: alpha}\nspec: {}\n"
@@ -71,6 +71,37 @@ def test_a_look_that_finds_nothing_new_makes_nothing_new() -> None:
 
     assert second is first
     assert paper.asked == asked
+
+
+def test_a_heartbeat_that_changes_no_decision_costs_none_and_is_seen() -> None:
+    paper = Paper()
+    later = A_MOMENT + timedelta(seconds=20)
+    complaint = a_heartbeat(sequence=2, sent_at=later, problems=("the disk is full",))
+    spoken = {NodeName("alpha"): dump_heartbeat(complaint).encode()}
+    snapshots = [a_snapshot(), a_snapshot(heartbeats=spoken)]
+    looker = Looker(lambda: snapshots.pop(0), paper)
+
+    first = looker.look(lambda: A_MOMENT)
+    asked = paper.asked
+    second = looker.look(lambda: later)
+
+    assert paper.asked == asked
+    assert first.nodes[0].mark.state is NodeState.READY
+    assert second.nodes[0].mark.why == "the disk is full"
+    assert second.nodes[0].seen_at == later
+    assert second.deployments == first.deployments
+
+
+def test_a_heartbeat_that_changes_what_fits_is_decided_on_anew() -> None:
+    paper = Paper()
+    full = a_heartbeat(sequence=2, host=a_host(foreign_memory_mib=64 * 1024))
+    spoken = {NodeName("alpha"): dump_heartbeat(full).encode()}
+    snapshots = [a_snapshot(), a_snapshot(heartbeats=spoken)]
+    looker = Looker(lambda: snapshots.pop(0), paper)
+
+    views = [looker.look(lambda: A_MOMENT) for _ in range(2)]
+
+    assert [len(view.deployments_by_name["hello"].unplaced) for view in views] == [0, 1]
 
 
 def test_a_node_that_falls_silent_is_seen_though_git_stands_still() -> None:
