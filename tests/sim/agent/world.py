@@ -21,7 +21,7 @@ from agent.runtime.simulated import Script, SimulatedRuntime
 from agent.shelf import Shelf
 from agent.speaker import Speaker
 from fleet.memory import Line, MemoryRepository, MemoryServer
-from fleet.port import RefUpdate
+from fleet.port import RefUpdate, Repository
 from schemas.assignment import AssignedReplica, dump_assignment
 from schemas.heartbeat import Heartbeat, parse_heartbeat
 from schemas.layout import ASSIGNMENT_FILE, HEARTBEAT_FILE, assigned_ref, heartbeat_ref
@@ -42,7 +42,8 @@ class Publisher:
     """The reconciler's hand: it writes assignments to the node's own ref."""
 
     def __init__(self, server: MemoryServer) -> None:
-        self.repository = MemoryRepository(server)
+        self.node = NODE
+        self.repository: Repository = MemoryRepository(server)
         self.generation = 0
         self.head: CommitId | None = None
 
@@ -51,7 +52,7 @@ class Publisher:
         self.generation += 1
         fields = {"generation": self.generation, **fields}
         assigned = tuple(_replica(name) for name in sorted(replicas))
-        assignment = an_assignment(NODE, replicas=assigned, **fields)
+        assignment = an_assignment(self.node, replicas=assigned, **fields)
         changes: dict[str, bytes | None] = {
             f"{name}/{path}": text.encode()
             for name, files in replicas.items()
@@ -68,7 +69,7 @@ class Publisher:
 
     def move(self, commit: CommitId | None) -> None:
         """Move the node's ref to any commit, or remove it."""
-        ref = assigned_ref(NODE)
+        ref = assigned_ref(self.node)
         self.repository.push((RefUpdate(ref, commit, self.head),))
         self.head = commit
 
