@@ -28,6 +28,8 @@ class Goal:
 
 GOALS = (
     Goal("commit_to_running_ratio", "lower", 1.5, "commit to running, times the shell loop"),
+    Goal("harbormaster_ratio", "higher", 1.0, "docker-harbormaster, times the shell loop"),
+    Goal("ansible_pull_ratio", "higher", 1.0, "ansible-pull, times the shell loop"),
     Goal("agent_noop_cpu_ms", "lower", 60, "agent pass without a change, fresh process: CPU ms"),
     Goal("agent_noop_peak_mib", "lower", 25, "the same: peak memory of any one process, MiB"),
     Goal(
