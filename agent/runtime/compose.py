@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CHILD_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # After the bound a child is asked to end; this much later it is killed with its whole group.
 KILL_AFTER_SECONDS: Final = 5
+# By this a plugin knows that it stands in for `docker compose`, and not for `docker-compose`.
+PLUGIN_MARK: Final = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
 # As coreutils' timeout answers: ended in time after being asked, or killed.
 TIMED_OUT: Final = frozenset({124, 137, -9})
 
@@ -207,6 +209,8 @@ class ComposeRuntime:
         which `${NAME}` in a compose file would read.
         """
         settings = self._settings
+        docker = self._program("docker")
+        plugin = compose_plugin(settings.config)
         return [
             self._program("env"),
             "--ignore-environment",
@@ -215,10 +219,13 @@ class ComposeRuntime:
             f"HOME={settings.home}",
             f"DOCKER_CONFIG={settings.config}",
             f"DOCKER_HOST={settings.host or DEFAULT_HOST}",
+            f"{PLUGIN_MARK}={docker}",
             self._program("timeout"),
             f"--kill-after={settings.kill_after_seconds:g}",
             f"{bound:g}",
-            self._program("docker"),
+            # The plugin as Docker's client would start it. The client itself would start it twice,
+            # once to ask for its name: 40 ms of CPU a call instead of 70 to 90.
+            docker if plugin is None else str(plugin),
         ]
 
     def _program(self, name: str) -> str:
