@@ -143,6 +143,16 @@ class Core:
     def _choice(self, ask: Ask, row: int) -> Choice:
         return Choice(row, tuple(np.flatnonzero(ask.chosen[row]).tolist()), float(ask.scores[row]))
 
+    def best_rows(self, ask: Ask, count: int) -> list[int]:
+        """Return the best rows, best first."""
+        scores = self.scores(ask)
+        rows = np.flatnonzero(scores > NEVER)
+        if len(rows) > count:
+            edge = np.partition(scores[rows], -count)[-count]
+            rows = rows[scores[rows] >= edge]
+        best: list[int] = rows[np.lexsort((rows, -scores[rows]))][:count].tolist()
+        return best
+
     def put(self, ask: Ask, choice: Choice) -> None:
         """Count a replica of this class."""
         self.ground.take(choice.row, ask.amounts, choice.slots, self.mib(ask, choice))

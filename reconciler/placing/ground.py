@@ -129,6 +129,17 @@ class Ground:
         self.log.extend(rows.tolist())
         self.state[rows] = len(self.nodes) + len(self.log) - np.arange(len(rows))
 
+    def take_each(self, rows: Ints, need: Floats, shares: Sequence[tuple[int, int, int]]) -> None:
+        """Count many different replicas. shares: row, slot and MiB of each GPU they hold."""
+        np.subtract.at(self.now.free, rows, need)
+        if shares:
+            lines, slots, mib = np.array(shares, dtype=np.int64).T
+            np.subtract.at(self.now.gpu_free, (lines, slots), mib)
+            np.add.at(self.holders, (lines, slots), 1)
+            self.now.whole[lines, slots] = False
+        for row in np.unique(rows).tolist():
+            self.touch(row)
+
     def give(self, row: int, amounts: Resources, slots: Sequence[int], mib: Sequence[int]) -> None:
         """Count a replica no more."""
         self._change(row, amounts, slots, mib, -1)

@@ -19,6 +19,9 @@ from reconciler.placing.ground import Bools, Floats, Ground, Rows
 CLASSES: Final = 64
 # A replica without GPU counts as this part of one with: GPUs are what is scarce here.
 WITHOUT_GPU: Final = 0.1
+# Twice the GPU counts less than twice: measured over many mixes, fleets fill best near here. At 1
+# the few large classes crowd out what the many small ones say of a node's CPU.
+LARGE: Final = 0.8
 # So many rows are weighed at once, so that what is in between stays small.
 AT_ONCE: Final = 1024
 # Stands for "no limit" where nothing of a resource is needed.
@@ -69,7 +72,8 @@ class Workload:
         """How much GPU a class takes, in GPUs of the fleet's mean size."""
         if shape.gpus == 0:
             return WITHOUT_GPU
-        return float(shape.gpus) * (1.0 if shape.alone else shape.mib / self.mean_mib)
+        gpus = shape.gpus * (1.0 if shape.alone else shape.mib / self.mean_mib)
+        return float(gpus**LARGE)
 
     def _weigh_scarcity(self, ground: Ground) -> None:
         """Weigh a class more, the fewer of the places with room for it have its GPU model."""
@@ -98,11 +102,11 @@ class Workload:
         return fitting
 
     def by_gpu(self, gpu_free: Floats, whole: Bools, suits: Floats) -> Floats:
-        """How much each GPU brings to each GPU class: parts for sharing, 1 or 0 for alone."""
+        """How many replicas each GPU can take of each GPU class: whole ones, by memory."""
         brings = np.empty(suits.shape)
         shared = brings[..., : self.sharing]
         np.multiply(gpu_free[..., None], self.inverse_mib, out=shared)
-        shared[shared < 1.0] = 0.0
+        np.floor(shared, out=shared)
         brings[..., self.sharing :] = whole[..., None] & (gpu_free[..., None] >= self.least_mib)
         brings *= suits
         return brings

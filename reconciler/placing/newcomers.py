@@ -1,0 +1,244 @@
+"""Who has no node yet: the most important first, gangs whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from reconciler.observing.node import Gpu, Node
+from reconciler.placing.around import has_rules, left_by_rules
+from reconciler.placing.core import Ask, Choice
+from reconciler.placing.draft import Draft
+from reconciler.placing.ground import Bools
+from reconciler.placing.plan import Need, Placement
+from reconciler.placing.ports import choose_ports
+from reconciler.placing.preempting import make_room
+from reconciler.placing.why import why_here
+from schemas.assignment import GpuShare, Reason, RunnerUp, Why
+from schemas.names import DeploymentName, ReplicaName, replica_name
+from schemas.resources import Preemption, Sharing
+
+
+def place_newcomers(draft: Draft) -> list[ReplicaName]:
+    """Place whoever has no node, and return whom no node would take.
+
+    Goes round again while that helps: one who must be near another may have come too early, and
+    a preemption may have left room.
+    """
+    waiting = _waiting(draft)
+    while True:
+        for group in _groups(waiting, draft):
+            _place_group(group, draft)
+        left = _waiting(draft)
+        if left == waiting or not left:
+            return left
+        waiting = left
+
+
+def find_place(replica: ReplicaName, need: Need, draft: Draft) -> Placement | None:
+    """Return the best place for one replica that is not counted, or None. Counts nothing."""
+    ask = draft.ask(need)
+    rows = _allowed(need, draft)
+    while True:
+        choice = draft.core.best(ask, rows)
+        if choice is None:
+            return None
+        ports = ports_on(replica, need, choice.row, draft)
+        if ports is not None:
+            why = why_here(need, ask, choice, draft, _runners_up(ask, draft))
+            return _placed(replica, need, _spot(choice, draft), ports, why)
+        rows = np.ones(len(draft.ground.nodes), dtype=np.bool_) if rows is None else rows
+        rows[choice.row] = False
+
+
+def _waiting(draft: Draft) -> list[ReplicaName]:
+    """List the replicas without a node, in the order in which they are placed."""
+    return [
+        replica
+        for need in in_order(draft.needs)
+        for index in range(need.replicas)
+        if (replica := replica_name(need.deployment, index)) not in draft.placed
+    ]
+
+
+def in_order(needs: Mapping[DeploymentName, Need]) -> list[Need]:
+    """Most important first; who must be near another after that other; then by name."""
+    ranked = sorted(needs.values(), key=lambda need: (-need.priority, need.deployment))
+    done: dict[DeploymentName, Need] = {}
+
+    def visit(need: Need, path: frozenset[DeploymentName]) -> None:
+        for other in sorted(_targets(need) - path):
+            if other in needs and other not in done:
+                visit(needs[other], path | {other})
+        done.setdefault(need.deployment, need)
+
+    for need in ranked:
+        if need.deployment not in done:
+            visit(need, frozenset({need.deployment}))
+    return list(done.values())
+
+
+def _targets(need: Need) -> set[DeploymentName]:
+    return {other for rule in need.rules.near for other in rule.deployments}
+
+
+def _groups(waiting: list[ReplicaName], draft: Draft) -> Iterator[list[tuple[Need, ReplicaName]]]:
+    """Put replicas of one deployment together, and gangs at the place of their first member."""
+    groups: dict[str, list[tuple[Need, ReplicaName]]] = {}
+    for replica in waiting:
+        need = draft.needs[DeploymentName(replica.rsplit("-", 1)[0])]
+        gang = need.rules.gang
+        key = f"gang {gang}" if gang is not None else need.deployment
+        groups.setdefault(key, []).append((need, replica))
+    yield from groups.values()
+
+
+def _place_group(group: list[tuple[Need, ReplicaName]], draft: Draft) -> None:
+    """Place a deployment's replicas, or a gang."""
+    gang = group[0][0].rules.gang
+    mark = draft.mark()
+    complete = True
+    for need, replicas in _by_need(group):
+        complete = _place_replicas(need, replicas, draft) and complete
+        if gang is not None and not complete:
+            break
+    if gang is not None and not complete:
+        draft.undo(mark)
+    for _, replica in group:
+        if replica in draft.placed:
+            draft.refused.pop(replica, None)
+
+
+def _by_need(
+    group: list[tuple[Need, ReplicaName]],
+) -> Iterator[tuple[Need, list[ReplicaName]]]:
+    by_name: dict[DeploymentName, tuple[Need, list[ReplicaName]]] = {}
+    for need, replica in group:
+        by_name.setdefault(need.deployment, (need, []))[1].append(replica)
+    yield from by_name.values()
+
+
+def _place_replicas(need: Need, replicas: list[ReplicaName], draft: Draft) -> bool:
+    """Place replicas of one deployment; False if one found no node."""
+    if not (has_rules(need, draft) or any(port is not None for port in need.ports.values())):
+        replicas = _place_many(need, replicas, draft)
+    for replica in replicas:
+        found = find_place(replica, need, draft)
+        if found is None and need.rules.preemption is Preemption.LOWER_PRIORITY:
+            found = _push_out(replica, need, draft)
+        if found is None:
+            return False
+        draft.put(found)
+    return True
+
+
+def _place_many(need: Need, replicas: list[ReplicaName], draft: Draft) -> list[ReplicaName]:
+    """Place replicas that need ask about nothing but room; return those that are left."""
+    ask = draft.ask(need)
+    runners = _runners_up(ask, draft)
+    for place, choice in enumerate(draft.core.many(ask, len(replicas))):
+        replica = replicas[place]
+        ports = ports_on(replica, need, choice.row, draft)
+        if ports is None:
+            # Rare: every port of the range is taken there. Those left go one by one.
+            draft.core.out(ask, choice)
+            continue
+        draft.note(
+            _placed(
+                replica,
+                need,
+                _spot(choice, draft),
+                ports,
+                why_here(need, ask, choice, draft, runners),
+            )
+        )
+    return [replica for replica in replicas if replica not in draft.placed]
+
+
+def _push_out(replica: ReplicaName, need: Need, draft: Draft) -> Placement | None:
+    """Make room by preemption; the victims are newcomers from then on."""
+    victims = make_room(need, draft, left_by_rules(need, draft))
+    for victim in victims:
+        draft.remove(victim)
+        text = f"gave way to {replica}, which is more important"
+        draft.gave_way[victim.replica] = Reason(text=text, nodes=(victim.node,))
+    return find_place(replica, need, draft) if victims else None
+
+
+def _allowed(need: Need, draft: Draft) -> Bools | None:
+    """Which rows rules and fixed ports leave; None for all."""
+    fixed = [number for number in need.ports.values() if number is not None]
+    if not fixed and not has_rules(need, draft):
+        return None
+    rows = left_by_rules(need, draft)
+    for row, ports in enumerate(draft.ports):
+        if any(n in ports or n in draft.ground.nodes[row].ports for n in fixed):
+            rows[row] = False
+    return rows
+
+
+def ports_on(replica: ReplicaName, need: Need, row: int, draft: Draft) -> dict[str, int] | None:
+    """Choose the host ports of a replica on a row; None if it has none left."""
+    if not need.ports:
+        return {}
+    before = draft.before.get(replica)
+    return choose_ports(
+        need.ports,
+        within=need.auto_ports,
+        taken=draft.taken(row),
+        avoid=draft.avoid,
+        before=before.ports if before is not None else {},
+    )
+
+
+def _runners_up(ask: Ask, draft: Draft) -> tuple[RunnerUp, ...]:
+    """The best nodes of now with their scores, one more than are told of."""
+    scores = draft.core.scores(ask)
+    best = draft.core.best_rows(ask, 4)
+    names = draft.ground.nodes
+    return tuple(RunnerUp(node=names[row].name, score=round(float(scores[row]), 4)) for row in best)
+
+
+def _placed(
+    replica: ReplicaName,
+    need: Need,
+    place: tuple[Node, Iterable[Gpu]],
+    ports: Mapping[str, int],
+    why: Why,
+) -> Placement:
+    """Write down one placement."""
+    node, gpus = place
+    return Placement(
+        replica=replica,
+        deployment=need.deployment,
+        node=node.name,
+        resources=need.resources,
+        sharing=sharing_of(need),
+        gpus=shares_of(need, gpus),
+        ports=ports,
+        priority=need.priority,
+        pinned=need.pinned,
+        why=why,
+    )
+
+
+def _spot(choice: Choice, draft: Draft) -> tuple[Node, list[Gpu]]:
+    """The node and the GPUs of a choice."""
+    gpus = draft.ground.gpus[choice.row]
+    return draft.ground.nodes[choice.row], [gpus[slot] for slot in choice.slots]
+
+
+def shares_of(need: Need, gpus: Iterable[Gpu]) -> tuple[GpuShare, ...]:
+    """Promise these GPUs: all of each if exclusive."""
+    if need.gpus is None:
+        return ()
+    if need.gpus.sharing is Sharing.EXCLUSIVE:
+        return tuple(GpuShare(uuid=gpu.uuid, memory_mib=gpu.memory_mib) for gpu in gpus)
+    promised = need.gpus.memory_mib or 0
+    return tuple(GpuShare(uuid=gpu.uuid, memory_mib=promised) for gpu in gpus)
+
+
+def sharing_of(need: Need) -> Sharing:
+    """How its GPUs are held; exclusive where there are none."""
+    return need.gpus.sharing if need.gpus is not None else Sharing.EXCLUSIVE

@@ -1,0 +1,43 @@
+"""Why a replica is where it is: the score of its node, term by term."""
+
+from __future__ import annotations
+
+from reconciler.placing.core import IMAGE, LEVEL, ORDER, PACKING, PREFER, TIE, Ask, Choice
+from reconciler.placing.draft import Draft
+from reconciler.placing.plan import Need
+from schemas.assignment import RunnerUp, ScoreTerm, Why
+from schemas.resources import Strategy
+
+
+def why_here(
+    need: Need, ask: Ask, choice: Choice, draft: Draft, runners: tuple[RunnerUp, ...]
+) -> Why:
+    """Tell the score of the chosen node apart into its terms."""
+    row = choice.row
+    order = float(draft.core.order[row])
+    liked = float(ask.liked[row])
+    pack = need.strategy is Strategy.PACK
+    own = liked + (order if pack else order * TIE)
+    strategic = choice.score - own
+    image = bool(need.image) and bool(draft.columns.having(need.image)[row])
+    terms = [
+        _term("packing", strategic, PACKING) if pack else _term("level", strategic, LEVEL),
+        _term("order", order, ORDER) if pack else ScoreTerm(name="order", value=0.0, weight=TIE),
+    ]
+    if need.rules.prefer:
+        terms.append(_term("preferred labels", liked - IMAGE * image, PREFER))
+    if image:
+        terms.append(_term("image is there", IMAGE, IMAGE))
+    text = "packs the fleet best" if pack else "is the emptiest"
+    return Why(
+        text=text,
+        score=round(choice.score, 4),
+        terms=tuple(terms),
+        runners_up=tuple(one for one in runners if one.node != draft.ground.nodes[row].name)[:3],
+    )
+
+
+def _term(name: str, amount: float, weight: float) -> ScoreTerm:
+    """One term: the part of its weight that the node got."""
+    value = round(min(max(amount / weight, 0.0), 1.0), 4)
+    return ScoreTerm(name=name, value=value, weight=weight)
