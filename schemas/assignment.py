@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from schemas.codec import dump_json, parse_json
 from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, TemplateName
+from schemas.probes import Probe
 from schemas.problem import Problem
-from schemas.resources import Resources, Sharing
+from schemas.resources import Drift, Resources, Sharing, VolumeRemoval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class AssignedReplica:
 
     ports: host port by the name of the template's port.
     pinned: its volumes tie it to this node.
+    probes: what its agent asks it. rollback: whether a failed start brings the last version back.
+    drift: whether its agent mends what differs though nobody decided so, or only tells.
+    on_remove: what becomes of its volumes here once this node no longer has to run it.
     """
 
     name: ReplicaName
@@ -64,6 +68,10 @@ class AssignedReplica:
     ports: Mapping[str, int] = field(default_factory=dict)
     priority: int = 0
     pinned: bool = False
+    probes: tuple[Probe, ...] = ()
+    rollback: bool = False
+    drift: Drift = Drift.HEAL
+    on_remove: VolumeRemoval = VolumeRemoval.KEEP
     why: Why
 
 

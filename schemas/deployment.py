@@ -12,7 +12,7 @@ from schemas.marks import NO_MARKS, Keys, Marks
 from schemas.names import DeploymentName, TemplateName
 from schemas.page import Page, open_page
 from schemas.problem import Place
-from schemas.resources import GpuNeed, PlacementRules
+from schemas.resources import Drift, GpuNeed, PlacementRules, VolumeRemoval
 from schemas.shape import (
     check_gpus,
     present,
@@ -48,11 +48,23 @@ class ResourceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """How a new version comes in.
+
+    rollback: a version whose containers cannot be started gives way to the last good one.
+    """
+
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A parsed deployment. Holding one means that it is valid.
 
     ports: host port by the name of the template's port; None means `auto`, as does a missing name.
     on_move: `stay` ties a replica with volumes to its node; `lose` lets it go without its data.
+    on_remove: `delete` gives the volumes of a replica up when its node no longer has to run it.
+    drift: None means: as fleet.yaml says.
     priority: higher goes first; 0 unless said otherwise.
     marks: where each value stands in the file.
     """
@@ -67,6 +79,9 @@ class Deployment:
     placement: PlacementRules = field(default_factory=PlacementRules)
     ports: Mapping[str, int | None] = field(default_factory=dict)
     on_move: VolumeMoves = VolumeMoves.STAY
+    on_remove: VolumeRemoval = VolumeRemoval.KEEP
+    drift: Drift | None = None
+    update: Update = field(default_factory=Update)
     priority: int = 0
     place: Place
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
@@ -96,6 +111,9 @@ def parse_deployment(text: str, *, path: str) -> Deployment:
         placement=read_rules(spec.get("placement", {})),
         ports={name: None if port == "auto" else port for name, port in ports.items()},
         on_move=VolumeMoves(spec.get("volumes", {}).get("onMove", VolumeMoves.STAY)),
+        on_remove=VolumeRemoval(spec.get("volumes", {}).get("onRemove", VolumeRemoval.KEEP)),
+        drift=Drift(spec["drift"]) if "drift" in spec else None,
+        update=Update(**spec.get("update", {})),
         priority=spec.get("priority", 0),
         place=Place(path),
         marks=page.marks,
@@ -110,6 +128,7 @@ def dump_deployment(deployment: Deployment) -> str:
         "annotations": dict(deployment.annotations),
     }
     on_move = unless(deployment.on_move.value, VolumeMoves.STAY.value)
+    on_remove = unless(deployment.on_remove.value, VolumeRemoval.KEEP.value)
     spec = {
         "template": deployment.template,
         "parameters": dict(deployment.parameters),
@@ -119,7 +138,9 @@ def dump_deployment(deployment: Deployment) -> str:
         "ports": {
             name: "auto" if port is None else port for name, port in deployment.ports.items()
         },
-        "volumes": present({"onMove": on_move}),
+        "volumes": present({"onMove": on_move, "onRemove": on_remove}),
+        "drift": deployment.drift and deployment.drift.value,
+        "update": present({"rollback": deployment.update.rollback or None}),
         "priority": unless(deployment.priority, 0),
     }
     return write_document("Deployment", metadata, spec)

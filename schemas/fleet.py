@@ -12,7 +12,7 @@ from schemas.names import FleetName
 from schemas.page import Page, open_page
 from schemas.problem import Place
 from schemas.quantity import duration, format_duration
-from schemas.resources import Resources, Strategy
+from schemas.resources import Drift, Resources, Strategy
 from schemas.shape import present, read_resources, unless, write_document, write_resources
 
 
@@ -54,6 +54,7 @@ class Fleet:
 
     strategy: None means: pack what needs GPUs, spread the rest.
     reserved: kept free on every node for the host itself, unless the node's record says otherwise.
+    drift: what agents do about it, unless the deployment says otherwise.
     marks: where each value stands in the file.
     """
 
@@ -63,6 +64,7 @@ class Fleet:
     strategy: Strategy | None = None
     reserved: Resources = field(default_factory=Resources)
     rebalance: RebalanceBudget = field(default_factory=RebalanceBudget)
+    drift: Drift = Drift.HEAL
     place: Place = field(default=Place(path="fleet.yaml"))
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
 
@@ -90,6 +92,7 @@ def parse_fleet(text: str, *, path: str) -> Fleet:
             moves_per_pass=rebalance.get("movesPerPass", 0),
             moves_per_hour=rebalance.get("movesPerHour", 0),
         ),
+        drift=Drift(spec.get("drift", Drift.HEAL)),
         place=Place(path),
         marks=page.marks,
     )
@@ -119,6 +122,7 @@ def dump_fleet(fleet: Fleet) -> str:
                 "movesPerHour": fleet.rebalance.moves_per_hour or None,
             }
         ),
+        "drift": unless(fleet.drift.value, Drift.HEAL.value),
     }
     return write_document("Fleet", {"name": fleet.name}, spec)
 

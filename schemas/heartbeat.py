@@ -74,9 +74,9 @@ class ReplicaState(StrEnum):
 
     PENDING = "pending"  # assigned, nothing done yet
     STARTING = "starting"  # its containers run, and are not yet healthy
-    RUNNING = "running"  # every service runs, and is healthy where it can say so
-    DEGRADED = "degraded"  # some service is missing, stopped or unhealthy
-    FAILED = "failed"  # the last try to start it failed; `message` says why
+    RUNNING = "running"  # every service runs, is healthy where it can say so, and answers probes
+    DEGRADED = "degraded"  # some service is missing, stopped or unhealthy, or a probe fails
+    FAILED = "failed"  # the last try to start it failed, or it crashes again and again
     STOPPING = "stopping"  # no longer assigned, and not gone yet
 
 
@@ -92,15 +92,30 @@ class ServiceReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogTail:
+    """The last lines of a failing service's log. Secrets are masked."""
+
+    service: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaReport:
-    """One replica as the agent sees it. observed: tree id of the files that it runs from."""
+    """One replica as the agent sees it.
+
+    observed: tree id of the files that it runs from. drifted: in what it differs from them though
+    nobody decided so, where its deployment wants that told and not healed.
+    logs: of services that fail, from when they began to.
+    """
 
     name: ReplicaName
     deployment: DeploymentName
     state: ReplicaState
     observed: str = ""
     message: str = ""
+    drifted: str = ""
     services: tuple[ServiceReport, ...] = ()
+    logs: tuple[LogTail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +127,8 @@ class Heartbeat:
     sent_at: by the node's own clock, for people to read and for nothing else.
     observed: commit of the assignment that the agent last converged to; None before the first.
     generation: that assignment's generation; 0 before the first.
+    accepted: commit of the assignment that the agent obeys, reached or not; None before the first.
+    accepted_generation: that assignment's generation; 0 before the first.
     problems: what the agent could not do, in words, worst first.
     images: references of the images present on the host.
     """
@@ -123,6 +140,8 @@ class Heartbeat:
     agent: str
     observed: CommitId | None = None
     generation: int = 0
+    accepted: CommitId | None = None
+    accepted_generation: int = 0
     host: HostReport
     runtime: RuntimeReport = field(default_factory=RuntimeReport)
     gpus: tuple[GpuReport, ...] = ()

@@ -47,6 +47,20 @@ class GpuNeed:
     cuda: tuple[int, ...] | None = None
 
 
+class Drift(StrEnum):
+    """What an agent does where what runs is no longer what was assigned."""
+
+    HEAL = "heal"
+    REPORT = "report"
+
+
+class VolumeRemoval(StrEnum):
+    """What becomes of a replica's volumes when its node no longer has to run it."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
 class Operator(StrEnum):
     """How a label is compared."""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from reconciler.observing.parameters import filled
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Placement, Plan
 from schemas.assignment import AssignedReplica, Assignment, Why
-from schemas.names import DeploymentName, NodeName, ReplicaName, TemplateName
+from schemas.deployment import Deployment
+from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.probes import Probe, settled
 
 _NO_WHY = Why(text="")
 
@@ -34,13 +37,13 @@ def told(
         return observed.assignments
     names = {record.name for record in observed.records} | observed.assignments.keys()
     kept = frozenset(held)
-    templates = {one.name: one.template for one in observed.deployments}
+    deployments = {one.name: one for one in observed.deployments}
     placements: dict[NodeName, list[Placement]] = {name: [] for name in sorted(names)}
     for placement in sorted(plan.placements, key=lambda one: one.replica):
         placements[placement.node].append(placement)
     return {
         name: _assignment(
-            observed, name, tuple(_replica(observed, one, kept, templates) for one in ours)
+            observed, name, tuple(_replica(observed, one, kept, deployments) for one in ours)
         )
         for name, ours in placements.items()
     }
@@ -64,26 +67,40 @@ def _replica(
     observed: Observed,
     placement: Placement,
     held: frozenset[DeploymentName],
-    templates: Mapping[DeploymentName, TemplateName],
+    deployments: Mapping[DeploymentName, Deployment],
 ) -> AssignedReplica:
     before = _before(observed, placement.node, placement.replica)
     if placement.deployment in held and before is not None:
         return before
+    deployment = deployments[placement.deployment]
     now = AssignedReplica(
         name=placement.replica,
         deployment=placement.deployment,
-        template=templates[placement.deployment],
+        template=deployment.template,
         resources=placement.resources,
         sharing=placement.sharing,
         gpus=placement.gpus,
         ports=dict(sorted(placement.ports.items())),
         priority=placement.priority,
         pinned=placement.pinned,
+        probes=_probes(observed, deployment),
+        rollback=deployment.update.rollback,
+        drift=deployment.drift or observed.fleet.drift,
+        on_remove=deployment.on_remove,
         why=placement.why,
     )
     # Why it came here is history, and stays as it was said then.
     same = before is not None and without_why(before) == without_why(now)
     return before if before is not None and same else now
+
+
+def _probes(observed: Observed, deployment: Deployment) -> tuple[Probe, ...]:
+    """What the agent asks the replicas of a deployment; its parameters were checked before."""
+    bundle = observed.templates.get(deployment.template)
+    params = filled(bundle.template, deployment) if bundle else ()
+    if bundle is None or isinstance(params, tuple):
+        return ()
+    return tuple(settled(probe, params) for probe in bundle.template.probes)
 
 
 def without_why(replica: AssignedReplica) -> AssignedReplica:

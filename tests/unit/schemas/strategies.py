@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,12 +21,13 @@ from schemas.assignment import (
     Verdict,
     Why,
 )
-from schemas.deployment import Deployment, ResourceRequest, VolumeMoves
+from schemas.deployment import Deployment, ResourceRequest, Update, VolumeMoves
 from schemas.fleet import Fleet, PortRange, RebalanceBudget, Timings
 from schemas.heartbeat import (
     GpuReport,
     Heartbeat,
     HostReport,
+    LogTail,
     ReplicaReport,
     ReplicaState,
     RuntimeReport,
@@ -33,8 +35,10 @@ from schemas.heartbeat import (
 )
 from schemas.names import NAME_PATTERN
 from schemas.node import Duty, NodeRecord
+from schemas.probes import Probe, ProbeKind, TemplateProbe
 from schemas.problem import Place, Problem
 from schemas.resources import (
+    Drift,
     Expression,
     GpuNeed,
     Neighbourhood,
@@ -48,6 +52,7 @@ from schemas.resources import (
     Strategy,
     Taint,
     Toleration,
+    VolumeRemoval,
 )
 from schemas.template import Template, TemplatePort
 
@@ -182,6 +187,9 @@ deployments = st.builds(
     placement=rules,
     ports=host_ports(),
     on_move=st.sampled_from(VolumeMoves),
+    on_remove=st.sampled_from(VolumeRemoval),
+    drift=st.none() | st.sampled_from(Drift),
+    update=st.builds(Update, rollback=st.booleans()),
     priority=st.integers(-1000, 1000),
     place=st.just(Place("deployments/x.yaml")),
 )
@@ -217,6 +225,7 @@ fleets = st.builds(
         moves_per_pass=st.integers(0, 1000),
         moves_per_hour=st.integers(0, 10000),
     ),
+    drift=st.sampled_from(Drift),
     place=st.just(Place("fleet.yaml")),
 )
 records = st.builds(
@@ -246,6 +255,37 @@ def parameter_schemas(draw: Any) -> dict[str, object]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
+@st.composite
+def template_probes(draw: Any, ports: tuple[TemplatePort, ...], known: list[str]) -> Any:
+    """Probes of these ports, each of its own name; only HTTP ones have a path."""
+    if not ports:
+        return ()
+    seconds = st.integers(1, 60).map(lambda number: timedelta(seconds=number))
+    kind = draw(st.sampled_from(ProbeKind))
+    probe = st.builds(
+        TemplateProbe,
+        name=names,
+        port=st.sampled_from([port.name for port in ports]),
+        kind=st.just(kind),
+        path=st.just("/") if kind is ProbeKind.TCP else st.sampled_from(["/", "/health"]),
+        start_period=st.integers(0, 10**6).map(lambda number: timedelta(seconds=number)),
+        start_period_from=st.none() | st.sampled_from(known) if known else st.none(),
+        interval=seconds,
+        timeout=seconds,
+        failure_threshold=st.integers(1, 100),
+        success_threshold=st.integers(1, 100),
+    )
+    return draw(few(probe, unique_by=lambda one: one.name))
+
+
+@st.composite
+def with_probes(draw: Any, template: Template) -> Template:
+    """A template that asks its ports, and may take start periods from its parameters."""
+    properties: Any = template.parameters["properties"]
+    known = sorted(name for name in properties if name)
+    return replace(template, probes=draw(template_probes(template.ports, known)))
+
+
 templates = st.builds(
     Template,
     name=names,
@@ -264,7 +304,7 @@ templates = st.builds(
     ),
     volumes=few(names, unique=True),
     place=st.just(Place("templates/x/template.yaml")),
-)
+).flatmap(with_probes)
 
 # --- machines
 
@@ -314,6 +354,7 @@ replica_reports = st.builds(
     state=st.sampled_from(ReplicaState),
     observed=st.just("") | ids,
     message=unicode_texts,
+    drifted=unicode_texts,
     services=few(
         st.builds(
             ServiceReport,
@@ -324,6 +365,7 @@ replica_reports = st.builds(
             exit_code=st.none() | st.integers(0, 255),
         )
     ),
+    logs=few(st.builds(LogTail, service=unicode_texts.filter(bool), text=unicode_texts)),
 )
 heartbeats = st.builds(
     Heartbeat,
@@ -354,6 +396,18 @@ whys = st.builds(
     ),
     runners_up=few(st.builds(RunnerUp, node=names, score=scores), 2),
 )
+probes = st.builds(
+    Probe,
+    name=names,
+    port=names,
+    kind=st.sampled_from(ProbeKind),
+    path=st.sampled_from(["/", "/health"]),
+    start_period_seconds=st.integers(0, 86400),
+    interval_seconds=st.integers(1, 3600),
+    timeout_seconds=st.integers(1, 60),
+    failure_threshold=st.integers(1, 100),
+    success_threshold=st.integers(1, 100),
+)
 assigned_replicas = st.builds(
     AssignedReplica,
     name=replica_names,
@@ -365,6 +419,10 @@ assigned_replicas = st.builds(
     ports=st.dictionaries(names, st.integers(1, 65535), max_size=3),
     priority=st.integers(-1000, 1000),
     pinned=st.booleans(),
+    probes=few(probes),
+    rollback=st.booleans(),
+    drift=st.sampled_from(Drift),
+    on_remove=st.sampled_from(VolumeRemoval),
     why=whys,
 )
 assignments = st.builds(

@@ -19,9 +19,10 @@ from referencing import Registry
 
 from schemas.check import ANNOTATIONS, FORMATS, KEYWORDS, check, follow, schema_named
 from schemas.codec import camel
-from schemas.deployment import Deployment, ResourceRequest
+from schemas.deployment import Deployment, ResourceRequest, Update
 from schemas.fleet import Fleet, PortRange, RebalanceBudget, Timings
 from schemas.node import NodeRecord
+from schemas.probes import TemplateProbe
 from schemas.quantity import BadQuantityError
 from schemas.resources import (
     Expression,
@@ -68,6 +69,7 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "strategy": "spec.placement.strategy",
             "reserved": "spec.reserved",
             "rebalance": "spec.rebalance",
+            "drift": "spec.drift",
         },
     ),
     ("fleet", Timings, "spec.timings", SAME),
@@ -93,12 +95,14 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "resources": "spec.resources",
             "gpus": "spec.resources.gpus",
             "ports": "spec.ports",
+            "probes": "spec.probes",
             "volumes": "spec.volumes",
         },
     ),
     ("template", Resources, "spec.resources", AMOUNTS),
     ("template", GpuNeed, "spec.resources.gpus", GPUS),
     ("template", TemplatePort, "spec.ports[]", SAME),
+    ("template", TemplateProbe, "spec.probes[]", SAME),
     (
         "deployment",
         Deployment,
@@ -112,10 +116,14 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "placement": "spec.placement",
             "ports": "spec.ports",
             "on_move": "spec.volumes.onMove",
+            "on_remove": "spec.volumes.onRemove",
+            "drift": "spec.drift",
+            "update": "spec.update",
             "priority": "spec.priority",
         },
     ),
     ("deployment", ResourceRequest, "spec.resources", {**AMOUNTS, "gpus": "gpus"}),
+    ("deployment", Update, "spec.update", SAME),
     ("deployment", GpuNeed, "spec.resources.gpus", GPUS),
     ("deployment", PlacementRules, "spec.placement", SAME),
     ("deployment", Expression, "spec.placement.require[]", SAME),
