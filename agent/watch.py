@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
-from watchfiles import Change, watch
+from agent.inotify import ALL, Inotify
 
-# watchfiles looks every step and answers after one without news. Shorter steps cost: at 5 ms
-# they took 0.5 % of a core. These two keep an answer below 100 ms.
-STEP_MS = 40
-SETTLE_MS = 80
-# How long a thread may take to notice that it should end, and to look again for a lost folder.
-LOOK_AGAIN_MS = 1000
-RETRY_SECONDS = 5.0
+# A folder that went away is looked for again after this long.
+RETRY_SECONDS: Final = 5.0
+# All refs that are not files of their own: git writes it beside its place and renames it.
+PACKED: Final = "packed-refs"
 
 log = logging.getLogger(__name__)
 
 
 class RefWatch(threading.Thread):
-    """A thread that watches the refs of a bare repository.
+    """A thread that watches one ref of a bare repository.
 
-    folder: of the repository. ref: whose moves count. tell: called at each.
+    folder: of the repository. ref: whose moves count. tell: called at each, from this thread.
     """
 
     def __init__(self, folder: Path, ref: str, tell: Callable[[], None]) -> None:
@@ -32,13 +32,14 @@ class RefWatch(threading.Thread):
         self._ref = ref
         self._tell = tell
         self._stop_event = threading.Event()
+        self._heard, self._bell = os.pipe2(os.O_CLOEXEC)
 
     def run(self) -> None:
         """Watch until stopped. A folder that went away is looked for again."""
         while not self._stop_event.is_set():
             try:
                 self._watch()
-            except (OSError, RuntimeError) as error:
+            except OSError as error:
                 log.warning("cannot watch", extra={"pairs": {"error": str(error)}})
             self._tell()
             self._stop_event.wait(RETRY_SECONDS)
@@ -46,22 +47,47 @@ class RefWatch(threading.Thread):
     def stop(self) -> None:
         """End the thread."""
         self._stop_event.set()
+        os.write(self._bell, b".")
 
     def _watch(self) -> None:
-        for _ in watch(
-            self._folder / "refs",
-            watch_filter=self._counts,
-            debounce=SETTLE_MS,
-            step=STEP_MS,
-            rust_timeout=LOOK_AGAIN_MS,
-            stop_event=self._stop_event,
-            ignore_permission_denied=True,
-        ):
-            self._tell()
+        """Tell of changes until stopped, or until the repository is gone.
 
-    def _counts(self, _change: Change, path: str) -> bool:
-        """Whether a change may be one of our ref: of its file, or of a folder above it.
-
-        A folder counts because the file may have come with it, before anyone watched inside.
+        Raises:
+            OSError: the kernel does not let us watch.
         """
-        return f"{self._folder}/{self._ref}".startswith(path)
+        names = links(self._folder, self._ref)
+        with Inotify() as kernel:
+            while self._all_watched(kernel, names) and not self._stop_event.is_set():
+                changes = kernel.wait(self._heard)
+                if any(counts(names, *change) for change in changes):
+                    self._tell()
+
+    def _all_watched(self, kernel: Inotify, names: dict[Path, frozenset[str]]) -> bool:
+        """Watch every folder on the way that is there. False: not even the first one is.
+
+        A folder that comes may hold the ref already: who adds a watch has to look once more.
+        """
+        before = len(kernel.folders)
+        there = [kernel.add(folder) for folder in names]
+        if before and len(kernel.folders) > before:
+            self._tell()
+        return there[0]
+
+
+def links(folder: Path, ref: str) -> dict[Path, frozenset[str]]:
+    """The folders on the way to a ref, from the repository down, and what counts in each.
+
+    Nothing else does: other nodes' refs stand beside ours, and git puts its locks there too.
+    """
+    names: dict[Path, frozenset[str]] = {folder: frozenset({ref.partition("/")[0], PACKED})}
+    place = folder
+    parts = ref.split("/")
+    for part, following in pairwise(parts):
+        place /= part
+        names[place] = frozenset({following})
+    return names
+
+
+def counts(names: dict[Path, frozenset[str]], folder: Path, name: str) -> bool:
+    """Whether a change may be one of our ref: of its file, of a folder above it, or of anything."""
+    return name == ALL or name in names.get(folder, frozenset())
