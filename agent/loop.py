@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -26,6 +27,8 @@ HEARTBEAT_SECONDS = 30
 AGAIN_SECONDS = 1.0
 
 Listing = tuple[Container, ...] | None
+
+log = logging.getLogger(__name__)
 
 
 class Reason(StrEnum):
@@ -144,6 +147,9 @@ class Agent:
             if preparer.is_ready(replica, known, tree) or self._waits(replica, tree):
                 continue
             if known is not None and known.tree == tree:
+                log.warning(
+                    "files edited by hand, put right", extra={"pairs": {"replica": replica}}
+                )
                 self._tools.files.forget(replica, tree)
                 self._tools.look.restore(self.notebook)
             try:
