@@ -183,6 +183,8 @@ def _most_of_one_model(gpus: list[Gpu]) -> int:
 def _gpu_shortage(need: GpuNeed, hosted: Hosted, suitable: list[Gpu], usable: list[Gpu]) -> str:
     """Say what is missing in numbers: the largest free part, or how many are free."""
     exclusive = need.sharing is Sharing.EXCLUSIVE
+    if not suitable:
+        return "has no GPU that would do"
     if need.count > 1:
         word = "free GPUs" if exclusive else f"GPUs with {gib(need.memory_mib or 0)} free"
         return f"needs {need.count} {word} of one model, has {_most_of_one_model(usable)}"
@@ -191,5 +193,5 @@ def _gpu_shortage(need: GpuNeed, hosted: Hosted, suitable: list[Gpu], usable: li
     if exclusive:
         largest = max(g.free_mib for g in suitable if hosted.gpu_holders[g.uuid] == 0)
     else:
-        largest = max(hosted.gpu_free(gpu) for gpu in suitable)
+        largest = max((hosted.gpu_free(gpu) for gpu in suitable), default=0)
     return f"needs {gib(need.memory_mib or 0)} on one GPU, largest free {gib(max(largest, 0))}"
