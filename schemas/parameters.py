@@ -17,6 +17,7 @@ from schemas.parameter_schema import (
 )
 from schemas.problem import BadDocumentError, Place, Problem
 from schemas.template import Template
+from schemas.template_probes import span_fault
 
 
 def fill(template: Template, deployment: Deployment) -> Mapping[str, object]:
@@ -31,7 +32,17 @@ def fill(template: Template, deployment: Deployment) -> Mapping[str, object]:
     filled = _filled(template, deployment)
     marks = deployment.marks
     _refuse(judge(schema, filled, marks.written), marks, deployment.place)
+    _refuse(_start_periods(template, filled), marks, deployment.place)
     return filled
+
+
+def _start_periods(template: Template, filled: Mapping[str, object]) -> Iterable[Finding]:
+    """What is wrong with the parameters that say how long a start may take."""
+    for probe in template.probes:
+        fault = span_fault(probe, filled)
+        if fault is not None:
+            keys = (*HERE, probe.start_period_from or "")
+            yield Finding(keys, fault.what, fault.fix)
 
 
 def _filled(template: Template, deployment: Deployment) -> Mapping[str, object]:

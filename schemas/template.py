@@ -22,6 +22,7 @@ from schemas.shape import (
     write_gpus,
     write_resources,
 )
+from schemas.template_probes import TemplateProbe, check_probes, read_probe, write_probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Template:
 
     parameters: a JSON Schema (draft 2020-12) of type object; its `default`s are filled in.
     resources, gpus: what a replica needs unless the deployment says otherwise. gpus None: no GPU.
+    probes: what the agent asks a replica; it is ready when all of them are answered well.
     volumes: names of the volumes that hold data; any of them ties a replica to its node.
     marks: where each value stands in the file.
     """
@@ -49,6 +51,7 @@ class Template:
     resources: Resources = field(default_factory=Resources)
     gpus: GpuNeed | None = None
     ports: tuple[TemplatePort, ...] = ()
+    probes: tuple[TemplateProbe, ...] = ()
     volumes: tuple[str, ...] = ()
     place: Place
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
@@ -71,6 +74,7 @@ def parse_template(text: str, *, path: str) -> Template:
     check_gpus(page)
     _check_port_names(page)
     _check_parameters(page)
+    check_probes(page)
     page.close()
     spec = page.get("spec")
     resources = spec.get("resources", {})
@@ -81,6 +85,7 @@ def parse_template(text: str, *, path: str) -> Template:
         resources=read_resources(resources),
         gpus=read_gpus(resources["gpus"]) if "gpus" in resources else None,
         ports=tuple(TemplatePort(**port) for port in spec.get("ports", [])),
+        probes=tuple(read_probe(probe) for probe in spec.get("probes", [])),
         volumes=tuple(spec.get("volumes", [])),
         place=Place(path),
         marks=page.marks,
@@ -95,6 +100,7 @@ def dump_template(template: Template) -> str:
         "parameters": unless(template.parameters, NO_PARAMETERS),
         "resources": write_resources(template.resources) | gpus,
         "ports": [_write_port(port) for port in template.ports],
+        "probes": [write_probe(probe) for probe in template.probes],
         "volumes": list(template.volumes),
     }
     return write_document("Template", {"name": template.name}, spec)

@@ -11,7 +11,8 @@ from reconciler.placing.plan import Placement, Plan
 from schemas.assignment import AssignedReplica, Assignment, Why
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName
-from schemas.probes import Probe, settled
+from schemas.probes import Probe
+from schemas.template_probes import settled
 
 _NO_WHY = Why(text="")
 

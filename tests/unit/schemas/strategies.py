@@ -35,7 +35,7 @@ from schemas.heartbeat import (
 )
 from schemas.names import NAME_PATTERN
 from schemas.node import Duty, NodeRecord
-from schemas.probes import Probe, ProbeKind, TemplateProbe
+from schemas.probes import Probe, ProbeKind
 from schemas.problem import Place, Problem
 from schemas.resources import (
     Drift,
@@ -55,6 +55,7 @@ from schemas.resources import (
     VolumeRemoval,
 )
 from schemas.template import Template, TemplatePort
+from schemas.template_probes import TemplateProbe
 
 MIB_MAX = 2**30
 
