@@ -100,7 +100,7 @@ class Speaker:
         The sequence never falls below the seconds since boot: it grows even when the state
         folder was lost, and a reconciler would take a smaller one for a replayed heartbeat.
         """
-        memory = notebook.memory
+        memory, accepted = notebook.memory, notebook.accepted
         sequence = max(memory.sequence + 1, int(now))
         notebook.memory = replace(memory, sequence=sequence)
         facts = self.facts(news.containers, news.ports)
@@ -112,6 +112,8 @@ class Speaker:
             agent=self.version,
             observed=memory.converged,
             generation=memory.generation,
+            accepted=accepted.commit if accepted else None,
+            accepted_generation=accepted.assignment.generation if accepted else 0,
             host=facts.host,
             runtime=self.runtime.report(),
             gpus=facts.gpus,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.observing.snapshot import Observed, Snapshot
 from schemas.assignment import Assignment, Decision, dump_assignment, dump_decision
+from schemas.heartbeat import Heartbeat
 from schemas.layout import ASSIGNMENT_FILE, DECISION_FILE, NODES, node_folder, replica_folder
-from schemas.names import NodeName, ReplicaName
+from schemas.names import CommitId, NodeName, ReplicaName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +47,21 @@ def changes_of(
     """Compare what is decided with what the state says, file by file.
 
     A node's generation grows by one if anything of its folder changes, and above what its agent
-    has seen already: after the state was restored from a backup that may be more than we know.
+    obeys if that is none of ours: after the state was restored from a backup.
     """
     before = snapshot.assignments
     folders = _by_node(before)
-    seen = {beat.node: beat.generation for beat in observed.heartbeats}
+    beats = {beat.node: beat for beat in observed.heartbeats}
     final: dict[NodeName, Assignment] = {}
     files: dict[str, bytes | None] = {}
     moved: list[NodeName] = []
     for name, assignment in sorted(assignments.items()):
         old = folders.pop(name, {})
         changed = _difference(old, _folder(assignment, rendered, old))
-        final[name] = _next(observed.assignments.get(name), assignment, changed, seen.get(name, 0))
-        if final[name] is not observed.assignments.get(name):
+        last = observed.assignments.get(name)
+        lost = _lost(beats.get(name), last, snapshot.assigned.get(name))
+        final[name] = _next(last, assignment, changed, lost)
+        if final[name] is not last:
             changed[_assignment_path(name)] = dump_assignment(final[name]).encode()
         files |= changed
         if changed or _astray(snapshot, name):
@@ -104,12 +107,24 @@ def _next(
     before: Assignment | None,
     now: Assignment,
     changed: Mapping[str, bytes | None],
-    seen: int,
+    lost: int,
 ) -> Assignment:
-    last = before.generation if before else 0
-    if before == now and not changed and seen <= last:
+    if before == now and not changed and not lost:
         return before
-    return replace(now, generation=max(last, seen) + 1)
+    last = before.generation if before else 0
+    return replace(now, generation=max(last, lost) + 1)
+
+
+def _lost(beat: Heartbeat | None, last: Assignment | None, at: CommitId | None) -> int:
+    """The generation that an agent obeys and we know nothing of; 0: there is no such thing.
+
+    An agent takes nothing older than what it obeys, and no second assignment of one generation.
+    """
+    if beat is None:
+        return 0
+    obeyed, known = max(beat.generation, beat.accepted_generation), last.generation if last else 0
+    is_second = obeyed == known and beat.accepted is not None and beat.accepted != at
+    return obeyed if obeyed > known or is_second else 0
 
 
 def _astray(snapshot: Snapshot, name: NodeName) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.decide import decide
 from schemas.assignment import Verdict, parse_assignment, parse_decision
+from schemas.names import CommitId, NodeName
 from schemas.problem import BadDocumentError
 from tests.builders import a_gpu_uuid, a_host
 from tests.unit.reconciler.world import (
@@ -140,6 +141,34 @@ def test_a_generation_goes_above_what_an_agent_has_seen_after_a_restore_from_bac
     world.pass_once()
 
     assert json.loads(world.own_tree("alpha")["assignment.json"])["generation"] == 8
+    assert world.pass_once().commit is None
+
+
+@pytest.mark.parametrize(
+    ("accepted", "generation", "wanted"),
+    [
+        pytest.param("a" * 40, 7, 8, id="obeys a later one that it has not reached"),
+        pytest.param("a" * 40, 1, 2, id="obeys another one of the same generation"),
+        pytest.param("ours", 1, 1, id="obeys what we know"),
+        pytest.param("a" * 40, 0, 1, id="obeys an earlier one, and will follow"),
+    ],
+)
+def test_a_generation_goes_above_what_an_agent_obeys_and_we_know_nothing_of(
+    accepted: str, generation: int, wanted: int
+) -> None:
+    world = a_world()
+    world.pass_once()
+    ours = world.snapshot().assigned[NodeName("alpha")]
+
+    world.beat(
+        "alpha",
+        sequence=2,
+        accepted=ours if accepted == "ours" else CommitId(accepted),
+        accepted_generation=generation,
+    )
+    world.pass_once()
+
+    assert json.loads(world.own_tree("alpha")["assignment.json"])["generation"] == wanted
     assert world.pass_once().commit is None
 
 
