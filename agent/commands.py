@@ -26,13 +26,14 @@ from agent.settings import (
     Settings,
     read_settings,
 )
-from agent.wiring import build, open_facts, open_runtime, open_state
+from agent.wiring import build, open_facts, open_lent_runtime, open_runtime, open_state
 from fleet.local import local_folder
 from fleet.port import RepositoryError
 from schemas.layout import assigned_ref
 from schemas.names import NodeName
 
 if TYPE_CHECKING:
+    from agent.hands import LentCompose
     from agent.wakes import Wakes
 
 FINE, PROBLEMS, USAGE, REFUSED = 0, 1, 2, 3
@@ -126,14 +127,17 @@ def _run(
     wakes = Wakes()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wakes.stop())
-    runtime = BackgroundPulls(open_runtime(settings), lambda: wakes.tell(Reason.CONTAINERS))
+    lent = open_lent_runtime(settings)
+    runtime = BackgroundPulls(lent or open_runtime(settings), lambda: wakes.tell(Reason.CONTAINERS))
     agent = build(settings, runtime, open_state(settings), open_facts(settings), clock)
-    hears_events = _start_watches(settings, wakes)
+    hears_events = _start_watches(settings, wakes, lent)
     log.info("agent started", extra={"pairs": {"node": settings.node, "boot": clock.boot}})
     daemon = Daemon(
         agent=agent, wakes=wakes, clock=clock, systemd=Systemd(env), hears_events=hears_events
     )
     daemon.run()
+    if lent is not None:
+        lent.close()
     lock.release()
     log.info("agent stopped", extra={"pairs": {"node": settings.node}})
     return FINE
@@ -166,8 +170,12 @@ def _doctor(
     return PROBLEMS if any(finding.fix for finding in findings) else FINE
 
 
-def _start_watches(settings: Settings, wakes: Wakes) -> Callable[[], bool]:
+def _start_watches(
+    settings: Settings, wakes: Wakes, lent: LentCompose | None
+) -> Callable[[], bool]:
     """Watch what can be watched: a state repository on this host, and Docker's events.
+
+    An assignment that moved will need Compose: its client is loaded while the pass reads.
 
     Returns whether Docker's events are heard, asked anew each time.
     """
@@ -176,7 +184,13 @@ def _start_watches(settings: Settings, wakes: Wakes) -> Callable[[], bool]:
         from agent.watch import RefWatch  # noqa: PLC0415  # a remote one cannot be watched
 
         ref = assigned_ref(NodeName(settings.node))
-        RefWatch(folder, ref, lambda: wakes.tell(Reason.ASSIGNMENT)).start()
+
+        def moved() -> None:
+            wakes.tell(Reason.ASSIGNMENT)
+            if lent is not None:
+                lent.warm()
+
+        RefWatch(folder, ref, moved).start()
     if settings.runtime == "simulated":
         return lambda: False
     from agent.events import EventWatch  # noqa: PLC0415

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.clock import Clock
 from agent.files import ReplicaFiles
@@ -19,6 +21,7 @@ from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Policy, Preparer
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
+from agent.runtime.holdings import holdings
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.settings import Settings
 from agent.shelf import Shelf
@@ -27,6 +30,10 @@ from fleet.git_repo import open_repository
 from fleet.port import Repository
 from schemas.names import NodeName
 from schemas.policy import check
+
+if TYPE_CHECKING:
+    from agent.hands import LentCompose
+    from agent.runtime.compose import DockerSettings
 
 
 def open_runtime(settings: Settings) -> Runtime:
@@ -39,14 +46,31 @@ def open_runtime(settings: Settings) -> Runtime:
         from agent.runtime.simulated import SimulatedRuntime  # noqa: PLC0415  # seldom needed
 
         return SimulatedRuntime()
-    from agent.runtime.compose import ComposeRuntime, DockerSettings  # noqa: PLC0415  # as above
+    from agent.runtime.compose import ComposeRuntime  # noqa: PLC0415  # as above
 
-    return ComposeRuntime(
-        DockerSettings(
-            host=settings.docker_host or DEFAULT_HOST,
-            config=Path(settings.docker_config),
-            home=Path(settings.state_dir),
-        )
+    return ComposeRuntime(_docker(settings))
+
+
+def open_lent_runtime(settings: Settings) -> LentCompose | None:
+    """Make a runtime for a service, whose memory counts all day. None: nothing real is run.
+
+    Raises:
+        BadDockerHostError: as above.
+    """
+    if settings.runtime == "simulated":
+        return None
+    from agent.hands import LentCompose  # noqa: PLC0415  # for services alone
+
+    return LentCompose(_docker(settings))
+
+
+def _docker(settings: Settings) -> DockerSettings:
+    from agent.runtime.compose import DockerSettings  # noqa: PLC0415  # as above
+
+    return DockerSettings(
+        host=settings.docker_host or DEFAULT_HOST,
+        config=Path(settings.docker_config),
+        home=Path(settings.state_dir),
     )
 
 
@@ -134,10 +158,18 @@ def open_facts(settings: Settings) -> ReadFacts:
         if not roots and (found := _data_root(settings)) is not None:
             roots.append(found)
         root = roots[0] if roots else Path("/var/lib/docker")
-        ours = Ours(containers=tuple(one.id for one in containers), ports=ports)
-        return read_facts(root, ours, gpus)
+        return read_facts(root, _ours(settings, containers, ports), gpus)
 
     return facts
+
+
+def _ours(settings: Settings, containers: tuple[Container, ...], ports: frozenset[int]) -> Ours:
+    """What our containers hold; without an engine to ask, only what is known anyway."""
+    if settings.runtime != "simulated":
+        engine = DockerSocket(socket_path(settings.docker_host))
+        with contextlib.suppress(RuntimeDownError):  # told by every other call in this pass
+            return holdings(engine, settings.node, containers, ports)
+    return Ours(containers=tuple(one.id for one in containers), ports=ports)
 
 
 def _data_root(settings: Settings) -> Path | None:

@@ -25,7 +25,7 @@ print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_
 
 def measure() -> dict[str, float]:
     """Median CPU of the process and of the git it runs, and the peak of its memory."""
-    program = _installed()
+    program = installed()
     with field() as here:
         here.stage.start_reconciler()
         (host,) = here.stage.world.hosts
@@ -61,7 +61,7 @@ def _whole_path(word: str, program: Path) -> str:
     return shutil.which(word) or word if word == "nsenter" else word
 
 
-def _installed() -> Path:
+def installed() -> Path:
     """Install the wheel as a person would: an editable install adds an import hook to every start.
 
     The libraries come from the venv that runs this, so nothing is downloaded.
