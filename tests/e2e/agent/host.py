@@ -146,16 +146,16 @@ class Host:
 
     def containers(self) -> dict[str, str]:
         """Ids of this node's containers by `replica/service`, whatever state they are in."""
-        return {name: found for name, found, _ in self._listed()}
+        return {name: found for name, found, _ in self.listed()}
 
     def states(self) -> dict[str, str]:
         """States of this node's containers by `replica/service`."""
-        return {name: state for name, _, state in self._listed()}
+        return {name: state for name, _, state in self.listed()}
 
     def run_all(self, *replicas: str, services: tuple[str, ...] = ("side", "web")) -> bool:
         """Whether exactly these replicas run, each with exactly these services."""
         wanted = [f"{replica}/{service}" for replica in sorted(replicas) for service in services]
-        listed = self._listed()
+        listed = self.listed()
         return sorted(name for name, _, _ in listed) == sorted(wanted) and all(
             state == "running" for _, _, state in listed
         )
@@ -186,7 +186,7 @@ class Host:
     def docker(self, *arguments: str) -> str:
         return docker(self.engine, *arguments)
 
-    def _listed(self) -> list[list[str]]:
+    def listed(self) -> list[list[str]]:
         filters = ("--filter", f"label={LABEL_NODE}={self.node}")
         listed = self.docker("ps", "--all", "--no-trunc", "--format", LISTED, *filters)
         return [line.split() for line in listed.splitlines()]
