@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import assignment, deployment, fleet, heartbeat, node, template
+from schemas import assignment, deployment, fleet, heartbeat, machine, node, template
 from tests.unit.schemas import strategies
 
 
@@ -44,6 +44,14 @@ PEOPLE = (
     ),
     Kind(
         "node", node.NodeRecord, node.parse_node, node.dump_node, strategies.records, "nodes/x.yaml"
+    ),
+    Kind(
+        "machine",
+        machine.Machine,
+        machine.parse_machine,
+        machine.dump_machine,
+        strategies.machines(),
+        "new.yaml",
     ),
 )
 MACHINES = (

@@ -33,6 +33,7 @@ from schemas.heartbeat import (
     RuntimeReport,
     ServiceReport,
 )
+from schemas.machine import Card, Machine
 from schemas.names import NAME_PATTERN
 from schemas.node import Duty, NodeRecord
 from schemas.probes import Probe, ProbeKind
@@ -239,6 +240,36 @@ records = st.builds(
     reserved=st.none() | resources,
     place=st.just(Place("nodes/x.yaml")),
 )
+cards = st.builds(
+    Card,
+    model=lines.filter(bool),
+    memory_mib=mib,
+    count=st.integers(1, 128),
+    vendor=st.sampled_from(["nvidia", "amd", "intel"]),
+    compute_capability=st.none() | st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    driver=st.none() | versions(),
+    cuda=st.none() | versions(),
+)
+
+
+@st.composite
+def machines(draw: Any) -> Machine:
+    """A machine like another, or with all its amounts."""
+    like = draw(st.none() | names)
+    none = st.nothing() if like is None else st.none()
+    return Machine(
+        name=draw(names),
+        labels=draw(own_labels),
+        taints=draw(few(st.builds(Taint, key=keys, value=lines))),
+        like=like,
+        cpu_milli=draw(none | cpu),
+        memory_mib=draw(none | mib),
+        disk_mib=draw(none | mib),
+        architecture=draw(st.none() | lines.filter(bool)),
+        os=draw(st.none() | lines.filter(bool)),
+        gpus=draw(few(cards)),
+        place=Place("new.yaml"),
+    )
 
 
 @st.composite

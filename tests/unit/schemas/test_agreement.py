@@ -21,6 +21,7 @@ from schemas.check import ANNOTATIONS, FORMATS, KEYWORDS, check, follow, schema_
 from schemas.codec import camel
 from schemas.deployment import Deployment, ResourceRequest, Update
 from schemas.fleet import Fleet, PortRange, RebalanceBudget, Timings
+from schemas.machine import Card, Machine
 from schemas.node import NodeRecord
 from schemas.quantity import BadQuantityError
 from schemas.resources import (
@@ -84,6 +85,27 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
     ),
     ("node", Taint, "spec.taints[]", SAME),
     ("node", Resources, "spec.reserved", AMOUNTS),
+    (
+        "machine",
+        Machine,
+        "",
+        {
+            **{name: HEAD[name] for name in ("name", "labels")},
+            **{name: f"spec.{key}" for name, key in AMOUNTS.items()},
+            "taints": "spec.taints",
+            "like": "spec.like",
+            "architecture": "spec.architecture",
+            "os": "spec.os",
+            "gpus": "spec.gpus",
+        },
+    ),
+    ("machine", Taint, "spec.taints[]", SAME),
+    (
+        "machine",
+        Card,
+        "spec.gpus[]",
+        {name: key for name, key in GPUS.items() if name != "sharing"},
+    ),
     (
         "template",
         Template,
