@@ -9,6 +9,9 @@ from pathlib import Path
 from agent.perform import StillPullingError
 from agent.runtime.port import (
     Container,
+    Details,
+    Image,
+    Limits,
     Project,
     Runtime,
     RuntimeDownError,
@@ -59,11 +62,38 @@ class BackgroundPulls:
     def containers(self, node: str) -> tuple[Container, ...]:
         return self._runtime.containers(node)
 
+    def details(self, container: str) -> Details:
+        return self._runtime.details(container)
+
+    def logs(self, container: str) -> str:
+        return self._runtime.logs(container)
+
     def report(self) -> RuntimeReport:
         return self._runtime.report()
 
     def images(self) -> tuple[str, ...]:
         return self._runtime.images()
+
+    def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
+        return self._runtime.limits(containers)
+
+    def strangers(self, projects: frozenset[str]) -> tuple[Container, ...]:
+        return self._runtime.strangers(projects)
+
+    def remove(self, container: str) -> None:
+        self._runtime.remove(container)
+
+    def remove_volumes(self, project: str) -> tuple[str, ...]:
+        return self._runtime.remove_volumes(project)
+
+    def stored_images(self) -> tuple[Image, ...]:
+        return self._runtime.stored_images()
+
+    def remove_image(self, image: str) -> None:
+        self._runtime.remove_image(image)
+
+    def lacking(self, project: Project) -> tuple[str, ...]:
+        return self._runtime.lacking(project)
 
     def resolve(self, folder: Path, project: str) -> Mapping[str, object]:
         return self._runtime.resolve(folder, project)

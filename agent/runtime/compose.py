@@ -10,10 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.runtime import docker_audit, docker_closer, docker_removals
 from agent.runtime.complaints import condensed, says_engine_is_down, unfinished
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.plugin import compose_plugin, compose_version
-from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
+from agent.runtime.port import (
+    Container,
+    Details,
+    Image,
+    Limits,
+    Project,
+    RuntimeDownError,
+    RuntimeFailedError,
+    UnfinishedError,
+)
 from schemas.heartbeat import RuntimeReport
 from schemas.layout import COMPOSE_FILE
 
@@ -87,6 +97,30 @@ class ComposeRuntime:
     def images(self) -> tuple[str, ...]:
         return self._socket.images()
 
+    def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
+        return docker_audit.limits(self._socket, containers)
+
+    def strangers(self, projects: frozenset[str]) -> tuple[Container, ...]:
+        return docker_audit.strangers(self._socket, projects)
+
+    def stored_images(self) -> tuple[Image, ...]:
+        return docker_audit.stored_images(self._socket)
+
+    def remove(self, container: str) -> None:
+        docker_removals.remove(self._socket, container)
+
+    def remove_volumes(self, project: str) -> tuple[str, ...]:
+        return docker_removals.remove_volumes(self._socket, project)
+
+    def remove_image(self, image: str) -> None:
+        docker_removals.remove_image(self._socket, image)
+
+    def details(self, container: str) -> Details:
+        return docker_closer.details(self._socket, container)
+
+    def logs(self, container: str) -> str:
+        return docker_closer.logs(self._socket, container)
+
     def report(self) -> RuntimeReport:
         try:
             docker = self._socket.version()
@@ -108,6 +142,9 @@ class ComposeRuntime:
             raise RuntimeFailedError("the compose file has no services. Fix: add one to it")
         self._images[project] = stamp, _images_by_policy(resolved)
         return resolved
+
+    def lacking(self, project: Project) -> tuple[str, ...]:
+        return self._socket.missing(self._wanted(project).images)
 
     def pull(self, project: Project) -> None:
         wanted = self._wanted(project)
@@ -181,7 +218,7 @@ class ComposeRuntime:
                 self._socket.ping()
             except RuntimeDownError as down:
                 return down
-            return RuntimeFailedError(unfinished(said, bound))
+            return UnfinishedError(unfinished(said, bound))
         if says_engine_is_down(said):
             return RuntimeDownError(condensed(said))
         return RuntimeFailedError(condensed(said))

@@ -27,13 +27,15 @@ CHUNK_BYTES: Final = 2**16
 OK: Final = 200
 NOT_FOUND: Final = 404
 
-_COMPOSE_PROJECT: Final = "com.docker.compose.project"
+COMPOSE_PROJECT: Final = "com.docker.compose.project"
 _COMPOSE_SERVICE: Final = "com.docker.compose.service"
+_COMPOSE_ONE_OFF: Final = "com.docker.compose.oneoff"
 _HEALTH: Final = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)\Z")
+_YOUNG: Final = re.compile(r"\AUp (?:Less than a second|\d+ seconds?|About a minute|\d minutes)\b")
 _EXIT_CODE: Final = re.compile(r"\A(?:Exited|Restarting) \((-?\d+)\)")
 # Nothing that could end a request line, start a query, or climb out of a path.
 _REFERENCE: Final = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}\Z")
-_QUOTES: Final = {ord(char): f"%{ord(char):02X}" for char in '{}[]":,= %?#&+'}
+QUOTES: Final = {ord(char): f"%{ord(char):02X}" for char in '{}[]":,= %?#&+'}
 
 
 class BadDockerHostError(ValueError):
@@ -65,10 +67,10 @@ class DockerSocket:
 
     def containers(self, node: str) -> tuple[Container, ...]:
         """As `Runtime.containers`. A half answer raises: it is never a short list."""
-        filters = json.dumps({"label": [f"{LABEL_NODE}={node}"]}).translate(_QUOTES)
-        listed = self._list(f"/containers/json?all=1&filters={filters}")
+        filters = json.dumps({"label": [f"{LABEL_NODE}={node}"]}).translate(QUOTES)
+        listed = self.listed(f"/containers/json?all=1&filters={filters}")
         try:
-            found = [_container(entry) for entry in listed if _is_ours(entry, node)]
+            found = [container_of(entry) for entry in listed if _is_ours(entry, node)]
         except (AttributeError, KeyError, TypeError) as error:
             raise RuntimeDownError(f"Docker lists a container without {error}") from error
         return tuple(sorted(found, key=lambda container: container.id))
@@ -76,7 +78,7 @@ class DockerSocket:
     def images(self) -> tuple[str, ...]:
         """References of the images present, by tag and by digest, sorted."""
         references: set[str] = set()
-        for image in self._list("/images/json"):
+        for image in self.listed("/images/json"):
             for kind in ("RepoTags", "RepoDigests"):
                 names = image.get(kind)
                 references.update(names if isinstance(names, list) else ())
@@ -93,12 +95,12 @@ class DockerSocket:
 
     def version(self) -> str:
         """The engine's version, such as `28.2.2`."""
-        answer = self._object("/version")
+        answer = self.described("/version")
         return str(answer.get("Version", ""))
 
     def data_root(self) -> Path:
         """The folder that holds the engine's images, containers and volumes."""
-        return Path(str(self._object("/info").get("DockerRootDir") or "/var/lib/docker"))
+        return Path(str(self.described("/info").get("DockerRootDir") or "/var/lib/docker"))
 
     def published_ports(self, node: str) -> tuple[frozenset[int], frozenset[int]]:
         """Host ports that running containers publish: this node's, and everybody else's.
@@ -107,7 +109,7 @@ class DockerSocket:
         """
         ours: set[int] = set()
         foreign: set[int] = set()
-        for entry in self._list("/containers/json"):
+        for entry in self.listed("/containers/json"):
             ports = entry.get("Ports")
             found = {port.get("PublicPort") for port in ports} if isinstance(ports, list) else set()
             (ours if _is_ours(entry, node) else foreign).update(found - {None, 0})
@@ -115,19 +117,19 @@ class DockerSocket:
 
     def volume_folders(self, projects: frozenset[str]) -> tuple[Path, ...]:
         """Where the data of these projects' volumes stands on this host, in order."""
-        listed = self._object("/volumes").get("Volumes")
+        listed = self.described("/volumes").get("Volumes")
         volumes = listed if isinstance(listed, list) else []
         folders = {
             Path(str(volume.get("Mountpoint")))
             for volume in volumes
-            if _labels(volume).get(_COMPOSE_PROJECT) in projects and volume.get("Mountpoint")
+            if labels_of(volume).get(COMPOSE_PROJECT) in projects and volume.get("Mountpoint")
         }
         return tuple(sorted(folders))
 
     def image_mib(self, used: frozenset[str]) -> int:
         """Size of these images, by reference or id. Layers that several share count for each."""
         total = 0
-        for image in self._list("/images/json"):
+        for image in self.listed("/images/json"):
             tags, size = image.get("RepoTags"), image.get("Size")
             names = {str(image.get("Id")), *(tags if isinstance(tags, list) else ())}
             if not used.isdisjoint(names) and isinstance(size, int):
@@ -140,7 +142,7 @@ class DockerSocket:
         Raises:
             RuntimeDownError: it does not.
         """
-        status, _ = self._ask("/_ping")
+        status, _ = self.ask("/_ping")
         if status != OK:
             raise RuntimeDownError(f"Docker answers {status} to a ping. Fix: see its log")
 
@@ -149,49 +151,65 @@ class DockerSocket:
             raise RuntimeFailedError(
                 f"{name[:80]!r} cannot be an image. Fix: write it as registry/name:tag"
             )
-        status, body = self._ask(f"/images/{name}/json")
+        status, body = self.ask(f"/images/{name}/json")
         if status not in {OK, NOT_FOUND}:
-            raise RuntimeDownError(f"Docker answers {status} about an image: {_message(body)}")
+            raise RuntimeDownError(f"Docker answers {status} about an image: {message_of(body)}")
         return status == OK
 
-    def _object(self, path: str) -> dict[str, object]:
+    def described(self, path: str) -> dict[str, object]:
+        """The object that the engine gives for a path.
+
+        Raises:
+            RuntimeDownError: no answer, or none that can be understood.
+        """
         answer = self._decoded(path)
         if not isinstance(answer, dict):
             raise RuntimeDownError(f"Docker's answer to {path} is no object")
         return answer
 
-    def _list(self, path: str) -> list[dict[str, object]]:
+    def listed(self, path: str) -> list[dict[str, object]]:
+        """The list of objects that the engine gives for a path. Raises as `described`."""
         answer = self._decoded(path)
         if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
             raise RuntimeDownError(f"Docker's answer to {path} is no list")
         return answer
 
     def _decoded(self, path: str) -> object:
-        status, body = self._ask(path)
+        status, body = self.ask(path)
         if status != OK:
-            raise RuntimeDownError(f"Docker answers {status}: {_message(body)}")
+            raise RuntimeDownError(f"Docker answers {status}: {message_of(body)}")
         try:
             return json.loads(body)
         except ValueError as error:
             raise RuntimeDownError(f"Docker's answer to {path} broke off") from error
 
-    def _ask(self, path: str) -> tuple[int, bytes]:
+    def ask(
+        self, path: str, method: str = "GET", seconds: float | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of one answer, within `seconds`, or the engine's usual bound.
+
+        Raises:
+            RuntimeDownError: no answer, or half of one.
+        """
+        bound = seconds or self._seconds
+        head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\n"
+        length = "" if method == "GET" else "Content-Length: 0\r\n"
         try:
-            answer = self._exchange(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+            answer = self._exchange(f"{head}{length}\r\n".encode(), bound)
         except TimeoutError as error:
             raise RuntimeDownError(
-                f"Docker gives no answer within {self._seconds:g} s. "
+                f"Docker gives no answer within {bound:g} s. "
                 "Fix: look at its log and at the host's load, or restart it"
             ) from error
         except OSError as error:
             raise RuntimeDownError(_unreachable(self._path, error)) from error
         return _parted(answer)
 
-    def _exchange(self, request: bytes) -> bytes:
-        end = time.monotonic() + self._seconds
+    def _exchange(self, request: bytes, seconds: float) -> bytes:
+        end = time.monotonic() + seconds
         pieces, size = [], 0
         with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(self._seconds)
+            link.settimeout(seconds)
             link.connect(str(self._path))
             link.sendall(request)
             while piece := _received(link, end):
@@ -227,34 +245,51 @@ def _parted(answer: bytes) -> tuple[int, bytes]:
 
 def _is_ours(entry: dict[str, object], node: str) -> bool:
     """Whether all labels that we give are there. Never go by a container's name."""
-    labels = _labels(entry)
-    needed = (LABEL_REPLICA, LABEL_DEPLOYMENT, _COMPOSE_PROJECT, _COMPOSE_SERVICE)
-    return labels.get(LABEL_NODE) == node and all(labels.get(name) for name in needed)
+    labels = labels_of(entry)
+    needed = (LABEL_REPLICA, LABEL_DEPLOYMENT, COMPOSE_PROJECT, _COMPOSE_SERVICE)
+    whole = labels.get(LABEL_NODE) == node and all(labels.get(name) for name in needed)
+    return whole and not is_one_off(labels)
 
 
-def _container(entry: dict[str, object]) -> Container:
-    labels, status = _labels(entry), str(entry["Status"])
+def is_one_off(labels: dict[str, str]) -> bool:
+    """Whether `docker compose run` made it: such a container has every label of its service."""
+    return labels.get(_COMPOSE_ONE_OFF, "").lower() == "true"
+
+
+def container_of(entry: dict[str, object]) -> Container:
+    """Read one entry of a listing of containers."""
+    labels, status = labels_of(entry), str(entry["Status"])
     health, exited = _HEALTH.search(status), _EXIT_CODE.match(status)
     return Container(
         id=str(entry["Id"]),
-        project=labels[_COMPOSE_PROJECT],
-        replica=labels[LABEL_REPLICA],
-        deployment=labels[LABEL_DEPLOYMENT],
-        service=labels[_COMPOSE_SERVICE],
+        project=labels[COMPOSE_PROJECT],
+        replica=labels.get(LABEL_REPLICA, ""),
+        deployment=labels.get(LABEL_DEPLOYMENT, ""),
+        service=labels.get(_COMPOSE_SERVICE, ""),
         image=str(entry["Image"]),
         state=str(entry["State"]),
         health=health[1] if health else "",
         content_hash=labels.get(LABEL_HASH, ""),
         exit_code=int(exited[1]) if exited else None,
+        young=bool(_YOUNG.match(status)),
+        image_id=str(entry.get("ImageID", "")),
+        networks=_networks(entry),
     )
 
 
-def _labels(entry: dict[str, object]) -> dict[str, str]:
+def _networks(entry: dict[str, object]) -> tuple[str, ...] | None:
+    settings = entry.get("NetworkSettings")
+    networks = settings.get("Networks") if isinstance(settings, dict) else None
+    return tuple(sorted(networks)) if isinstance(networks, dict) else None
+
+
+def labels_of(entry: dict[str, object]) -> dict[str, str]:
+    """The labels of anything that the engine lists."""
     labels = entry.get("Labels")
     return labels if isinstance(labels, dict) else {}
 
 
-def _message(body: bytes) -> str:
+def message_of(body: bytes) -> str:
     """What the engine says of an error, in one line."""
     try:
         answer = json.loads(body)

@@ -6,13 +6,22 @@ description changed, and keeps containers that are as they should be.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
+from agent.runtime.port import (
+    Container,
+    Details,
+    Image,
+    Limits,
+    Project,
+    RuntimeDownError,
+    RuntimeFailedError,
+)
 from schemas.heartbeat import RuntimeReport
 from schemas.layout import COMPOSE_FILE, LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
 from schemas.yaml_text import read_yaml
@@ -24,7 +33,8 @@ class Script:
 
     down: it does not answer; the text is what a client would see. missing_images: cannot be had.
     failing: services that do not start, with what the engine says. unhealthy: services whose check
-    fails. slow: services that stay `starting`. point: called before and after everything that
+    fails. slow: services that stay `starting`. logs: what services printed.
+    environment: of every container. point: called before and after everything that
     changes something, with its name; what it raises goes through.
     """
 
@@ -33,16 +43,25 @@ class Script:
     failing: dict[str, str] = field(default_factory=dict)
     unhealthy: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
+    logs: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     point: Callable[[str], None] = lambda _name: None
 
 
 @dataclass(slots=True)
 class _Made:
-    """A container, the node it belongs to, and the description that it was made from."""
+    """A container, the node it belongs to, and the description that it was made from.
+
+    is_one_off: `docker compose run` made it, so that it has all labels of its service.
+    """
 
     container: Container
     node: str
     description: str
+    restarts: int = 0
+    starts: int = 1
+    out_of_memory: bool = False
+    is_one_off: bool = False
 
 
 class SimulatedRuntime:
@@ -53,14 +72,36 @@ class SimulatedRuntime:
         self.calls: list[str] = []
         self.networks: set[str] = set()
         self.present_images: set[str] = set()
+        self.volumes: dict[str, str] = {}  # by name: the project that it is labelled with
         self._made: dict[str, _Made] = {}
         self._next = 0
 
     def containers(self, node: str) -> tuple[Container, ...]:
         """All containers of a node."""
         self._enter("containers")
-        own = (made.container for made in self._made.values() if made.node == node)
+        own = (
+            made.container
+            for made in self._made.values()
+            if made.node == node and not made.is_one_off
+        )
         return tuple(sorted((self._checked(one) for one in own), key=lambda one: one.id))
+
+    def details(self, container: str) -> Details:
+        """More about a container."""
+        self._enter("details")
+        made = self._of_id(container)
+        return Details(
+            restarts=made.restarts,
+            started=str(made.starts),
+            exit_code=made.container.exit_code,
+            out_of_memory=made.out_of_memory,
+            environment={"SERVICE": made.container.service, **self.script.environment},
+        )
+
+    def logs(self, container: str) -> str:
+        """What the script says that it printed."""
+        self._enter("logs")
+        return self.script.logs.get(self._of_id(container).container.service, "")
 
     def report(self) -> RuntimeReport:
         """Say plainly that nothing here is real."""
@@ -70,6 +111,49 @@ class SimulatedRuntime:
         """References of the images that were pulled."""
         return tuple(sorted(self.present_images))
 
+    def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
+        """The limits of containers."""
+        self._enter("limits")
+        known = {key: self._made[key].container for key in containers if key in self._made}
+        return {key: one.limits or Limits() for key, one in known.items()}
+
+    def strangers(self, projects: frozenset[str]) -> tuple[Container, ...]:
+        """Containers in these projects that no agent put there."""
+        self._enter("strangers")
+        return tuple(
+            made.container
+            for _, made in sorted(self._made.items())
+            if made.container.project in projects and (not made.node or made.is_one_off)
+        )
+
+    def remove(self, container: str) -> None:
+        """Remove one container."""
+        self._enter("remove")
+        self._made.pop(container, None)
+
+    def remove_volumes(self, project: str) -> tuple[str, ...]:
+        """Delete the volumes of a project."""
+        self._enter("remove_volumes")
+        if self._of(project):
+            raise RuntimeFailedError("volume is in use")
+        gone = tuple(sorted(name for name, owner in self.volumes.items() if owner == project))
+        for name in gone:
+            del self.volumes[name]
+            self.script.point(f"volume {name}")
+        return gone
+
+    def stored_images(self) -> tuple[Image, ...]:
+        """The images that were pulled."""
+        self._enter("stored_images")
+        return tuple(Image(id=_image_id(name), tags=(name,)) for name in self.images())
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image, if no container was made from it."""
+        self._enter("remove_image")
+        if any(made.container.image_id == image for made in self._made.values()):
+            raise RuntimeFailedError("conflict: the image is being used by a container")
+        self.present_images -= {name for name in self.present_images if _image_id(name) == image}
+
     def resolve(self, folder: Path, project: str) -> Mapping[str, object]:
         """Read the compose file, and make its paths absolute as Compose does."""
         self._enter("resolve")
@@ -78,6 +162,12 @@ class SimulatedRuntime:
         if not isinstance(document, dict) or not document.get("services"):
             raise RuntimeFailedError("no service selected")
         return _resolved(document, folder, project)
+
+    def lacking(self, project: Project) -> tuple[str, ...]:
+        """Images that would have to be pulled."""
+        self._enter("lacking")
+        wanted = {str(service.get("image", "")) for service in self._services(project).values()}
+        return tuple(sorted(wanted - self.present_images))
 
     def pull(self, project: Project) -> None:
         """Bring the images that are missing."""
@@ -112,9 +202,29 @@ class SimulatedRuntime:
         """Put a container there by hand, as an operator would."""
         self._made[container.id] = _Made(container, node, "by hand")
 
-    def remove(self, container_id: str) -> None:
-        """Remove a container by hand."""
-        del self._made[container_id]
+    def put_one_off(self, container_id: str, new_id: str) -> None:
+        """Start a container beside another one, as `docker compose run` would."""
+        made = self._made[container_id]
+        copy = replace(made.container, id=new_id)
+        self._made[new_id] = replace(made, container=copy, is_one_off=True)
+
+    def cut_off(self, container_id: str) -> None:
+        """Disconnect a container from its networks by hand."""
+        made = self._made[container_id]
+        made.container = replace(made.container, networks=())
+
+    def limit(self, container_id: str, limits: Limits) -> None:
+        """Give a container other limits, as `docker update` would."""
+        made = self._made[container_id]
+        made.container = replace(made.container, limits=limits)
+
+    def fall(self, container_id: str, exit_code: int, *, out_of_memory: bool = False) -> None:
+        """Let a container end, and start it anew as the engine does by itself."""
+        made = self._made[container_id]
+        made.restarts += 1
+        made.starts += 1
+        made.out_of_memory = out_of_memory
+        made.container = replace(made.container, state="restarting", exit_code=exit_code)
 
     def change(self, container_id: str, state: str, exit_code: int | None = None) -> None:
         """Change a container's state by hand: stop, kill, pause."""
@@ -130,6 +240,11 @@ class SimulatedRuntime:
             raise RuntimeDownError(self.script.down)
         self.script.point(call)
         self.calls.append(call)
+
+    def _of_id(self, container_id: str) -> _Made:
+        if container_id not in self._made:
+            raise RuntimeFailedError(f"No such container: {container_id}")
+        return self._made[container_id]
 
     def _of(self, project: str) -> tuple[Container, ...]:
         return tuple(
@@ -160,6 +275,8 @@ class SimulatedRuntime:
             raise RuntimeFailedError(self.script.failing[name])
         if container.state == "paused":
             raise RuntimeFailedError("cannot start a paused container, try unpause instead")
+        if container.state != "running":
+            self._made[container.id].starts += 1
         self.change(container.id, "running")
 
     def _create(
@@ -177,12 +294,19 @@ class SimulatedRuntime:
             state="created",
             health="starting" if service.get("healthcheck") else "",
             content_hash=str(labels.get(LABEL_HASH, "")),
+            image_id=_image_id(str(service.get("image", ""))),
+            networks=_networks(project, service),
+            limits=_limits(service),
         )
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "volume":
+                self.volumes[f"{project}_{volume['source']}"] = project
         self._made[container.id] = _Made(container, str(labels.get(LABEL_NODE, "")), description)
         return container
 
     def _checked(self, container: Container) -> Container:
-        """A container with what its health check says now."""
+        """A container as a listing tells it: with what its health check says now, no limits."""
+        container = replace(container, limits=None)
         if not container.health or container.state != "running":
             return container
         if container.service in self.script.unhealthy:
@@ -205,6 +329,13 @@ def _resolved(document: Mapping[str, Any], folder: Path, project: str) -> dict[s
     resolved = json.loads(json.dumps(document, default=str))
     resolved["name"] = project
     for service in resolved["services"].values():
+        service.setdefault("networks", () if "network_mode" in service else ("default",))
+        if service["networks"]:
+            names = service["networks"]
+            service["networks"] = {
+                name: names[name] if isinstance(names, dict) else None for name in names
+            }
+        _in_bytes(service)
         service["volumes"] = [_volume(volume, folder) for volume in service.get("volumes") or ()]
         for kind in ("configs", "secrets"):
             grants = service.get(kind) or ()
@@ -212,11 +343,50 @@ def _resolved(document: Mapping[str, Any], folder: Path, project: str) -> dict[s
                 {"source": grant} if isinstance(grant, str) else grant for grant in grants
             ]
         _with_environment(service, folder)
+    used = {name for service in resolved["services"].values() for name in service["networks"]}
+    resolved["networks"] = {name: {"name": f"{project}_{name}"} for name in sorted(used)}
     for kind in ("configs", "secrets"):
         for entry in (resolved.get(kind) or {}).values():
             if entry.get("file"):
                 entry["file"] = _absolute(entry["file"], folder)
     return resolved  # type: ignore[no-any-return] # JSON has no types
+
+
+def _in_bytes(service: dict[str, Any]) -> None:
+    """Write amounts of memory as Compose does: as text, in bytes."""
+    most = ((service.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    for holder, key in ((service, "mem_limit"), (most, "memory")):
+        text = str(holder.get(key) or "").lower().removesuffix("b")
+        if text:
+            power = 1 + "kmg".index(text[-1]) if text[-1] in "kmg" else 0
+            holder[key] = str(int(float(text.rstrip("kmg")) * 1024**power))
+
+
+def _image_id(reference: str) -> str:
+    """One id for one reference: nobody moves a tag here."""
+    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+def _networks(project: str, service: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(f"{project}_{name}" for name in service.get("networks") or ()))
+
+
+def _limits(service: Mapping[str, Any]) -> Limits:
+    """What a container of this service may use. `deploy` is over the older keys, as in Compose."""
+    deploy = service.get("deploy") or {}
+    most = (deploy.get("resources") or {}).get("limits") or {}
+    policy = deploy.get("restart_policy") or {}
+    words = {"any": "always", "none": "no"}
+    restart = str(service.get("restart") or "no")
+    if policy:
+        condition, attempts = str(policy.get("condition", "any")), policy.get("max_attempts")
+        restart = words.get(condition, condition) + (f":{attempts}" if attempts else "")
+    return Limits(
+        memory_bytes=int(most.get("memory") or service.get("mem_limit") or 0),
+        cpu_milli=round(float(most.get("cpus") or service.get("cpus") or 0) * 1000),
+        pids=int(most.get("pids") or service.get("pids_limit") or 0),
+        restart=restart,
+    )
 
 
 def _volume(volume: Any, folder: Path) -> dict[str, Any]:

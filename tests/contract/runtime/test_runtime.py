@@ -44,6 +44,7 @@ def test_up_runs_every_service_and_tells_whose_it_is(world: World, tmp_path: Pat
     run(world, project)
 
     (db,) = [one for one in world.runtime.containers(NODE) if one.service == "db"]
+    assert db.image_id.startswith("sha256:")
     assert db == Container(
         id=db.id,
         project=f"miaas-{NODE}-chat-0",
@@ -53,6 +54,8 @@ def test_up_runs_every_service_and_tells_whose_it_is(world: World, tmp_path: Pat
         image=IMAGE,
         state="running",
         content_hash="1",
+        image_id=db.image_id,
+        networks=(f"miaas-{NODE}-chat-0_default",),
     )
     assert set(ids(world)) == {"web", "db"}
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +49,27 @@ class World(Protocol):
 
     def still_there(self, container: str) -> bool:
         """Whether it runs."""
+
+    def put_stranger(self, project: str) -> str:
+        """Start a container without our labels in exactly this project."""
+
+    def put_one_off(self, container: Container) -> str:
+        """Start a container with all labels of this one, as `docker compose run` does."""
+
+    def restart_always(self, container: Container) -> None:
+        """Change a container's restart policy by `docker update`."""
+
+    def cut_off(self, container: Container) -> None:
+        """Disconnect a container from its network."""
+
+    def pause(self, container: Container) -> None:
+        """Pause a container."""
+
+    def volumes(self) -> frozenset[str]:
+        """Names of the volumes that are there."""
+
+    def make_image(self, name: str) -> None:
+        """Make an image that nothing uses."""
 
     def hung(self) -> contextlib.AbstractContextManager[Runtime]:
         """The engine hangs for the length of a block."""
@@ -96,6 +117,39 @@ class SimulatedWorld:
     def still_there(self, container: str) -> bool:
         return any(one.id == container for one in self.runtime.everything())
 
+    def put_stranger(self, project: str) -> str:
+        stranger = Container(
+            id="5" * 12,
+            project=project,
+            replica="",
+            deployment="",
+            service="",
+            image=IMAGE,
+            state="running",
+        )
+        self.runtime.put(stranger, node="")
+        return stranger.id
+
+    def put_one_off(self, container: Container) -> str:
+        self.runtime.put_one_off(container.id, "6" * 12)
+        return "6" * 12
+
+    def restart_always(self, container: Container) -> None:
+        (limits,) = self.runtime.limits((container.id,)).values()
+        self.runtime.limit(container.id, replace(limits, restart="always"))
+
+    def cut_off(self, container: Container) -> None:
+        self.runtime.cut_off(container.id)
+
+    def pause(self, container: Container) -> None:
+        self.runtime.change(container.id, "paused")
+
+    def volumes(self) -> frozenset[str]:
+        return frozenset(self.runtime.volumes)
+
+    def make_image(self, name: str) -> None:
+        self.runtime.present_images.add(name)
+
     @contextlib.contextmanager
     def hung(self) -> Iterator[Runtime]:
         self.runtime.script.down = "no answer within 5 s"
@@ -134,6 +188,35 @@ class DockerWorld:
 
     def still_there(self, container: str) -> bool:
         return container in self.docker("ps", "-q", "--no-trunc")
+
+    def put_stranger(self, project: str) -> str:
+        command = ("sh", "-c", "sleep 600")
+        options = ("-d", "--stop-signal", "SIGKILL", "--label", f"{MADE}={project}")
+        return self.docker("run", *options, IMAGE, *command).strip()
+
+    def put_one_off(self, container: Container) -> str:
+        told = json.loads(self.docker("inspect", container.id))[0]["Config"]["Labels"]
+        told["com.docker.compose.oneoff"] = "True"
+        labels = [word for pair in told.items() for word in ("--label", "=".join(pair))]
+        command = ("sh", "-c", "sleep 600")
+        return self.docker("run", "-d", *labels, IMAGE, *command).strip()
+
+    def restart_always(self, container: Container) -> None:
+        self.docker("update", "--restart", "always", container.id)
+
+    def cut_off(self, container: Container) -> None:
+        self.docker("network", "disconnect", f"{container.project}_default", container.id)
+
+    def pause(self, container: Container) -> None:
+        self.docker("pause", container.id)
+
+    def volumes(self) -> frozenset[str]:
+        return frozenset(self.docker("volume", "ls", "-q").split())
+
+    def make_image(self, name: str) -> None:
+        made = self.docker("create", "--label", name, IMAGE).strip()
+        self.docker("commit", "--change", f"LABEL made={name}", made, name)
+        self.docker("rm", made)
 
     @contextlib.contextmanager
     def hung(self) -> Iterator[Runtime]:

@@ -1,0 +1,117 @@
+"""The thorough look at an engine: what no listing tells. Too dear for every pass."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from agent.runtime.docker_socket import (
+    COMPOSE_PROJECT,
+    NOT_FOUND,
+    OK,
+    QUOTES,
+    DockerSocket,
+    container_of,
+    is_one_off,
+    labels_of,
+    message_of,
+)
+from agent.runtime.port import (
+    Container,
+    Image,
+    Limits,
+    RuntimeDownError,
+    RuntimeFailedError,
+)
+from schemas.layout import LABEL_NODE
+
+# Docker's default for the span that a CPU quota speaks of, in microseconds.
+CPU_PERIOD: Final = 100_000
+_ID: Final = re.compile(r"\A(sha256:)?[0-9a-f]{12,64}\Z")
+
+
+def limits(engine: DockerSocket, containers: Iterable[str]) -> dict[str, Limits]:
+    """As `Runtime.limits`: one question about the engine, and one about each container."""
+    keeps = engine.described("/info")
+    found: dict[str, Limits] = {}
+    for container in containers:
+        status, body = engine.ask(f"/containers/{checked_id(container)}/json")
+        if status == NOT_FOUND:
+            continue
+        if status != OK:
+            raise RuntimeDownError(f"Docker answers {status}: {message_of(body)}")
+        found[container] = limits_of(body, keeps)
+    return found
+
+
+def strangers(engine: DockerSocket, projects: frozenset[str]) -> tuple[Container, ...]:
+    """As `Runtime.strangers`."""
+    filters = json.dumps({"label": [COMPOSE_PROJECT]}).translate(QUOTES)
+    listed = engine.listed(f"/containers/json?all=1&filters={filters}")
+    found = [
+        container_of(entry)
+        for entry in listed
+        if labels_of(entry).get(COMPOSE_PROJECT) in projects and _is_strange(entry)
+    ]
+    return tuple(sorted(found, key=lambda container: container.id))
+
+
+def stored_images(engine: DockerSocket) -> tuple[Image, ...]:
+    """As `Runtime.stored_images`."""
+    found = []
+    for image in engine.listed("/images/json"):
+        tags = image.get("RepoTags")
+        names = [str(name) for name in tags] if isinstance(tags, list) else []
+        known = tuple(sorted(name for name in names if "<none>" not in name))
+        found.append(Image(id=str(image.get("Id", "")), tags=known))
+    return tuple(sorted(found, key=lambda image: image.id))
+
+
+def limits_of(body: bytes, keeps: dict[str, object]) -> Limits:
+    """Read the limits of one container from its description.
+
+    keeps: what the engine says its kernel can limit. What it cannot, it drops when a container is
+    made; to call that drift would make the container anew for ever.
+    """
+    try:
+        config = json.loads(body)["HostConfig"]
+        policy = config.get("RestartPolicy") or {}
+        name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
+        return Limits(
+            memory_bytes=_amount(config, "Memory") if keeps.get("MemoryLimit", True) else None,
+            cpu_milli=_cpu_milli(config) if keeps.get("CpuCfsQuota", True) else None,
+            pids=_amount(config, "PidsLimit") if keeps.get("PidsLimit", True) else None,
+            cpus=str(config.get("CpusetCpus") or "") if keeps.get("CPUSet", True) else None,
+            restart=f"{name}:{most}" if name == "on-failure" and most else str(name),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RuntimeDownError(f"Docker's description of a container is odd: {error}") from error
+
+
+def checked_id(text: str) -> str:
+    """An id that the engine gave, doubted once more since it becomes part of a path.
+
+    Raises:
+        RuntimeFailedError: it is none.
+    """
+    if not _ID.match(text):
+        raise RuntimeFailedError(f"{text[:80]!r} is no id of Docker's")
+    return text
+
+
+def _amount(config: dict[str, int | None], key: str) -> int:
+    """An amount; what Docker writes for no limit is -1, 0 or nothing."""
+    return max(0, int(config.get(key) or 0))
+
+
+def _cpu_milli(config: dict[str, int | None]) -> int:
+    period = config.get("CpuPeriod") or CPU_PERIOD
+    return _amount(config, "NanoCpus") // 10**6 or _amount(config, "CpuQuota") * 1000 // period
+
+
+def _is_strange(entry: dict[str, object]) -> bool:
+    """Whether no agent made it. What another agent made is that agent's, by its label."""
+    labels = labels_of(entry)
+    return not labels.get(LABEL_NODE) or is_one_off(labels)
