@@ -27,8 +27,8 @@ class Notebook:
 
     def __init__(self, shelf: Shelf, boot: str) -> None:
         self._shelf = shelf
-        self._saved = to_json(from_json(shelf.read_json(MEMORY_FILE), boot=boot))
-        self.memory: Memory = from_json(self._saved, boot=boot)
+        self.memory: Memory = from_json(shelf.read_json(MEMORY_FILE), boot=boot)
+        self._saved = self.memory
         self.accepted: Accepted | None = accepted_from_json(shelf.read_json(ACCEPTED_FILE))
         self.journal = Journal(shelf)
         self.interrupted: frozenset[ReplicaName] = frozenset()
@@ -49,10 +49,10 @@ class Notebook:
         Raises:
             OSError: it could not; memory goes on without.
         """
-        value = to_json(self.memory)
-        if value != self._saved:
-            self._shelf.write_json(MEMORY_FILE, value)
-            self._saved = value
+        # Not compared as JSON: most passes change nothing, and that would cost more than they do.
+        if self.memory != self._saved:
+            self._shelf.write_json(MEMORY_FILE, to_json(self.memory))
+            self._saved = self.memory
 
     def tries(self, key: str) -> Tries:
         """What became of the last tries at something."""
