@@ -48,6 +48,8 @@ HELP = {
     "known_hosts": "host keys to trust for Git over SSH",
     "credentials": "file with username= and password= lines for Git over HTTPS",
     "ca_file": "certificates to trust for Git over HTTPS",
+    "pushes_per_hour": "most pushes on change in an hour, beside the keep-alives (default "
+    f"{DEFAULTS['pushes_per_hour']})",
 }
 
 log = logging.getLogger(__name__)

@@ -63,6 +63,11 @@ class LentCompose(ComposeRuntime):
         resolved: Mapping[str, object] = self._lend("resolve", folder, project)
         return resolved
 
+    def lacking(self, project: Project) -> tuple[str, ...]:
+        """Name the images of a project that are not here; only who resolved it knows them all."""
+        missing: tuple[str, ...] = self._lend("lacking", project)
+        return missing
+
     def pull(self, project: Project) -> None:
         self._lend("pull", project)
 

@@ -95,7 +95,7 @@ class Agent:
         self._save()
         unsaid = self._tools.speaker.is_unsaid(self.notebook, news)
         return Outcome(
-            wake=self._wake(left=bool(left)),
+            wake=self._wake(news, left=bool(left)),
             settled=not left and not unsaid,
             acts=done,
             problems=news.problems,
@@ -303,13 +303,15 @@ class Agent:
         except OSError as error:
             self._disk_problem = f"cannot write its own memory: {error}"
 
-    def _wake(self, *, left: bool) -> float:
+    def _wake(self, news: News, *, left: bool) -> float:
         """When something becomes due. Looks at the remote are timed by who drives the passes."""
         now, memory = self._clock.boottime(), self.notebook.memory
         waits_over = [one.not_before for one in memory.tries.values() if one.not_before > now]
         speak = max(memory.speak_due, self.notebook.tries("push").not_before)
         soon = [now + AGAIN_SECONDS] if left else []
-        return max(now, min((speak, *waits_over, *soon)))
+        chance = self._tools.speaker.next_chance(self.notebook, news)
+        chances = [] if chance is None else [max(chance, now + AGAIN_SECONDS)]
+        return max(now, min((speak, *waits_over, *soon, *chances)))
 
     # shorthands ------------------------------------------------------------------------------
 

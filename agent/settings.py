@@ -28,7 +28,10 @@ DEFAULTS: Final = {
     "known_hosts": "",
     "credentials": "",
     "ca_file": "",
+    "pushes_per_hour": "140",
 }
+# One an hour would tell of a change an hour late; one a second is what a Git server cannot take.
+PUSHES_PER_HOUR: Final = range(6, 3601)
 
 
 class BadSettingsError(Exception):
@@ -50,6 +53,7 @@ class Settings:
     known_hosts: str
     credentials: str
     ca_file: str
+    pushes_per_hour: str
 
     def __init__(self, **values: str) -> None:
         for name, default in DEFAULTS.items():
@@ -152,6 +156,12 @@ def _checked(settings: Settings, path: str) -> Settings:
     if settings.runtime not in RUNTIMES:
         raise BadSettingsError(
             f"runtime {settings.runtime!r} is unknown. Fix: use one of {', '.join(RUNTIMES)}"
+        )
+    pushes = settings.pushes_per_hour
+    if not (pushes.isascii() and pushes.isdigit() and int(pushes) in PUSHES_PER_HOUR):
+        raise BadSettingsError(
+            f"pushes_per_hour {pushes!r} is no number from {PUSHES_PER_HOUR.start} to "
+            f"{PUSHES_PER_HOUR.stop - 1}. Fix: use one, such as {DEFAULTS['pushes_per_hour']}"
         )
     for name in ("state_dir", "docker_config", "ssh_key", "known_hosts", "credentials", "ca_file"):
         value = getattr(settings, name)

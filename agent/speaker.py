@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.backoff import failed, waits
 from agent.clock import Clock
 from agent.host.facts import Facts
-from agent.memory import Spoken
+from agent.memory import Memory, Spoken
 from agent.notebook import Notebook
-from agent.pacing import next_keep_alive, refilled
+from agent.pacing import Budget, next_keep_alive
 from agent.report import substance
 from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
@@ -43,7 +43,7 @@ class News:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
-    """The one writer of this node's own ref."""
+    """The one writer of this node's own ref. budget: of pushes on change."""
 
     node: NodeName
     version: str
@@ -52,6 +52,7 @@ class Speaker:
     facts: ReadFacts
     clock: Clock
     rng: random.Random
+    budget: Budget = field(default_factory=Budget)
 
     def speak(self, notebook: Notebook, news: News, every_seconds: int) -> bool:
         """Send a heartbeat if there is reason to, and say whether one arrived."""
@@ -75,12 +76,24 @@ class Speaker:
         is_waiting = waits(notebook.tries("push"), "push", self.clock.boottime())
         return told != notebook.memory.spoken.substance and not is_waiting
 
+    def next_chance(self, notebook: Notebook, news: News) -> float | None:
+        """When the budget lets out what is unsaid, on the boot clock; None: nothing waits for it.
+
+        A keep-alive that comes first takes it along.
+        """
+        if not self.is_unsaid(notebook, news):
+            return None
+        memory, now = notebook.memory, self.clock.boottime()
+        return now + self.budget.wait_seconds(self._tokens(memory, now))
+
     def _has_reason(self, notebook: Notebook, told: str, now: float) -> bool:
         memory = notebook.memory
         if now >= memory.speak_due:
             return True
-        allowed = refilled(memory.tokens, now - memory.tokens_at) >= 1.0
-        return told != memory.spoken.substance and allowed
+        return told != memory.spoken.substance and self._tokens(memory, now) >= 1.0
+
+    def _tokens(self, memory: Memory, now: float) -> float:
+        return self.budget.refilled(memory.tokens, now - memory.tokens_at)
 
     def _substance(self, notebook: Notebook, news: News) -> str:
         memory = notebook.memory
@@ -145,7 +158,7 @@ class Speaker:
 
     def _remember(self, notebook: Notebook, told: str, now: float, every_seconds: int) -> None:
         memory = notebook.memory
-        tokens = refilled(memory.tokens, now - memory.tokens_at)
+        tokens = self._tokens(memory, now)
         cost = 1.0 if told != memory.spoken.substance else 0.0
         notebook.memory = replace(
             memory,

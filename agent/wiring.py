@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,11 @@ from agent.glance import access, mirror_folder
 from agent.host.facts import Facts, read_facts
 from agent.host.gpus import GpuReader
 from agent.host.hardware import Ours
+from agent.host.steady import steadied
 from agent.look import Look
 from agent.loop import Agent, Tools
 from agent.notebook import Notebook
+from agent.pacing import Budget
 from agent.perform import Performer
 from agent.prepare import Policy, Preparer
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
@@ -89,7 +91,7 @@ def open_state(settings: Settings) -> Repository:
 class Ground:
     """What an agent stands on: a host, or what a simulator takes for one.
 
-    version: of the program, as heartbeats tell it. policy: of this host.
+    version: of the program, as heartbeats tell it. policy: of this host. budget: of pushes.
     """
 
     node: NodeName
@@ -102,6 +104,7 @@ class Ground:
     files: ReplicaFiles
     shelf: Shelf
     policy: Policy = check
+    budget: Budget = field(default_factory=Budget)
 
 
 def build(
@@ -120,6 +123,7 @@ def build(
             rng=random.Random(),  # noqa: S311  # spreads waits, hides nothing
             files=ReplicaFiles(state / "replicas"),
             shelf=Shelf(state),
+            budget=Budget(int(settings.pushes_per_hour)),
         )
     )
 
@@ -143,6 +147,7 @@ def assemble(ground: Ground) -> Agent:
             facts=ground.facts,
             clock=clock,
             rng=rng,
+            budget=ground.budget,
         ),
     )
     return Agent(node, Notebook(ground.shelf, clock.boot), tools, clock)
@@ -158,7 +163,7 @@ def open_facts(settings: Settings) -> ReadFacts:
         if not roots and (found := _data_root(settings)) is not None:
             roots.append(found)
         root = roots[0] if roots else Path("/var/lib/docker")
-        return read_facts(root, _ours(settings, containers, ports), gpus)
+        return steadied(read_facts(root, _ours(settings, containers, ports), gpus))
 
     return facts
 

@@ -34,18 +34,18 @@ def measure() -> dict[str, float]:
         settled(here.stage)
         stop_all(here.base / "run")
         words = here.stage.agent(host, "once")
-        command = [_whole_path(word, program) for word in words]
+        command = [whole_path(word, program) for word in words]
         environment = here.stage.environment()
         for _ in range(3):
-            _cost(command, environment)
-        costs = [_cost(command, environment) for _ in range(RUNS)]
+            cost(command, environment)
+        costs = [cost(command, environment) for _ in range(RUNS)]
     return {
         "agent_noop_cpu_ms": round(statistics.median(cpu for cpu, _ in costs) * 1000, 1),
         "agent_noop_peak_mib": round(max(peak for _, peak in costs) / 1024, 1),
     }
 
 
-def _cost(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
+def cost(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
     """CPU seconds of a process with all that it waited for, and its largest member in KiB."""
     launched = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
     done = subprocess.run(launched, check=True, capture_output=True, text=True, env=environment)
@@ -55,7 +55,7 @@ def _cost(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
     return float(seconds), int(peak)
 
 
-def _whole_path(word: str, program: Path) -> str:
+def whole_path(word: str, program: Path) -> str:
     if word.endswith("miaas-agent"):
         return str(program)
     return shutil.which(word) or word if word == "nsenter" else word

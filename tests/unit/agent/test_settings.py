@@ -80,3 +80,11 @@ def test_a_file_that_was_named_has_to_be_there(tmp_path: Path) -> None:
 @given(st.text(st.sampled_from("abz09-AZ_.ß٣"), max_size=42))
 def test_the_light_check_of_names_is_the_same_as_the_full_one(text: str) -> None:
     assert _is_name(text) is is_name(text)
+
+
+@pytest.mark.parametrize("told", ["", "5", "3601", "-6", "1.5", "many", "٦"])
+def test_a_budget_that_is_none_is_refused_with_the_bounds(tmp_path: Path, told: str) -> None:
+    path = _file(tmp_path, f'{NEEDED}pushes_per_hour = "{told}"\n')
+
+    with pytest.raises(BadSettingsError, match="is no number from 6 to 3600"):
+        read_settings(path, {}, {})

@@ -18,7 +18,7 @@ from agent.backoff import (
     started,
     waits,
 )
-from agent.pacing import BURST, next_keep_alive, next_poll, refilled
+from agent.pacing import Budget, next_keep_alive, next_poll
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,33 @@ def test_a_crash_loop_is_forgiven_after_a_quiet_time() -> None:
     assert later.starts == 1
 
 
-@given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_the_budget_never_exceeds_a_burst(tokens: float, since: float) -> None:
-    assert 0 <= refilled(min(tokens, BURST), since) <= BURST
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(1, 3600))
+def test_the_budget_never_exceeds_a_burst(tokens: float, since: float, per_hour: int) -> None:
+    budget = Budget(per_hour)
+
+    assert 0 <= budget.refilled(min(tokens, budget.burst), since) <= budget.burst
 
 
-def test_the_budget_allows_no_more_than_it_says_in_an_hour() -> None:
-    tokens, pushes = BURST, 0
+@pytest.mark.parametrize("per_hour", [1, 6, 60, 140, 3600])
+def test_the_budget_allows_what_it_says_in_an_hour_and_no_more(per_hour: int) -> None:
+    budget = Budget(per_hour)
+    tokens, pushes = budget.burst, 0
     for _ in range(3600):
-        tokens = refilled(tokens, 1.0)
+        tokens = budget.refilled(tokens, 1.0)
         if tokens >= 1.0:
             tokens, pushes = tokens - 1.0, pushes + 1
 
-    assert pushes in range(120, 141)
+    assert per_hour * 0.8 <= pushes <= max(per_hour, 2)
+
+
+@given(st.floats(0, 0.999), st.integers(6, 3600))
+def test_a_spent_budget_says_when_it_allows_a_push(tokens: float, per_hour: int) -> None:
+    budget = Budget(per_hour)
+
+    wait = budget.wait_seconds(tokens)
+
+    assert budget.refilled(tokens, wait) == pytest.approx(1.0)
+    assert budget.wait_seconds(1.0) == 0.0
 
 
 @given(st.integers())
