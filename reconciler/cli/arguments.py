@@ -56,6 +56,7 @@ def parser(version: str) -> Parser:
     _init(commands)
     _validate(commands)
     _plan(commands)
+    _simulate(commands)
     _explain(commands)
     _status(commands)
     _serve(commands)
@@ -83,6 +84,20 @@ def _plan(commands: Any) -> None:
     made.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 10 if changes are pending"
     )
+    _output(made, "text", "json", "markdown")
+
+
+def _simulate(commands: Any) -> None:
+    made = _command(commands, "simulate", "show the plan that would follow if something happened")
+    lose = "this node is gone for good"
+    made.add_argument("--lose", metavar="NODE", action="append", default=[], help=lose)
+    add = "there is a machine more, as a document says; see docs/command-line.md"
+    made.add_argument("--add", metavar="FILE", action="append", default=[], help=add)
+    deploy = "this deployment is asked for, too, or instead of the one of its name"
+    made.add_argument("--deploy", metavar="FILE", action="append", default=[], help=deploy)
+    made.add_argument("--diff", action="store_true", help="show how each rendered file changes")
+    made.set_defaults(path=None)
+    _remotes(made)
     _output(made, "text", "json", "markdown")
 
 

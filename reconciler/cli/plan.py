@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code
-from reconciler.cli.plan_texts import Previewed, as_json, as_markdown, as_text
+from reconciler.cli.plan_texts import Previewed, written
 from reconciler.cli.remotes import read_committed, read_with
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.validate import work_tree
@@ -26,7 +26,7 @@ from reconciler.web.looking import first_sightings
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     """Decide as the reconciler would, and show the difference."""
     clock = even_clock()
-    snapshot = _snapshot(arguments, environ)
+    snapshot = asked_snapshot(arguments, environ)
     now = clock()
     sightings = first_sightings(observe(snapshot).heartbeats, now)
     with closing(BoundedRenderer()) as renderer:
@@ -34,27 +34,23 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     shown = Previewed(
         preview=preview(result), refusals=result.plan.refusals, with_files=arguments.diff
     )
-    terminal.write(_written(shown, arguments.output, terminal))
+    terminal.write(written(shown, arguments.output, terminal))
     if shown.preview.problems:
         return Code.PROBLEMS
     pending = arguments.detailed_exitcode and bool(shown.preview.replicas)
     return Code.PENDING if pending else Code.FINE
 
 
-def _snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Snapshot:
+def asked_snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Snapshot:
+    """Read the work tree that is meant, else what is committed; and what machines say.
+
+    Raises:
+        UsageError: there is no fleet there.
+        RepositoryError: a remote does not answer.
+    """
     here = Path.cwd()
     tree = work_tree(Path(arguments.path)) if arguments.path else enclosing_tree(here)
     if tree is None or (arguments.desired and not arguments.path):
         return read_committed(where(arguments, environ, here), environ)
     # What is planned is the work tree; its origin tells only where the machines' word is.
     return read_with(read_folder(tree), where(arguments, environ, tree), environ, even_clock()())
-
-
-def _written(shown: Previewed, output: str, terminal: Terminal) -> str:
-    match output:
-        case "json":
-            return as_json(shown)
-        case "markdown":
-            return as_markdown(shown)
-        case _:
-            return as_text(shown, terminal)

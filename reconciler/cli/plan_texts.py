@@ -27,11 +27,26 @@ _MARKDOWN_MAX: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previewed:
-    """What `miaas plan` shows. with_files: how each rendered file changes, too."""
+    """What `miaas plan` shows.
+
+    with_files: how each rendered file changes, too. remarks: sentences to be said first.
+    """
 
     preview: Preview
     refusals: tuple[Refusal, ...]
     with_files: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def written(shown: Previewed, output: str, terminal: Terminal) -> str:
+    """Write as `--output` says: text, json or markdown."""
+    match output:
+        case "json":
+            return as_json(shown)
+        case "markdown":
+            return as_markdown(shown)
+        case _:
+            return as_text(shown, terminal)
 
 
 def summary(preview: Preview) -> str:
@@ -48,6 +63,7 @@ def summary(preview: Preview) -> str:
 def as_text(shown: Previewed, terminal: Terminal) -> str:
     """Write for a terminal."""
     parts = (
+        "".join(f"{safe(remark)}\n" for remark in shown.remarks),
         _changes(shown, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
@@ -145,6 +161,7 @@ def _problems(problems: tuple[Problem, ...], terminal: Terminal) -> str:
 def as_markdown(shown: Previewed) -> str:
     """Write a comment for a pull request."""
     parts = [f"### MIaaS plan: {summary(shown.preview)}\n"]
+    parts += [f"{_plain(remark)}\n" for remark in shown.remarks]
     if shown.preview.replicas:
         rows = "".join(map(_row, shown.preview.replicas))
         parts.append(f"| | replica | where | why |\n|---|---|---|---|\n{rows}")
@@ -196,7 +213,8 @@ def _bounded(text: str) -> str:
 def as_json(shown: Previewed) -> str:
     """Write for a program."""
     preview = shown.preview
-    value = {
+    value: dict[str, object] = {
+        **({"remarks": list(shown.remarks)} if shown.remarks else {}),
         "summary": {str(fate): preview.count(fate) for fate in Fate},
         "changes": [_change_json(change, shown) for change in preview.replicas],
         "unplaced": [refusal_json(refusal) for refusal in shown.refusals],

@@ -122,6 +122,63 @@ def test_a_diff_shows_the_rendered_files(miaas: Shell) -> None:
     assert miaas("plan", "--diff", "-o", "markdown").out.count("```diff") == 1
 
 
+MACHINE = """apiVersion: miaas/v1
+kind: Machine
+metadata: {name: node-2}
+spec: {like: node-1}
+"""
+
+
+def test_a_simulation_shows_where_what_a_lost_node_ran_would_go(
+    miaas: Shell, remote: Remote
+) -> None:
+    remote.decide()
+    Path("new.yaml").write_text(MACHINE)
+
+    asked = miaas("simulate", "--lose", "node-1", "--add", "new.yaml")
+
+    assert asked.code == 0, asked.err
+    lines = asked.out.splitlines()
+    assert lines[:2] == ["Supposed: node-1 lost, node-2 added.", ""]
+    assert lines[2].startswith("-/+ hello-0  node-1 -> node-2")
+    assert not any("node-2" in line for line in miaas("plan").out.splitlines())
+
+
+def test_a_simulated_deployment_is_planned_and_a_broken_one_ends_with_1(
+    miaas: Shell, remote: Remote
+) -> None:
+    remote.decide()
+    Path("asked.yaml").write_text(DEPLOYMENT.format(name="asked", extra="  replicas: 2\n"))
+    Path("odd.yaml").write_text(DEPLOYMENT.format(name="odd", extra="  parameters: {x: 1}\n"))
+
+    good = json.loads(miaas("simulate", "--deploy", "asked.yaml", "-o", "json").out)
+    odd = miaas("simulate", "--deploy", "odd.yaml")
+
+    added = [change["replica"] for change in good["changes"] if change["fate"] == "add"]
+    assert added == ["asked-0", "asked-1"]
+    assert good["remarks"] == ["Supposed: asked deployed."]
+    assert odd.code == Code.PROBLEMS
+    assert "  odd.yaml:7:16: " in odd.out
+
+
+@pytest.mark.usefixtures("remote")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "what is to be supposed? Give --lose NODE, --add FILE or --deploy FILE"),
+        (("--lose", "node-3"), "there is no node 'node-3'. Did you mean node-1?"),
+        (("--add", "nowhere.yaml"), "there is no file nowhere.yaml"),
+    ],
+)
+def test_a_simulation_of_what_cannot_be_meant_says_so(
+    miaas: Shell, words: tuple[str, ...], said: str
+) -> None:
+    asked = miaas("simulate", *words)
+
+    assert asked.code == Code.USAGE
+    assert said in asked.err
+
+
 def test_status_follows_a_deployment_from_commit_to_decision(miaas: Shell, remote: Remote) -> None:
     before = miaas("status", "hello").out
     remote.decide()
