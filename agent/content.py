@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from agent.runtime.port import Limits
 from schemas.layout import LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
 
 # Docker's own default: a service that says nothing is not started again.
 FINISHING = ("", "no", "none", "on-failure")
+
+# What Compose calls by another name than the engine.
+ENGINE_WORDS = {"": "no", "none": "no", "any": "always"}
 
 NAMED_KINDS = ("configs", "secrets")
 # 128 bits of SHA-256 name a file for all time, and keep paths readable.
@@ -35,12 +39,17 @@ class ServiceWant:
 
     hash: of everything it is made from. copies: containers of it.
     finishes: whether to end with code 0 is its normal end (no restart policy that says otherwise).
+    image: its reference. networks: names of those that it is connected to. limits: what it may use;
+    None: nobody said.
     """
 
     name: str
     hash: str
     copies: int = 1
     finishes: bool = False
+    image: str = ""
+    networks: tuple[str, ...] = ()
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +201,9 @@ def _want(
         hash=_digest(body),
         copies=_copies(service),
         finishes=_finishes(service),
+        image=str(service.get("image") or ""),
+        networks=_networks(service, resolved),
+        limits=_limits(service),
     )
 
 
@@ -230,6 +242,34 @@ def _finishes(service: Mapping[str, Any]) -> bool:
     policy = (service.get("deploy") or {}).get("restart_policy") or {}
     restart = str(service.get("restart") or policy.get("condition") or "")
     return restart.partition(":")[0] in FINISHING
+
+
+def _networks(service: Mapping[str, Any], resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of a service's networks, as the engine knows them."""
+    entries = _used(resolved, "networks", service.get("networks") or ())
+    return tuple(sorted(str(entry["name"]) for entry in entries.values() if entry))
+
+
+def _limits(service: Mapping[str, Any]) -> Limits:
+    """What a service may use, as Compose tells the engine: `deploy` is over the older keys."""
+    deploy = service.get("deploy") or {}
+    most = (deploy.get("resources") or {}).get("limits") or {}
+    return Limits(
+        memory_bytes=int(most.get("memory") or service.get("mem_limit") or 0),
+        cpu_milli=round(float(most.get("cpus") or service.get("cpus") or 0) * 1000),
+        pids=max(0, int(most.get("pids") or service.get("pids_limit") or 0)),
+        restart=_restart(str(service.get("restart") or ""), deploy.get("restart_policy")),
+    )
+
+
+def _restart(restart: str, policy: Mapping[str, Any] | None) -> str:
+    """The restart policy in the engine's words, where attempts count for `on-failure` alone."""
+    name, _, attempts = restart.partition(":")
+    if policy is not None:
+        name = str(policy.get("condition") or "")  # the specification says any; Compose says no
+        attempts = str(policy.get("max_attempts") or "")
+    name = ENGINE_WORDS.get(name, name)
+    return f"{name}:{attempts}" if name == "on-failure" and attempts else name
 
 
 def _labels(owner: Owner, content_hash: str) -> dict[str, str]:

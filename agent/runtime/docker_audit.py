@@ -108,7 +108,8 @@ def _amount(config: dict[str, int | None], key: str) -> int:
 
 def _cpu_milli(config: dict[str, int | None]) -> int:
     period = config.get("CpuPeriod") or CPU_PERIOD
-    return _amount(config, "NanoCpus") // 10**6 or _amount(config, "CpuQuota") * 1000 // period
+    # Compose writes a core's share as a float of 32 bits: 0.7 becomes 699999988.
+    return round(_amount(config, "NanoCpus") / 1e6) or _amount(config, "CpuQuota") * 1000 // period
 
 
 def _is_strange(entry: dict[str, object]) -> bool:

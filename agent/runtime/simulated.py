@@ -379,7 +379,7 @@ def _limits(service: Mapping[str, Any]) -> Limits:
     words = {"any": "always", "none": "no"}
     restart = str(service.get("restart") or "no")
     if policy:
-        condition, attempts = str(policy.get("condition", "any")), policy.get("max_attempts")
+        condition, attempts = str(policy.get("condition") or "no"), policy.get("max_attempts")
         restart = words.get(condition, condition) + (f":{attempts}" if attempts else "")
     return Limits(
         memory_bytes=int(most.get("memory") or service.get("mem_limit") or 0),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.content import Owner, contents
+from agent.drift import spoiled
 from agent.runtime.port import Container, RuntimeDownError, RuntimeFailedError
 from tests.contract.runtime.world import ABSENT, IMAGE, NODE, World, a_project, a_service
 
@@ -32,6 +35,40 @@ def test_limits_are_as_the_file_says_where_the_engine_keeps_them(
     assert found.cpu_milli in (500, None)
     assert found.pids in (40, None)
     assert found.restart == "on-failure:3"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"mem_limit": "96m", "cpus": 0.7, "pids_limit": 30}, id="older keys"),
+        pytest.param({"restart": "always"}, id="always"),
+        pytest.param({"restart": "unless-stopped"}, id="unless stopped"),
+        pytest.param({"restart": "on-failure"}, id="on failure"),
+        pytest.param({"restart": "no"}, id="no"),
+        pytest.param({"deploy": {"restart_policy": {"condition": "any"}}}, id="any"),
+        pytest.param({"deploy": {"restart_policy": {"condition": "none"}}}, id="none"),
+        pytest.param(
+            {"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 2}}},
+            id="attempts",
+        ),
+        pytest.param({"deploy": {"restart_policy": {}}}, id="policy without a condition"),
+        pytest.param(
+            {"deploy": {"resources": {"limits": {"cpus": "1.3", "memory": "100m"}}}}, id="deploy"
+        ),
+    ],
+)
+def test_what_is_made_from_a_file_has_not_drifted_from_it(
+    world: World, tmp_path: Path, service: dict[str, object]
+) -> None:
+    web = _run(world, tmp_path, **service)
+    resolved = world.runtime.resolve(tmp_path / "chat", NAME)
+    owner = Owner(node=NODE, deployment="chat", replica="chat-0")
+    wanted = contents(resolved, {}, folder=tmp_path, store=tmp_path, owner=owner)
+
+    seen = replace(web, limits=world.runtime.limits((web.id,))[web.id])
+
+    assert list(spoiled(wanted.services[0], seen)) == []
 
 
 def test_a_service_without_limits_has_none(world: World, tmp_path: Path) -> None:

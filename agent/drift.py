@@ -1,0 +1,72 @@
+"""In what a container is no longer as it was made, though Compose would not see it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from agent.content import ServiceWant
+from agent.runtime.port import Container
+
+# Compose cannot start a container in one of these states: it has to be made anew.
+STUCK = frozenset({"paused", "dead", "removing"})
+
+_UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def spoiled(service: ServiceWant, container: Container) -> Iterator[str]:
+    """Say why a container has to be made anew though its description is right."""
+    if container.state in STUCK:
+        yield f"is {container.state}"
+    yield from _cut_off(service, container)
+    yield from limits_changed(service, container)
+
+
+def limits_changed(service: ServiceWant, container: Container) -> Iterator[str]:
+    """Say which limits are others than wanted. Where nobody looked there is nothing to say."""
+    if service.limits is None or container.limits is None:
+        return
+    has, wanted = container.limits, service.limits
+    yield from _amount("memory", has.memory_bytes, wanted.memory_bytes, _bytes)
+    yield from _amount("CPU", has.cpu_milli, wanted.cpu_milli, _cores)
+    yield from _amount("processes", has.pids, wanted.pids, str)
+    if has.cpus is not None and has.cpus != wanted.cpus:
+        yield f"is kept to the cores {has.cpus or 'none'}, {wanted.cpus or 'any'} wanted"
+    if has.restart != wanted.restart:
+        yield f"has the restart policy {has.restart}, {wanted.restart} wanted"
+
+
+def without_limits(containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    """The same containers, as if nobody had asked for their limits."""
+    return tuple(replace(one, limits=None) if one.limits else one for one in containers)
+
+
+def _cut_off(service: ServiceWant, container: Container) -> Iterator[str]:
+    if container.networks is not None:
+        for network in sorted(set(service.networks) - set(container.networks)):
+            yield f"is cut off from the network {network}"
+
+
+def _amount(
+    what: str, has: int | None, wanted: int | None, told: Callable[[int], str]
+) -> Iterator[str]:
+    """Say how a limit differs. None: the engine keeps no such limits, and nothing differs."""
+    if has is None or wanted is None or has == wanted:
+        return
+    if has and wanted:
+        yield f"has {told(has)} of {what}, {told(wanted)} wanted"
+    elif has:
+        yield f"has {told(has)} of {what}, no limit wanted"
+    else:
+        yield f"has no limit of {what}, {told(wanted)} wanted"
+
+
+def _bytes(amount: int) -> str:
+    for size, unit in _UNITS:
+        if amount >= size and not amount * 10 % size:
+            return f"{amount / size:g} {unit}"
+    return f"{amount} bytes"
+
+
+def _cores(milli: int) -> str:
+    return f"{milli / 1000:g} cores"
