@@ -55,7 +55,7 @@ class Performer:
                 given_up.add(act.replica)
             except (RuntimeFailedError, OSError) as error:
                 given_up.add(act.replica)
-                subject = "" if isinstance(act, Down) else act.tree
+                subject = _subject(act, notebook)
                 self.note_failure(notebook, act.replica, subject, f"{_verb(act)}: {error}")
             except RuntimeDownError as error:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
@@ -134,6 +134,14 @@ class Performer:
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
+
+
+def _subject(act: Act, notebook: Notebook) -> str:
+    """What was tried: a tree. A removal makes way for the one that is assigned, if any is."""
+    if not isinstance(act, Down):
+        return act.tree
+    accepted = notebook.accepted
+    return accepted.trees.get(act.replica, "") if accepted else ""
 
 
 def _verb(act: Act) -> str:
