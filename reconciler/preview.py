@@ -59,16 +59,16 @@ class Preview:
         return sum(change.fate is fate for change in self.replicas)
 
 
-def with_desired(snapshot: Snapshot, files: Mapping[str, bytes]) -> Snapshot:
-    """Ask of a work tree instead of the commit: the same state, other desired files."""
+def with_desired(snapshot: Snapshot, asked: Snapshot) -> Snapshot:
+    """Ask of a work tree instead of the commit: the same state, and what people want of `asked`."""
     heartbeats = {p: size for p, size in snapshot.too_large.items() if p.startswith(NODE_REFS)}
     return replace(
         snapshot,
         source=None,
-        desired=dict(files),
-        too_large=heartbeats,
-        ignored=(),
-        unread=(),
+        desired=asked.desired,
+        too_large={**asked.too_large, **heartbeats},
+        ignored=asked.ignored,
+        unread=asked.unread,
     )
 
 

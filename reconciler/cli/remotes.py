@@ -50,22 +50,20 @@ def read_committed(where: Where, environ: Mapping[str, str]) -> Snapshot:
         return read_snapshot(desired, state, where.branch)
 
 
-def read_with(
-    files: Mapping[str, bytes], where: Where, environ: Mapping[str, str], now: datetime
-) -> Snapshot:
-    """Read what machines say, and put a work tree's files where the commit would be.
+def read_with(asked: Snapshot, where: Where, environ: Mapping[str, str], now: datetime) -> Snapshot:
+    """Read what machines say, and put a work tree, as it was read, where the commit would be.
 
     Raises:
         RepositoryError: the remote does not answer.
     """
     with contextlib.closing(_open(where.state, environ)) as state:
-        return with_desired(read_snapshot(_committed(files, now), state, "main"), files)
+        return with_desired(read_snapshot(_nothing(now), state, "main"), asked)
 
 
-def _committed(files: Mapping[str, bytes], now: datetime) -> Repository:
-    """A repository in memory that holds these files, for there may be no other yet."""
+def _nothing(now: datetime) -> Repository:
+    """A repository in memory that only has the branch, for there may be no other yet."""
     made = MemoryRepository(MemoryServer())
-    tree = made.write(None, dict(files))
+    tree = made.write(None, {})
     commit = made.commit(tree, parent=None, message="work tree", at=now)
     made.push((RefUpdate(desired_ref("main"), commit, None),))
     return made

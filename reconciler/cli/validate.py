@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.codes import Code, UsageError
@@ -13,6 +14,7 @@ from reconciler.cli.rehearsal import rehearse
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.cli.where import enclosing_tree
 from reconciler.observing.builtin import builtin_templates
+from reconciler.observing.documents import paths_of
 from reconciler.observing.folder import read_folder
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
@@ -26,10 +28,10 @@ from schemas.problem import Problem
 def run(arguments: argparse.Namespace, terminal: Terminal, _environ: Mapping[str, str]) -> Code:
     """Check a work tree. Exit code 1 if anything has to be mended."""
     tree = work_tree(Path(arguments.path))
-    files = read_folder(tree)
+    asked = replace(read_folder(tree), builtin=builtin_templates())
     with closing(BoundedRenderer()) as renderer:
-        problems = check(files, renderer)
-    documents = sum(map(_is_document, files))
+        problems = check(asked, renderer)
+    documents = sum(map(_is_document, paths_of(asked)))
     if arguments.output == "json":
         terminal.write(_json(documents, problems))
     else:
@@ -55,10 +57,10 @@ def work_tree(path: Path) -> Path:
     return found
 
 
-def check(files: Mapping[str, bytes], renderer: Renderer) -> tuple[Problem, ...]:
+def check(asked: Snapshot, renderer: Renderer) -> tuple[Problem, ...]:
     """Every problem of a fleet's files, sorted by place."""
-    observed = observe(Snapshot(source=None, desired=files, builtin=builtin_templates()))
-    own = {path.split("/")[1] for path in files if path.startswith(f"{TEMPLATES}/")}
+    observed = observe(asked)
+    own = {path.split("/")[1] for path in asked.desired if path.startswith(f"{TEMPLATES}/")}
     of_deployments = (problem for held in observed.held.values() for problem in held)
     found = {*observed.problems, *of_deployments, *rehearse(observed, own, renderer)}
     return tuple(sorted(found))

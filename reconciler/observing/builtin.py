@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import reconciler
-from reconciler.observing.folder import read_folder
+from reconciler.observing.folder import read_files
 from schemas.layout import TEMPLATES
 
 
@@ -15,5 +15,5 @@ from schemas.layout import TEMPLATES
 def builtin_templates() -> Mapping[str, bytes]:
     """Read the built-in templates, once a process: they change only with the program itself."""
     beside = Path(reconciler.__file__).parent.parent / TEMPLATES
-    files = read_folder(beside) if beside.is_dir() else {}
+    files = read_files(beside) if beside.is_dir() else {}
     return {f"{TEMPLATES}/{path}": content for path, content in files.items()}

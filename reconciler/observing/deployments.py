@@ -17,6 +17,7 @@ from schemas.names import NAME_RULE, DeploymentName, is_name
 from schemas.problem import Place, Problem
 
 _ENDING: Final = ".yaml"
+_OLD_ENDING: Final = ".yml"
 
 
 @dataclass(slots=True)
@@ -45,12 +46,17 @@ def sort_deployments(snapshot: Snapshot, templates: Catalogue) -> Sorted:
     return found
 
 
+def hides_deployments(ignored: str) -> bool:
+    """Whether something that is no file stands where a folder of deployments may have been."""
+    return ignored.startswith(f"{DEPLOYMENTS}/") and not ignored.endswith((_ENDING, _OLD_ENDING))
+
+
 def _files(snapshot: Snapshot) -> dict[str, list[str]]:
     """Paths of deployment files by the name that each one's own name says."""
     files: dict[str, list[str]] = {}
     for path in paths_of(snapshot):
         stem, dot, ending = path.rpartition("/")[2].rpartition(".")
-        if path.startswith(f"{DEPLOYMENTS}/") and stem and dot + ending in (_ENDING, ".yml"):
+        if path.startswith(f"{DEPLOYMENTS}/") and stem and dot + ending in (_ENDING, _OLD_ENDING):
             files.setdefault(stem, []).append(path)
     return files
 

@@ -66,6 +66,12 @@ def unread(snapshot: Snapshot, path: str) -> Problems:
     return (Problem(Place(path), what, "replace it by a plain file; links are not followed"),)
 
 
+def no_folder(path: str) -> Problem:
+    """What to say where a folder should be, and there is a link, a submodule or a plain file."""
+    what = "this is no folder, so what belongs there is unknown and stays as it is"
+    return Problem(Place(path), what, "make it a folder of plain files; links are not followed")
+
+
 def paths_of(snapshot: Snapshot) -> tuple[str, ...]:
     """Every path of the fleet repository that counts, whether it was read or not, sorted."""
     return tuple(sorted({*snapshot.desired, *snapshot.too_large, *snapshot.ignored}))

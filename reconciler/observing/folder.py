@@ -1,56 +1,89 @@
-"""The files of a folder on this machine, by path: a work tree instead of a commit. Shell."""
+"""The files of a folder on this machine: a work tree instead of a commit. Shell."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from reconciler.observing.bounds import BYTES_MAX, FILES_MAX
+from reconciler.observing.counting import FOLDERS, counts, too_much
+from reconciler.observing.snapshot import Snapshot
+from schemas.layout import FLEET_FILE
 from schemas.problem import BadDocumentError, Place, Problem
 
-# Left by tools, and never part of what is meant.
-_SKIPPED: Final = ("__pycache__",)
+# Left by tools, and never committed.
+_LEFT: Final = ("__pycache__", ".DS_Store")
+_LEFT_ENDINGS: Final = ("~", ".swp")
 
 
-def read_folder(path: Path) -> Mapping[str, bytes]:
-    """Read every regular file below a folder, by its path with `/`. Links are not followed.
+def read_folder(path: Path) -> Snapshot:
+    """Read a work tree as a commit of it would be read. What machines say is not in it.
 
-    Hidden files and folders are left out, as `.git` is.
+    Only what counts is looked at: whatever else lies in the repository may be large, or a link.
 
     Raises:
-        BadDocumentError: a file is too large, or there are too many.
         OSError: the folder cannot be read.
     """
-    files: dict[str, bytes] = {}
-    for file in _regular(path):
-        name = file.relative_to(path).as_posix()
-        size = file.stat().st_size
-        if size > BYTES_MAX:
-            raise _too_much(name, f"the file has {size} bytes, more than {BYTES_MAX}")
-        if len(files) >= FILES_MAX:
-            raise _too_much(str(path), f"there are more than {FILES_MAX} files")
-        files[name] = file.read_bytes()
-    return files
+    found = [entry for entry in _entries(path, _top) if counts(entry[0])]
+    sizes = {name: file.stat().st_size for name, file in found if file is not None}
+    large = {name: size for name, size in sizes.items() if size > BYTES_MAX}
+    unread = too_much({name: size for name, size in sizes.items() if name not in large})
+    wanted = () if unread else ((name, file) for name, file in found if name not in large)
+    odd = {name for name, file in found if file is None} | (sizes.keys() & {*FOLDERS})
+    return Snapshot(
+        source=None,
+        desired={n: f.read_bytes() for n, f in wanted if f is not None and n not in odd},
+        too_large=large,
+        ignored=tuple(sorted(odd)),
+        unread=unread,
+    )
 
 
-def _regular(path: Path) -> Iterator[Path]:
-    for folder, names, files in os.walk(path, onerror=_raise):
-        names[:] = sorted(name for name in names if not _hidden(name))
-        for name in sorted(files):
-            file = Path(folder, name)
-            if not _hidden(name) and file.is_file() and not file.is_symlink():
-                yield file
+def read_files(path: Path) -> Mapping[str, bytes]:
+    """Read every regular file below a folder of our own, by its path with `/`.
+
+    Raises:
+        BadDocumentError: there are too many.
+        OSError: the folder cannot be read.
+    """
+    files = {name: file for name, file in _entries(path, _any) if file is not None}
+    if len(files) > FILES_MAX:
+        what = f"there are more than {FILES_MAX} files"
+        raise BadDocumentError((Problem(Place(str(path)), what, "remove some"),))
+    return {name: file.read_bytes() for name, file in files.items()}
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name in _SKIPPED
+def _top(name: str) -> bool:
+    return name == FLEET_FILE or name in FOLDERS
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _any(_: str) -> bool:
+    return True
 
 
-def _too_much(path: str, what: str) -> BadDocumentError:
-    return BadDocumentError((Problem(Place(path), what, "remove it, or split it"),))
+def _entries(folder: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Path | None]]:
+    """Every file below a folder, sorted by folder. None: links, submodules, and odd names."""
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
+        if wanted(entry.name) and not _left(entry.name):
+            yield from _entry(entry)
+
+
+def _entry(entry: os.DirEntry[str]) -> Iterator[tuple[str, Path | None]]:
+    # A name that is no UTF-8 text can be told, but not used.
+    name = os.fsencode(entry.name).decode(errors="replace")
+    submodule = entry.is_dir(follow_symlinks=False) and Path(entry.path, ".git").exists()
+    if name != entry.name or submodule:
+        yield name, None
+    elif entry.is_dir(follow_symlinks=False):
+        for inner, file in _entries(Path(entry.path), _any):
+            yield f"{name}/{inner}", file
+    else:
+        yield name, Path(entry.path) if entry.is_file(follow_symlinks=False) else None
+
+
+def _left(name: str) -> bool:
+    return name in _LEFT or name.endswith(_LEFT_ENDINGS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-from reconciler.observing.deployments import Sorted, sort_deployments
+from reconciler.observing.counting import FOLDERS
+from reconciler.observing.deployments import Sorted, hides_deployments, sort_deployments
 from reconciler.observing.documents import (
     Problems,
     document,
+    no_folder,
     read_assignment,
     read_decision,
     read_fleet,
@@ -49,6 +51,7 @@ def observe(snapshot: Snapshot) -> Observed:
     deployments = sort_deployments(snapshot, templates)
     heartbeats, unreadable = _heartbeats(snapshot)
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
+    _hold_behind_links(deployments, snapshot, assignments)
     _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
     if frozen:
         _hold_all(deployments, assignments, frozen)
@@ -90,6 +93,8 @@ def _fleet(snapshot: Snapshot) -> tuple[Fleet, Problems]:
     """The fleet's settings, or a stand-in and why nothing may change until they can be read."""
     if snapshot.unread:
         return _STAND_IN, snapshot.unread
+    if absent := tuple(no_folder(path) for path in snapshot.ignored if path in FOLDERS):
+        return _STAND_IN, absent
     known = {*snapshot.desired, *snapshot.too_large, *snapshot.ignored}
     if FLEET_FILE not in known:
         # An empty or foreign branch must never look like the wish to stop everything.
@@ -121,6 +126,17 @@ def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[Node
     return tuple(understood), unreadable
 
 
+def _hold_behind_links(
+    deployments: Sorted, snapshot: Snapshot, assignments: Mapping[NodeName, Assignment]
+) -> None:
+    """Hold what runs and has no file, where a link hides files: it need not have been removed."""
+    hidden = tuple(no_folder(path) for path in snapshot.ignored if hides_deployments(path))
+    deployments.problems += hidden
+    known = {one.name for one in deployments.whole} | deployments.held.keys()
+    for name in sorted(_running(assignments) - known if hidden else ()):
+        _hold(deployments, name, hidden)
+
+
 def _hold_on_unknown_nodes(
     deployments: Sorted,
     nodes: Admitted,
@@ -146,9 +162,12 @@ def _mute(name: NodeName) -> Problem:
 def _hold_all(
     deployments: Sorted, assignments: Mapping[NodeName, Assignment], frozen: Problems
 ) -> None:
-    placed = (one.deployment for each in assignments.values() for one in each.replicas)
-    for name in sorted({*placed, *(one.name for one in deployments.whole)}):
+    for name in sorted({*_running(assignments), *(one.name for one in deployments.whole)}):
         _hold(deployments, name, frozen)
+
+
+def _running(assignments: Mapping[NodeName, Assignment]) -> set[DeploymentName]:
+    return {one.deployment for each in assignments.values() for one in each.replicas}
 
 
 def _hold(deployments: Sorted, name: DeploymentName, problems: Iterable[Problem]) -> None:

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from fleet.port import File, Repository, RepositoryError, Tree
-from reconciler.observing.bounds import BYTES_MAX, FILES_MAX, HEARTBEAT_MAX, TOTAL_MAX
+from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX
 from reconciler.observing.builtin import builtin_templates
+from reconciler.observing.counting import FOLDERS, counts, too_much
 from reconciler.observing.snapshot import Snapshot
 from schemas.layout import (
     ASSIGNED_REFS,
     ASSIGNMENTS_REF,
-    DEPLOYMENTS,
-    FLEET_FILE,
     HEARTBEAT_FILE,
     NODE_REFS,
-    NODES,
-    TEMPLATES,
     desired_ref,
 )
 from schemas.names import BlobId, CommitId, NodeName, is_name
-from schemas.problem import Place, Problem
-
-_DEEP: Final = (f"{DEPLOYMENTS}/", f"{TEMPLATES}/")
-_FLAT: Final = f"{NODES}/"
 
 
 class NoBranchError(RepositoryError):
@@ -145,29 +137,14 @@ class _Asked:
     """What of the desired tree is read, and what is not and why."""
 
     def __init__(self, tree: Tree) -> None:
-        counted = {path: file for path, file in tree.files.items() if _counts(path)}
-        self.ignored = tuple(sorted(path for path in tree.ignored if _counts(path)))
+        counted = {path: file for path, file in tree.files.items() if counts(path)}
+        odd = counted.keys() & {*FOLDERS}
+        self.ignored = tuple(sorted({*odd, *(path for path in tree.ignored if counts(path))}))
         self.too_large = {p: file.size for p, file in counted.items() if file.size > BYTES_MAX}
-        self.files = {p: file for p, file in counted.items() if p not in self.too_large}
-        self.unread = _too_much(self.files)
+        self.files = {p: f for p, f in counted.items() if p not in self.too_large and p not in odd}
+        self.unread = too_much({path: file.size for path, file in self.files.items()})
         if self.unread:
             self.files = {}
-
-
-def _counts(path: str) -> bool:
-    if path.startswith(_FLAT):
-        return "/" not in path[len(_FLAT) :]
-    return path == FLEET_FILE or path.startswith(_DEEP)
-
-
-def _too_much(files: Mapping[str, File]) -> tuple[Problem, ...]:
-    place, fix = Place("."), "move what is no deployment or template out of the fleet repository"
-    total = sum(file.size for file in files.values())
-    if len(files) > FILES_MAX:
-        return (Problem(place, f"{len(files)} files are more than {FILES_MAX}", fix),)
-    if total > TOTAL_MAX:
-        return (Problem(place, f"{total} bytes in all are more than {TOTAL_MAX}", fix),)
-    return ()
 
 
 def _by_node(refs: Mapping[str, CommitId], prefix: str) -> Mapping[NodeName, CommitId]:

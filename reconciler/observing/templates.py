@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.observing.documents import Problems, read_template, unread
+from reconciler.observing.documents import Problems, no_folder, read_template, unread
 from reconciler.observing.snapshot import Snapshot, TemplateBundle
 from schemas.layout import COMPOSE_FILE, COMPOSE_TEMPLATE, TEMPLATE_FILE, TEMPLATES
 from schemas.names import TemplateName
@@ -67,6 +67,9 @@ def _unread(snapshot: Snapshot) -> dict[TemplateName, Problems]:
         name, inner = _inside(path)
         if inner:
             found[name] = (*found.get(name, ()), *unread(snapshot, path))
+        elif path in snapshot.ignored and path.startswith(f"{TEMPLATES}/"):
+            # Or else the built-in template of this name would take its place in silence.
+            found[name] = (no_folder(path),)
     return found
 
 

@@ -218,6 +218,46 @@ def test_a_symbolic_link_in_place_of_a_deployment_does_not_remove_it() -> None:
     assert not any("chat-0" in path for path in result.changes.files)
 
 
+@pytest.mark.parametrize("folder", ["deployments", "nodes", "templates"])
+def test_a_link_in_place_of_a_folder_changes_nothing_anywhere(folder: str) -> None:
+    world = a_world()
+    world.pass_once()
+    snapshot = world.snapshot()
+    files = {p: c for p, c in snapshot.desired.items() if not p.startswith(f"{folder}/")}
+
+    linked = replace(snapshot, desired=files, ignored=(folder,))
+    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+
+    assert list(result.changes.files) == ["decision.json"]
+    assert [str(one.place) for one in result.observed.frozen] == [folder]
+
+
+def test_a_link_that_hides_a_folder_of_deployments_removes_none() -> None:
+    world = a_world()
+    world.pass_once()
+    snapshot = world.snapshot()
+    files = {p: c for p, c in snapshot.desired.items() if p != "deployments/chat.yaml"}
+
+    linked = replace(snapshot, desired=files, ignored=("deployments/team",))
+    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+
+    assert list(result.changes.files) == ["decision.json"]
+    assert list(result.held) == ["chat"]
+    assert [str(one.place) for one in result.problems] == ["deployments/team"]
+
+
+def test_a_link_in_place_of_a_template_does_not_bring_the_built_in_one() -> None:
+    world = a_world()
+    snapshot = world.snapshot()
+    own = {p: c for p, c in snapshot.desired.items() if p.startswith("templates/web/")}
+    rest = {p: c for p, c in snapshot.desired.items() if p not in own}
+
+    linked = replace(snapshot, desired=rest, builtin=own, ignored=("templates/web",))
+    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+
+    assert list(result.held) == ["chat"]
+
+
 def test_the_same_deployment_in_two_folders_holds_it_and_names_both() -> None:
     world = a_world()
     world.pass_once()

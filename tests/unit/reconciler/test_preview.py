@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.decide import decide
+from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange, preview, with_desired
 from schemas.names import DeploymentName, NodeName, ReplicaName
 from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment, node
@@ -22,7 +23,7 @@ def previewed(world: World, **changes: str | None) -> Preview:
             del files[path]
         else:
             files[path] = text.encode()
-    snapshot = with_desired(world.snapshot(), files)
+    snapshot = with_desired(world.snapshot(), Snapshot(source=None, desired=files))
     return preview(decide(snapshot, world.clock.now, world.sightings, world.renderer))
 
 

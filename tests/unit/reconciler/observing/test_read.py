@@ -9,11 +9,11 @@ import pytest
 
 from fleet.memory import Line, MemoryRepository
 from fleet.port import Tree, UnreachableError
-from reconciler.observing import read
+from reconciler.observing import counting
 from reconciler.observing.folder import read_folder
 from reconciler.observing.read import NoBranchError, Reader, read_snapshot
+from reconciler.observing.snapshot import Snapshot
 from schemas.names import BlobId, CommitId, TemplateName
-from schemas.problem import BadDocumentError
 from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
 
 
@@ -70,7 +70,7 @@ def test_too_many_files_mean_that_nothing_may_change(monkeypatch: pytest.MonkeyP
     world = a_world()
     world.pass_once()
     before = world.tree()
-    monkeypatch.setattr(read, "FILES_MAX", 3)
+    monkeypatch.setattr(counting, "FILES_MAX", 3)
 
     world.pass_once()
 
@@ -152,16 +152,37 @@ def test_a_folder_reads_as_a_commit_of_it_would(tmp_path: Path) -> None:
     (tmp_path / ".git" / "config").write_text("x")
     (tmp_path / "fleet.yaml").write_text("x")
     (tmp_path / "deployments" / "chat.yaml").write_bytes(b"\xff")
-    (tmp_path / "link.yaml").symlink_to("fleet.yaml")
+    (tmp_path / "deployments" / ".chat.yaml").write_text("hidden")
+    (tmp_path / "deployments" / "link.yaml").symlink_to("chat.yaml")
+    (tmp_path / "deployments" / "large.yaml").write_bytes(b"x" * 1_048_577)
+    (tmp_path / "deployments" / "team").symlink_to("..")
+    (tmp_path / "templates").symlink_to("deployments")
+    (tmp_path / "picture.png").write_bytes(b"x" * 1_048_577)
 
-    assert read_folder(tmp_path) == {"fleet.yaml": b"x", "deployments/chat.yaml": b"\xff"}
+    assert read_folder(tmp_path) == Snapshot(
+        source=None,
+        desired={
+            "fleet.yaml": b"x",
+            "deployments/.chat.yaml": b"hidden",
+            "deployments/chat.yaml": b"\xff",
+        },
+        too_large={"deployments/large.yaml": 1_048_577},
+        ignored=("deployments/link.yaml", "deployments/team", "templates"),
+    )
 
 
-def test_a_folder_with_a_file_that_is_too_large_says_which(tmp_path: Path) -> None:
-    (tmp_path / "big").write_bytes(b"x" * 1_048_577)
+def test_a_submodule_in_a_work_tree_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "deployments" / "team").mkdir(parents=True)
+    (tmp_path / "deployments" / "team" / ".git").write_text("gitdir: elsewhere")
+    (tmp_path / "deployments" / "team" / "chat.yaml").write_text("x")
 
-    with pytest.raises(BadDocumentError, match="big: the file has 1048577 bytes"):
-        read_folder(tmp_path)
+    assert read_folder(tmp_path) == Snapshot(source=None, desired={}, ignored=("deployments/team",))
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "nodes").write_text("x")
+
+    assert read_folder(tmp_path) == Snapshot(source=None, desired={}, ignored=("nodes",))
 
 
 def test_a_built_in_template_gives_way_to_the_fleets_own() -> None:
