@@ -77,23 +77,32 @@ class Columns:
 
 def ask_of(need: Need, columns: Columns) -> Ask:
     """Describe a need to the core."""
+    rows = admitted(need, columns)
     return Ask(
-        shape=shape_of(need, columns.ground),
-        allowed=admitted(need, columns) & columns.takes_work,
+        shape=shape_of(need, columns.ground, rows),
+        allowed=rows & columns.takes_work,
         liked=_liked(need, columns),
         strategy=need.strategy,
         amounts=need.resources,
     )
 
 
-def shape_of(need: Need, ground: Ground) -> Shape:
-    """Say what one replica takes, as numbers."""
+def shape_of(need: Need, ground: Ground, rows: Bools) -> Shape:
+    """Say what one replica takes, as numbers. rows: those that are open to it at all.
+
+    A kind of GPU that stands on none of these rows will not do, so that labels that lead to a
+    scarce model make a class as scarce as naming the model does.
+    """
     asked = need.resources
     amounts = (float(asked.cpu_milli), float(asked.memory_mib), float(asked.disk_mib))
     gpus = need.gpus
     if gpus is None:
         return Shape(*amounts)
-    suits = [kind_objection(gpus, ground.examples[kind]) is None for kind in ground.kinds]
+    there = set(np.unique(ground.now.kind[rows]).tolist())
+    suits = [
+        code in there and kind_objection(gpus, ground.examples[kind]) is None
+        for code, kind in enumerate(ground.kinds)
+    ]
     return Shape(
         *amounts,
         gpus=gpus.count,

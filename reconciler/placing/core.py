@@ -96,10 +96,9 @@ class Core:
         self.asks: list[Ask] = []
         many = len(ground.nodes)
         self.order = ORDER * (1.0 - np.arange(many) / max(many, 1))
-        self.mix = dict(mix)
         self.arrived = 0
         self.next_look = 1
-        self.learn(self.mix)
+        self.learn(mix)
 
     def expect(self, ask: Ask) -> None:
         """Learn from one more that was asked for, where the mix is not known beforehand.
@@ -114,7 +113,12 @@ class Core:
 
     def learn(self, mix: dict[Shape, float]) -> None:
         """Take a new expected mix; every score is made anew when it is next asked for."""
-        self.workload = Workload(self.ground, mix)
+        self.mix = dict(mix)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Weigh the same mix by what the fleet has left now."""
+        self.workload = Workload(self.ground, self.mix)
         everywhere = self.workload.value_of(self.ground.now)
         self._value = Value(*everywhere)
         self._value_seen = len(self.ground.log)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reconciler.observing.node import Node
-from reconciler.placing.asks import Columns, admitted, ask_of, shape_of
+from reconciler.placing.asks import Columns, admitted, ask_of
 from reconciler.placing.core import Ask, Core
 from reconciler.placing.ground import Bools, Ground
 from reconciler.placing.hosted import Hosted
@@ -63,7 +63,7 @@ class Draft:
         """Tell the core what mix the fleet runs: all that is asked for."""
         mix: dict[Shape, float] = {}
         for need in sorted(self.needs.values(), key=lambda need: need.deployment):
-            shape = shape_of(need, self.ground)
+            shape = self.ask(need).shape
             mix[shape] = mix.get(shape, 0.0) + need.replicas
         self.core.learn(mix)
 
@@ -102,6 +102,11 @@ class Draft:
         """Count a replica in words; the arrays have it already."""
         self._seat(placement, self.ground.index[placement.node])
         self._journal.append((placement, True))
+
+    def shift(self, old: Placement, new: Placement) -> None:
+        """Move a replica in words; the arrays have it already. Not to be taken back."""
+        self._unseat(old, self.ground.index[old.node])
+        self._seat(new, self.ground.index[new.node])
 
     def mark(self) -> int:
         """Remember how far the draft is."""

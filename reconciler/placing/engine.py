@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.observing.node import Node
+from reconciler.placing.around import has_rules
 from reconciler.placing.draft import Draft
 from reconciler.placing.improving import improve
 from reconciler.placing.newcomers import place_newcomers
@@ -43,7 +44,7 @@ def drafted(
 
 def _refusals(draft: Draft) -> tuple[Refusal, ...]:
     """Say for each replica without a node why, and for each that waits where it is."""
-    said: dict[DeploymentName, tuple[tuple[Reason, ...], str]] = {}
+    said: dict[object, tuple[tuple[Reason, ...], str]] = {}
     refusals = []
     for replica in _wanted(draft):
         if replica in draft.refused:
@@ -51,9 +52,12 @@ def _refusals(draft: Draft) -> tuple[Refusal, ...]:
         if replica in draft.placed:
             continue
         name = split_replica(replica)[0]
-        if name not in said:
-            said[name] = _why_none(name, draft)
-        why, advice = said[name]
+        need = draft.needs[name]
+        plain = not (need.ports or need.rules.gang or has_rules(need, draft))
+        key = id(draft.ask(need)) if plain else name
+        if key not in said:
+            said[key] = _why_none(name, draft)
+        why, advice = said[key]
         own = (draft.gave_way[replica],) if replica in draft.gave_way else ()
         refusals.append(Refusal(replica=replica, reasons=(*own, *why), hint=advice))
     return tuple(refusals)

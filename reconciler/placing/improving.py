@@ -2,11 +2,72 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from reconciler.placing.around import has_rules
+from reconciler.placing.core import Choice
 from reconciler.placing.draft import Draft
-from schemas.names import ReplicaName
+from reconciler.placing.newcomers import written
+from reconciler.placing.plan import Need, Placement
+from reconciler.placing.repack import Piece, Repack, fill
+from schemas.names import ReplicaName, split_replica
+
+# One link finds most of what there is to find; two take ten times as long for a few more.
+LINKS: Final = 1
 
 
 def improve(draft: Draft, left: list[ReplicaName]) -> bool:
-    """Move newcomers of this plan so that more fit. Returns whether anything changed."""
-    del draft, left
-    return False
+    """Move newcomers of this plan so that more fit. Returns whether anything changed.
+
+    Only those take part about whom nothing has to be asked but room: no rules, no ports, no gang.
+    """
+    waiting = [name for name in left if _free_to_go(_need(name, draft), draft)]
+    if not waiting:
+        return False
+    movable = [
+        one
+        for name, one in sorted(draft.placed.items())
+        if _is_new(one, draft) and _free_to_go(_need(name, draft), draft)
+    ]
+    names = [*(one.replica for one in movable), *waiting]
+    pieces = [
+        *(Piece(draft.ask(_need(one.replica, draft)), choice_of(one, draft)) for one in movable),
+        *(Piece(draft.ask(_need(name, draft)), None) for name in waiting),
+    ]
+    repack = Repack(draft.core, pieces)
+    changed = fill(repack, list(range(len(movable), len(names))), LINKS)
+    for number in {*changed, *range(len(movable), len(names))}:
+        _write_down(names[number], pieces[number], draft)
+    return bool(changed)
+
+
+def choice_of(placement: Placement, draft: Draft) -> Choice:
+    """Say a placement in rows and slots."""
+    row = draft.ground.index[placement.node]
+    return Choice(row, tuple(draft.shares(placement, row)[0]), placement.why.score)
+
+
+def _write_down(name: ReplicaName, piece: Piece, draft: Draft) -> None:
+    """Bring the words in line with what the arrays say now."""
+    if piece.choice is None:
+        return
+    new = written(name, _need(name, draft), piece.choice, {}, draft)
+    old = draft.placed.get(name)
+    if old is None:
+        draft.note(new)
+    else:
+        draft.shift(old, new)
+
+
+def _need(name: ReplicaName, draft: Draft) -> Need:
+    return draft.needs[split_replica(name)[0]]
+
+
+def _is_new(one: Placement, draft: Draft) -> bool:
+    """Whether it does not run anywhere yet."""
+    return one.replica not in draft.before and one.deployment in draft.needs
+
+
+def _free_to_go(need: Need, draft: Draft) -> bool:
+    """Whether only room counts for it."""
+    return not (need.ports or need.rules.gang or has_rules(need, draft))
