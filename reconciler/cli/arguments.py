@@ -104,7 +104,10 @@ def _simulate(commands: Any) -> None:
 def _explain(commands: Any) -> None:
     made = _command(commands, "explain", "say why a deployment is where it is, or nowhere")
     made.add_argument("name", metavar="NAME", help="name of a deployment, or of one replica")
-    made.add_argument("--node", help="say why it is not on this node")
+    which = made.add_mutually_exclusive_group()
+    which.add_argument("--node", help="say why it is not on this node")
+    text = "say it as it was then: a commit of the decision or of the fleet repository, or HEAD~3"
+    which.add_argument("--at", metavar="REV", help=text)
     _remotes(made)
     _output(made, "text", "json")
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.explain_texts import explanation
+from reconciler.cli.history import decided_at
 from reconciler.cli.looked import Looked, look
+from reconciler.cli.past_texts import past_json, past_text, remembered
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal, safe
+from reconciler.cli.where import where
 from reconciler.cli.why_not import NodeAnswer, why_not
 from reconciler.web.plain import dumps
 from reconciler.web.views import DeploymentView, FleetView
@@ -17,7 +21,9 @@ from schemas.names import DeploymentName, NodeName
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
-    """Explain one deployment, or one replica of it."""
+    """Explain one deployment, or one replica of it, as it is or as it was."""
+    if arguments.at:
+        return _run_at(arguments, terminal, environ)
     looked = look(arguments, environ)
     one, replicas = asked_for(looked.view, arguments.name)
     answer = _answer(looked, one, arguments.node) if arguments.node else None
@@ -27,6 +33,18 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         terminal.say(safe(f"{one.name}: {answer.text}"))
     else:
         terminal.write(explanation(one, replicas, terminal))
+    return Code.FINE
+
+
+def _run_at(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
+    past = decided_at(where(arguments, environ, Path.cwd()), environ, arguments.at)
+    then = remembered(past, arguments.name)
+    if then is None:
+        raise UsageError(f"nothing was decided on {arguments.name!r} in {past.commit.id[:12]}")
+    if arguments.output == "json":
+        terminal.write(dumps(past_json(past, then)))
+    else:
+        terminal.write(past_text(past, then, terminal))
     return Code.FINE
 
 

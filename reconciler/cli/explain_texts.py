@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.cli.status_texts import problem_line, refusal_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
-from reconciler.web.views import DeploymentView, ReplicaView
+from reconciler.web.scores import points, two_digits
+from reconciler.web.views import AmountsView, DeploymentView, GpuShareView, ReplicaView, WhyView
 from reconciler.web.words import cores, memory
 
 
@@ -33,22 +34,32 @@ def _replica(one: ReplicaView) -> Iterator[str]:
         return
     yield f"{one.name} is on {one.node}"
     yield safe(f"  because: {one.why.text}")
-    yield f"  promised: {_promised(one)}"
-    if one.why.terms or one.why.runners_up:
-        yield f"  score {one.why.score:.3f}"
-    for term in one.why.terms:
-        yield safe(f"    {term.name:<20} {term.value:.3f} x {term.weight:g}")
-    for other in one.why.runners_up:
-        yield f"  next best: {other.node} {other.score:.3f}"
+    yield f"  promised: {promised(one.resources, one.gpus, one.ports)}"
+    yield from score_lines(one.why)
 
 
-def _promised(one: ReplicaView) -> str:
-    needs = one.resources
+def score_lines(why: WhyView) -> Iterator[str]:
+    """Say how a node scored by term, and who came next."""
+    if why.terms or why.runners_up:
+        yield f"  score {two_digits(why.score)}"
+    terms = list(points(why.terms))
+    width = max((len(f"{term.got} of {term.most}") for term in terms), default=0)
+    for term in terms:
+        share = f"{term.got} of {term.most}"
+        meaning = f": {term.meaning}" if term.meaning else ""
+        yield safe(f"    {share:<{width}}  {term.name}{meaning}")
+    if why.runners_up:
+        others = (f"{other.node} {two_digits(other.score)}" for other in why.runners_up)
+        yield f"  next best: {', '.join(others)}"
+
+
+def promised(needs: AmountsView, gpus: Iterable[GpuShareView], ports: Mapping[str, int]) -> str:
+    """Say what a replica was promised."""
     parts = [
         cores(needs.cpu_milli),
         f"{memory(needs.memory_mib)} memory",
         f"{memory(needs.disk_mib)} disk",
-        *(f"{memory(gpu.memory_mib)} of {gpu.model or 'a GPU'} ({gpu.uuid})" for gpu in one.gpus),
-        *(f"port {number} ({name})" for name, number in one.ports.items()),
+        *(f"{memory(gpu.memory_mib)} of {gpu.model or 'a GPU'} ({gpu.uuid})" for gpu in gpus),
+        *(f"port {number} ({name})" for name, number in ports.items()),
     ]
     return safe(", ".join(parts))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from reconciler.web import words
+from reconciler.web.scores import points, two_digits
 from reconciler.web.views import Health, Level, NodeState, Sync
 
 # The kind of icon and colour of each state. The word always stands beside it.
@@ -45,6 +46,8 @@ def install(app: Flask) -> None:
         memory=words.memory,
         cores=words.cores,
         number=words.thousandths,
+        points=points,
+        two_digits=two_digits,
         tone=tone,
         word=word,
         link=link,

@@ -46,7 +46,7 @@ def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> Repl
         wanted=True,
         sync=_sync(index, node, replica, report),
         health=_health(index, node, report),
-        why=_why(replica.why),
+        why=why_view(replica.why),
         resources=amounts(replica.resources),
         gpus=tuple(_share(share, beat) for share in replica.gpus),
         ports=dict(sorted(replica.ports.items())),
@@ -165,7 +165,8 @@ def _share(share: GpuShare, beat: Heartbeat | None) -> GpuShareView:
     )
 
 
-def _why(why: Why) -> WhyView:
+def why_view(why: Why) -> WhyView:
+    """Show why a replica is where it is."""
     return WhyView(
         text=why.text,
         score=why.score,

@@ -70,10 +70,11 @@ class Remote:
         with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
             snapshot = read_snapshot(repository, repository, "main")
             result = decide(snapshot, A_MOMENT, {}, Paper())
-            files = {path: text for path, text in result.changes.files.items() if text is not None}
-            tree = repository.write(None, files)
-            commit = repository.commit(tree, parent=None, message="decision", at=A_MOMENT)
-            repository.push((RefUpdate(ASSIGNMENTS_REF, commit, snapshot.decided),))
+            last = snapshot.decided
+            base = repository.tree(last).id if last else None
+            tree = repository.write(base, result.changes.files)
+            commit = repository.commit(tree, parent=last, message="decision", at=A_MOMENT)
+            repository.push((RefUpdate(ASSIGNMENTS_REF, commit, last),))
 
     def spoil(self, path: str) -> None:
         """Put nonsense where the reconciler's own word was."""

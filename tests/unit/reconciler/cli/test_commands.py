@@ -213,6 +213,25 @@ def test_explain_says_why_here_and_why_not_there(miaas: Shell, remote: Remote) -
     assert [one["replica"] for one in value["unplaced"]] == ["pinned-0"]
 
 
+def test_explain_tells_what_was_decided_before(miaas: Shell, remote: Remote) -> None:
+    remote.decide()
+    write("second")
+    remote.push(Path())
+    remote.decide()
+
+    now = miaas("explain", "second", "--at", "HEAD~0")
+    before = miaas("explain", "second", "--at", "HEAD~1")
+    asked = miaas("explain", "hello-0", "--at", "HEAD~1", "-o", "json")
+    assert asked.code == 0, asked.err
+    value = json.loads(asked.out)
+
+    assert "second-0 was on node-1" in now.out, now.err
+    assert before.code == Code.USAGE
+    assert "nothing was decided on 'second' in " in before.err
+    assert [(one["name"], one["node"]) for one in value["replicas"]] == [("hello-0", "node-1")]
+    assert value["verdict"] == "placed"
+
+
 @pytest.mark.usefixtures("remote")
 @pytest.mark.parametrize(
     ("words", "said"),

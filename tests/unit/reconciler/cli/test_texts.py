@@ -8,14 +8,28 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from reconciler.cli.explain_texts import explanation
+from reconciler.cli.history import Past
+from reconciler.cli.past_texts import past_json, past_text, remembered
 from reconciler.cli.plan_texts import Previewed, as_json, as_markdown, as_text, summary
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.terminal import safe
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.overview import fleet_view
-from schemas.assignment import Reason, Refusal
+from reconciler.web.plain import dumps
+from schemas.assignment import (
+    Decision,
+    DeploymentDecision,
+    Reason,
+    Refusal,
+    RunnerUp,
+    ScoreTerm,
+    Verdict,
+    Why,
+)
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 from schemas.problem import Place, Problem
+from tests.builders import a_share, an_assigned_replica, an_assignment
+from tests.unit.reconciler.cli.pasts import a_commit
 from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet, an_observed, facts_of
 
@@ -109,6 +123,55 @@ def test_what_people_read_of_a_reason(golden: Golden) -> None:
                 VIEW.deployments_by_name[asked.partition("-")[0]], frozenset(names), terminal
             ).encode()
             for asked, names in replicas.items()
+        },
+    )
+
+
+def a_past() -> Past:
+    placed = an_assigned_replica("chat", 0, why=a_why(), gpus=(a_share(),), ports={"http": 20000})
+    refusal = a_previewed().refusals[0]
+    verdict = DeploymentDecision(
+        name=DeploymentName("huge"),
+        template="web",
+        replicas=1,
+        verdict=Verdict.UNPLACED,
+        refusals=(refusal,),
+    )
+    return Past(
+        a_commit("chat: place chat-0 on alpha"),
+        {NodeName("alpha"): an_assignment(replicas=(placed,))},
+        Decision(deployments=(verdict,)),
+    )
+
+
+def a_why() -> Why:
+    terms = (
+        ScoreTerm(name="packing", value=0.951, weight=10.0),
+        ScoreTerm(name="order", value=0.6, weight=0.25),
+        ScoreTerm(name="order", value=0.5, weight=0.001),
+        ScoreTerm(name="something new", value=1.0, weight=1.0),
+    )
+    runners = (RunnerUp(node=NodeName("beta"), score=9.638123456789),)
+    return Why(text="packs the fleet best", score=10.66, terms=terms, runners_up=runners)
+
+
+def test_what_people_read_of_the_past(golden: Golden) -> None:
+    past, terminal = a_past(), a_terminal()
+    found = {name: remembered(past, name) for name in ("chat", "chat-0", "huge", "huge-0")}
+
+    assert remembered(past, "nobody") is None
+    assert remembered(past, "huge-1") is None
+    golden(
+        "cli/past",
+        {
+            **{
+                f"{n}.txt": past_text(past, one, terminal).encode()
+                for n, one in found.items()
+                if one
+            },
+            **{
+                f"{n}.json": dumps(past_json(past, one)).encode() for n, one in found.items() if one
+            },
         },
     )
 

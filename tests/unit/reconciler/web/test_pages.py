@@ -129,7 +129,9 @@ def test_a_deployment_shows_where_why_and_how_to_reach_it() -> None:
     for words in (
         "chat-0 on alpha",
         "fits tightest: 1 of 2 cards stays whole",
-        "next best: beta 0.655",
+        "Score 0.81",
+        "0.90 of 1 for fit",
+        "next best: beta 0.66",
         "curl -fsS 'http://192.0.2.10:20000/'",
         "NVIDIA L40S",
         "alpha still runs an older version of it",
