@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Final
 
@@ -141,25 +137,6 @@ def test_redis_is_healthy_only_when_it_answers(answer: str, tmp_path: Path) -> N
     assert (run().returncode == 0) is (answer == "PONG")
 
 
-@pytest.mark.parametrize(("template", "port"), [("qdrant", 6333), ("text-embeddings", 8080)])
-@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False), (404, False)])
-def test_health_is_what_the_server_says(
-    template: str, port: int, status: int, *, healthy: bool
-) -> None:
-    with _server(status) as served:
-        done = _health(template, port, served)
-
-    assert (done.returncode == 0) is healthy
-
-
-@pytest.mark.parametrize(("template", "port"), [("qdrant", 6333), ("text-embeddings", 8080)])
-def test_a_server_that_is_not_there_is_not_healthy(template: str, port: int) -> None:
-    with _server(200) as served:
-        pass
-
-    assert _health(template, port, served).returncode != 0
-
-
 def test_ollama_pulls_what_is_missing_before_it_is_ready(tmp_path: Path) -> None:
     run = _moved(OLLAMA, tmp_path)
     (tmp_path / "bin" / "ollama").write_text(_OLLAMA.format(log=tmp_path / "log"))
@@ -233,34 +210,3 @@ def _moved(script: Script, base: Path) -> Callable[..., subprocess.CompletedProc
         )
 
     return run
-
-
-def _health(template: str, port: int, served: int) -> subprocess.CompletedProcess[str]:
-    bash = shutil.which("bash")
-    assert bash is not None
-    text = (TEMPLATES / template / "health.sh").read_text().replace(f"/{port}\n", f"/{served}\n")
-    assert f"/{served}\n" in text
-    return subprocess.run(
-        [bash, "-c", text], capture_output=True, text=True, timeout=30, check=False
-    )
-
-
-@contextmanager
-def _server(status: int) -> Iterator[int]:
-    """Serve on a free port, and answer everything with this status."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
