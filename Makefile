@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-FAST := tests/unit tests/contract tests/sim tests/golden
+FAST := tests/unit tests/contract tests/fuzz tests/sim tests/golden
 export PYTHON
 
 .PHONY: help setup setup-test demo demo-down test check lint fix golden sim sim-one fuzz bench bench-placement screenshots clean
@@ -48,6 +48,13 @@ bench: setup-test ## measure, and write docs/performance.md and build/bench.json
 
 bench-placement: setup ## packing of a production GPU trace: ARGS="--nodes F --pods F ..."
 	$(BIN)/python -m tests.bench.openb $(ARGS)
+
+fuzz: setup ## what reads input, with twenty times the examples; some minutes
+	$(PYTEST) -q -n 2 --hypothesis-profile=fuzz tests/fuzz
+
+screenshots: setup-test ## the status page in a real browser, as pictures in build/screenshots
+	@mkdir -p build/screenshots
+	MIAAS_PICTURES=$(CURDIR)/build/screenshots $(PYTEST) -q -m e2e tests/e2e/web/test_browser.py
 
 clean: demo-down ## remove what the targets above made, the venv too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 # How long an example takes depends on the machine and says nothing about the code.
 settings.register_profile("calm", deadline=None)
+# What `make fuzz` asks for.
+settings.register_profile("fuzz", deadline=None, max_examples=3_000)
 settings.load_profile("calm")
 
 

@@ -16,7 +16,8 @@ from tests.unit.schemas import strategies
 from tests.unit.schemas.kinds import ALL, PEOPLE, Kind
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "problems").glob("*.yaml"))
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = max(150, settings().max_examples)
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 # What YAML gives a meaning to, in the order in which a monkey would type it.
 yaml_text = st.lists(
