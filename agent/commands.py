@@ -26,7 +26,14 @@ from agent.settings import (
     Settings,
     read_settings,
 )
-from agent.wiring import build, open_facts, open_lent_runtime, open_runtime, open_state
+from agent.wiring import (
+    build,
+    open_facts,
+    open_lent_runtime,
+    open_prober,
+    open_runtime,
+    open_state,
+)
 from fleet.local import local_folder
 from fleet.port import RepositoryError
 from schemas.layout import assigned_ref
@@ -34,6 +41,7 @@ from schemas.names import NodeName
 
 if TYPE_CHECKING:
     from agent.hands import LentCompose
+    from agent.probes import Prober
     from agent.wakes import Wakes
 
 FINE, PROBLEMS, USAGE, REFUSED = 0, 1, 2, 3
@@ -85,7 +93,7 @@ def _once(
         write_memo(settings.state_dir, None)
         runtime = open_runtime(settings)
         facts = open_facts(settings)
-        agent = build(settings, runtime, open_state(settings), facts, clock)
+        agent = build(settings, runtime, facts, open_prober(settings, clock), clock)
         reasons = {Reason.ASKED, Reason.CONTAINERS}
         if arguments.now:
             agent.forget_waits()
@@ -131,7 +139,8 @@ def _run(
         signal.signal(number, lambda *_: wakes.stop())
     lent = open_lent_runtime(settings)
     runtime = BackgroundPulls(lent or open_runtime(settings), lambda: wakes.tell(Reason.CONTAINERS))
-    agent = build(settings, runtime, open_state(settings), open_facts(settings), clock)
+    prober = _start_probes(settings, clock, wakes)
+    agent = build(settings, runtime, open_facts(settings), prober, clock)
     hears_events = _start_watches(settings, wakes, lent)
     log.info("agent started", extra={"pairs": {"node": settings.node, "boot": clock.boot}})
     daemon = Daemon(
@@ -151,8 +160,8 @@ def _status(
     """Show how things stand. Needs no lock: it only reads."""
     from agent.survey import as_json, as_text, survey  # noqa: PLC0415
 
-    runtime, repository = open_runtime(settings), open_state(settings)
-    agent = build(settings, runtime, repository, open_facts(settings), clock)
+    runtime, prober = open_runtime(settings), open_prober(settings, clock)
+    agent = build(settings, runtime, open_facts(settings), prober, clock)
     found = survey(agent, clock.boottime())
     sys.stdout.write(as_json(found) if arguments.output == "json" else as_text(found))
     return REFUSED if found.problems else FINE
@@ -170,6 +179,17 @@ def _doctor(
     findings = examine(patient)
     sys.stdout.write(as_text(findings))
     return PROBLEMS if any(finding.fix for finding in findings) else FINE
+
+
+def _start_probes(settings: Settings, clock: Clock, wakes: Wakes) -> Prober:
+    """Ask probes beside the passes, where there is anyone to ask."""
+    if settings.runtime == "simulated":
+        return open_prober(settings, clock)
+    from agent.probe_watch import ProbeWatch  # noqa: PLC0415  # only `run` needs it
+
+    probes = ProbeWatch(clock.boottime, lambda: wakes.tell(Reason.PROBES))
+    probes.start()
+    return probes
 
 
 def _start_watches(
@@ -198,7 +218,12 @@ def _start_watches(
     from agent.events import EventWatch  # noqa: PLC0415
 
     path = socket_path(settings.docker_host or DEFAULT_HOST)
-    events = EventWatch(path, settings.node, lambda: wakes.tell(Reason.CONTAINERS))
+    events = EventWatch(
+        path,
+        settings.node,
+        tell=lambda: wakes.tell(Reason.CONTAINERS),
+        tell_update=lambda: wakes.tell(Reason.LIMITS),
+    )
     events.start()
     return lambda: events.is_listening
 

@@ -7,19 +7,25 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agent.content import ServiceWant
+from agent.drift import STUCK, Stranger, spoiled
 from agent.runtime.port import Container
 from schemas.layout import project_name
 from schemas.names import DeploymentName, NodeName, ReplicaName, TreeId, split_replica
+from schemas.resources import Drift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A replica that should run. services None: its files cannot be used; it stays as it is."""
+    """A replica that should run. services None: its files cannot be used; it stays as it is.
+
+    drift: whether it is made right again when it changes though nobody decided so.
+    """
 
     replica: ReplicaName
     deployment: DeploymentName
     tree: TreeId
     services: tuple[ServiceWant, ...] | None
+    drift: Drift = Drift.HEAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +36,15 @@ class Remembered:
         networks may be. Each with the tree that it last started from; empty: none did.
     interrupted: replicas of which an act began and never ended.
     waiting: replicas whose last try failed not long enough ago.
+    strangers: containers in projects of ours that nobody assigned, by whoever looked last.
+    removable: replicas whose volumes go with them: so said the last assignment that had them.
     """
 
     present: Mapping[ReplicaName, str] = field(default_factory=dict)
     interrupted: frozenset[ReplicaName] = frozenset()
     waiting: frozenset[ReplicaName] = frozenset()
+    strangers: tuple[Stranger, ...] = ()
+    removable: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +74,26 @@ class Up:
     reason: str
 
 
-Act: TypeAlias = Down | Pull | Up
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveContainer:
+    """Stop one container and remove it. The others of its replica serve on."""
 
-# Compose cannot start a container in one of these states: it has to be made anew.
-STUCK = frozenset({"paused", "dead", "removing"})
+    replica: ReplicaName
+    tree: TreeId
+    container: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveVolumes:
+    """Delete the volumes of a replica that is gone, data and all."""
+
+    replica: ReplicaName
+    project: str
+    reason: str
+
+
+Act: TypeAlias = Down | Pull | Up | RemoveContainer | RemoveVolumes
 
 
 def acts(
@@ -92,22 +118,73 @@ def acts(
         )
         for replica in sorted(gone)
     ]
+    decided += [
+        RemoveVolumes(
+            replica=replica,
+            project=project_name(node, replica),
+            reason="the replica is no longer assigned, and was with `onRemove: delete`",
+        )
+        for replica in sorted(remembered.removable - set(wanted) - remembered.waiting)
+    ]
     for replica, want in sorted(wanted.items()):
-        reason = "" if replica in remembered.waiting else _reason(want, own, remembered)
-        if reason:
-            decided.extend(_renewal(node, want, own.get(replica, ()), reason))
+        if replica not in remembered.waiting and not is_left_alone(want, remembered):
+            decided.extend(_evictions(node, want, remembered))
+            decided.extend(_renewal(want, own.get(replica, ()), _reason(want, own, remembered)))
     return tuple(decided)
 
 
-def _renewal(
-    node: NodeName, want: Wanted, containers: tuple[Container, ...], reason: str
-) -> Iterator[Act]:
+def is_left_alone(want: Wanted, remembered: Remembered) -> bool:
+    """Whether what differs in a replica is only told: it did start from these files once."""
+    started = want.tree == remembered.present.get(want.replica)
+    is_drift = started and want.replica not in remembered.interrupted
+    return want.services is None or (want.drift is Drift.REPORT and is_drift)
+
+
+def intruders(
+    node: NodeName, replica: ReplicaName, strangers: tuple[Stranger, ...]
+) -> tuple[Stranger, ...]:
+    """The containers that were put into the project of a replica by hand.
+
+    They go by the whole name of the project, which only an agent gives. Compose takes them for its
+    own as well: the next change would remove them, or count them as copies of a service.
+    """
+    project = project_name(node, replica)
+    return tuple(one for one in strangers if one.project == project)
+
+
+def _evictions(node: NodeName, want: Wanted, remembered: Remembered) -> Iterator[Act]:
+    for stranger in intruders(node, want.replica, remembered.strangers):
+        yield RemoveContainer(
+            replica=want.replica,
+            tree=want.tree,
+            container=stranger.id,
+            reason=intruder_text(stranger),
+        )
+
+
+def intruder_text(stranger: Stranger) -> str:
+    """Say that a container does not belong where it is."""
+    return f"container {stranger.id[:12]} of {stranger.image} was put into the project by hand"
+
+
+def _renewal(want: Wanted, containers: tuple[Container, ...], reason: str) -> Iterator[Act]:
     """The acts that bring one replica to what it should be: images first, so that it serves on."""
+    if not reason:
+        return
     yield Pull(replica=want.replica, tree=want.tree, reason=reason)
-    if any(container.state in STUCK for container in containers):
-        project = project_name(node, want.replica)
-        yield Down(replica=want.replica, project=project, reason=reason)
+    services = {service.name: service for service in want.services or ()}
+    for container in containers:
+        service = services.get(container.service)
+        if container.state in STUCK or (service is not None and _is_spoiled(service, container)):
+            yield RemoveContainer(
+                replica=want.replica, tree=want.tree, container=container.id, reason=reason
+            )
     yield Up(replica=want.replica, tree=want.tree, reason=reason)
+
+
+def _is_spoiled(service: ServiceWant, container: Container) -> bool:
+    """Whether Compose would leave a container alone that has to be made anew."""
+    return container.content_hash == service.hash and any(spoiled(service, container))
 
 
 def own_containers(
@@ -173,8 +250,10 @@ def _service_faults(service: ServiceWant, containers: list[Container]) -> Iterat
     elif len(containers) != service.copies:
         yield f"service {service.name} has {len(containers)} containers, {service.copies} wanted"
     for container in containers:
-        if container.content_hash == service.hash and not is_well(service, container):
-            yield f"service {service.name} is {state_text(container)}"
+        if container.content_hash == service.hash:
+            if container.state not in STUCK and not is_well(service, container):
+                yield f"service {service.name} is {state_text(container)}"
+            yield from (f"service {service.name} {told}" for told in spoiled(service, container))
 
 
 def is_well(service: ServiceWant, container: Container) -> bool:

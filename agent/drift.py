@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from agent.content import ServiceWant
-from agent.runtime.port import Container
+from agent.runtime.port import Container, Limits
 
 # Compose cannot start a container in one of these states: it has to be made anew.
 STUCK = frozenset({"paused", "dead", "removing"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """A container in a project of ours that no agent put there."""
+
+    id: str
+    project: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the last thorough look found amiss. limits: by container, where others are wanted."""
+
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    strangers: tuple[Stranger, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.limits or self.strangers)
+
 
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -29,7 +50,7 @@ def limits_changed(service: ServiceWant, container: Container) -> Iterator[str]:
     has, wanted = container.limits, service.limits
     yield from _amount("memory", has.memory_bytes, wanted.memory_bytes, _bytes)
     yield from _amount("CPU", has.cpu_milli, wanted.cpu_milli, _cores)
-    yield from _amount("processes", has.pids, wanted.pids, str)
+    yield from _amount("processes", has.pids, wanted.pids, _processes)
     if has.cpus is not None and has.cpus != wanted.cpus:
         yield f"is kept to the cores {has.cpus or 'none'}, {wanted.cpus or 'any'} wanted"
     if has.restart != wanted.restart:
@@ -42,7 +63,8 @@ def without_limits(containers: tuple[Container, ...]) -> tuple[Container, ...]:
 
 
 def _cut_off(service: ServiceWant, container: Container) -> Iterator[str]:
-    if container.networks is not None:
+    # One that does not run is connected when it starts, and looked at then.
+    if container.networks is not None and container.state == "running":
         for network in sorted(set(service.networks) - set(container.networks)):
             yield f"is cut off from the network {network}"
 
@@ -54,9 +76,9 @@ def _amount(
     if has is None or wanted is None or has == wanted:
         return
     if has and wanted:
-        yield f"has {told(has)} of {what}, {told(wanted)} wanted"
+        yield f"has {told(has)}, {told(wanted)} wanted"
     elif has:
-        yield f"has {told(has)} of {what}, no limit wanted"
+        yield f"has {told(has)}, no limit of {what} wanted"
     else:
         yield f"has no limit of {what}, {told(wanted)} wanted"
 
@@ -66,6 +88,10 @@ def _bytes(amount: int) -> str:
         if amount >= size and not amount * 10 % size:
             return f"{amount / size:g} {unit}"
     return f"{amount} bytes"
+
+
+def _processes(most: int) -> str:
+    return f"{most} processes"
 
 
 def _cores(milli: int) -> str:

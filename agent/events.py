@@ -20,19 +20,30 @@ EVENTS = (
 CONNECT_SECONDS = 5.0
 RETRY_SECONDS = 2.0
 CHUNK_BYTES = 1 << 16
+# What Docker calls `docker update`, which no listing shows. A word may be cut over two reads.
+UPDATE = b'"update"'
 
 
 class EventWatch(threading.Thread):
     """A thread that holds one connection to the engine.
 
+    tell: called at each event, and when the connection was made or lost. tell_update: called when
+    a container may have been given other limits.
     is_listening: whether it holds just now; until it does, someone has to look now and then.
     """
 
-    def __init__(self, path: Path, node: str, tell: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        node: str,
+        tell: Callable[[], None],
+        tell_update: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="docker-events", daemon=True)
         self._path = path
         self._node = node
         self._tell = tell
+        self._tell_update = tell_update
         self._stop_event = threading.Event()
         self.is_listening = False
 
@@ -60,5 +71,9 @@ class EventWatch(threading.Thread):
             link.settimeout(None)
             self.is_listening = True
             self._tell()  # whatever happened before we listened
-            while link.recv(CHUNK_BYTES) and not self._stop_event.is_set():
+            end = b""
+            while (piece := link.recv(CHUNK_BYTES)) and not self._stop_event.is_set():
+                if UPDATE in end + piece:
+                    self._tell_update()
+                end = piece[1 - len(UPDATE) :]
                 self._tell()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from fleet.port import Repository, Tree
@@ -10,6 +10,7 @@ from schemas.assignment import Assignment, dump_assignment, parse_assignment
 from schemas.layout import ASSIGNMENT_FILE, COMPOSE_FILE
 from schemas.names import CommitId, NodeName, ReplicaName, TreeId
 from schemas.problem import BadDocumentError
+from schemas.resources import VolumeRemoval
 
 # A rendered replica is a compose file and a few settings. More is a mistake, or an attack.
 MOST_FILES = 500
@@ -23,11 +24,17 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An assignment that is obeyed. trees: tree id of each replica's files."""
+    """An assignment that is obeyed.
+
+    trees: tree id of each replica's files. removable: replicas that it no longer has, whose volumes
+    are to be deleted. They stand here, and not with what is remembered, because the word and the
+    assignment that takes the replica away have to reach the disk as one.
+    """
 
     commit: CommitId
     assignment: Assignment
     trees: Mapping[ReplicaName, TreeId]
+    removable: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +74,25 @@ def take(
         for replica, tree_id in trees.items()
         if not is_here(replica, tree_id)
     }
-    accepted = Accepted(commit=commit, assignment=assignment, trees=trees)
+    accepted = Accepted(
+        commit=commit, assignment=assignment, trees=trees, removable=removable(last, trees)
+    )
     return Taken(accepted=accepted, files=files)
+
+
+def removable(last: Accepted | None, kept: Iterable[ReplicaName]) -> frozenset[ReplicaName]:
+    """The replicas whose volumes are to be deleted once these are all that is assigned.
+
+    Only the last assignment that had a replica can say so. Where none is known, nothing goes.
+    """
+    if last is None:
+        return frozenset()
+    told = {
+        replica.name
+        for replica in last.assignment.replicas
+        if replica.on_remove is VolumeRemoval.DELETE
+    }
+    return (last.removable | told) - frozenset(kept)
 
 
 def accepted_to_json(accepted: Accepted) -> dict[str, object]:
@@ -77,6 +101,7 @@ def accepted_to_json(accepted: Accepted) -> dict[str, object]:
         "commit": accepted.commit,
         "assignment": dump_assignment(accepted.assignment),
         "trees": dict(accepted.trees),
+        "removable": sorted(accepted.removable),
     }
 
 
@@ -89,6 +114,7 @@ def accepted_from_json(value: object) -> Accepted | None:
             commit=CommitId(str(value["commit"])),
             assignment=parse_assignment(value["assignment"], path=ASSIGNMENT_FILE),
             trees={ReplicaName(name): TreeId(tree) for name, tree in value["trees"].items()},
+            removable=frozenset(map(ReplicaName, value.get("removable", ()))),
         )
     except (KeyError, AttributeError, TypeError, BadDocumentError):
         return None

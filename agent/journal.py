@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.converge import Act, Down, Pull
+from agent.converge import Act, Down, Up
 from agent.shelf import Shelf
 from schemas.names import ReplicaName
 
@@ -29,12 +29,13 @@ class Journal:
     def begin(self, act: Act, deployment: str) -> None:
         """Write down what is about to be done, before the first container is touched.
 
-        A pull needs no intent: an image half there is no harm.
+        A pull needs no intent: an image half there is no harm. Nor does the removal of a single
+        container, which a listing shows, or of volumes, which stay to be removed until they are.
 
         Raises:
             OSError: it cannot be written down, and then it must not be done.
         """
-        if isinstance(act, Pull):
+        if not isinstance(act, Down | Up):
             return
         kind = "down" if isinstance(act, Down) else "up"
         self._shelf.write_json(

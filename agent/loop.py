@@ -7,9 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from agent.audit import Auditor, with_limits
 from agent.backoff import failed, waits
 from agent.clock import Clock
-from agent.converge import Act, Remembered, Wanted, acts, faults, own_containers
+from agent.converge import (
+    Act,
+    Remembered,
+    Wanted,
+    acts,
+    faults,
+    intruders,
+    is_left_alone,
+    own_containers,
+)
 from agent.files import ReplicaFiles
 from agent.look import Look
 from agent.memory import Present
@@ -17,16 +27,25 @@ from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer, UnusableError
 from agent.report import Course, replica_reports, shortened
+from agent.rollback import chosen, is_held
+from agent.rollback import told as held_text
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.speaker import News, Speaker
+from agent.vigil import Vigil
+from agent.watched import Watch
+from schemas.assignment import AssignedReplica
+from schemas.heartbeat import ReplicaState
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
 
 # Before the first assignment the fleet's own timings are not known.
 HEARTBEAT_SECONDS = 30
 # A pass that left something to do is repeated soon, and never in a tight loop.
 AGAIN_SECONDS = 1.0
+# What is due already is due soon: a pass has just been made.
+SHORTEST_SECONDS = 0.1
 
 Listing = tuple[Container, ...] | None
+RUNNING = ReplicaState.RUNNING
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +55,9 @@ class Reason(StrEnum):
 
     ASKED = "asked"  # a pass is made as such: look at everything that may be looked at by now
     ASSIGNMENT = "assignment"  # the node's own ref may have moved
+    PROBES = "probes"  # one of them turned
     CONTAINERS = "containers"  # the engine may have changed something
+    LIMITS = "limits"  # someone gave a container other limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +89,8 @@ class Tools:
     preparer: Preparer
     performer: Performer
     speaker: Speaker
+    vigil: Vigil
+    auditor: Auditor
 
 
 class Agent:
@@ -86,11 +109,16 @@ class Agent:
         self._look(reasons)
         self._prepare()
         containers, docker_problem = self._listing(reasons)
+        containers = self._audited(containers, asked=Reason.LIMITS in reasons)
         done = self._act(containers)
         if done:
             containers, docker_problem = self._listing(frozenset(Reason))
+            containers = self._audited(containers, asked=bool(self.notebook.memory.findings))
         left = self._settle(containers)
+        self._watch(containers)
         news = self._news(containers, docker_problem)
+        self._note_good(news)
+        self._tidy(containers)
         spoke = self._tools.speaker.speak(self.notebook, news, self._heartbeat_seconds())
         self._save()
         unsaid = self._tools.speaker.is_unsaid(self.notebook, news)
@@ -107,12 +135,15 @@ class Agent:
     def look_around(self) -> News:
         """See how things stand, and do nothing about it."""
         containers, problem = self._listing(frozenset({Reason.CONTAINERS}))
+        if containers is not None:
+            containers = with_limits(containers, self.notebook.memory.findings.limits)
         return self._news(containers, problem)
 
     def forget_waits(self) -> None:
         """Let everything that failed be tried again at once."""
         for key, tries in self.notebook.memory.tries.items():
             self.notebook.note(key, replace(tries, not_before=0.0))
+        self.notebook.memory = replace(self.notebook.memory, held={})
 
     def next_look(self) -> float:
         """When to look at the remote again, on the boot clock: later if it failed just now."""
@@ -175,6 +206,15 @@ class Agent:
         self.notebook.note("docker", None)
         return containers, ""
 
+    def _audited(self, containers: Listing, *, asked: bool) -> Listing:
+        """Look closer where that is due, or `asked` for; add what is known from the last time."""
+        if containers is None or self.notebook.accepted is None:
+            return containers
+        auditor = self._tools.auditor
+        if asked or auditor.is_due(self.notebook):
+            auditor.look(self.notebook, self._wanted(), containers)
+        return with_limits(containers, self.notebook.memory.findings.limits)
+
     # decide ----------------------------------------------------------------------------------
 
     def _decide(self, containers: Listing) -> tuple[Act, ...]:
@@ -188,11 +228,12 @@ class Agent:
         return acts(self.node, self._wanted(), containers, self._remembered())
 
     def _wanted(self) -> tuple[Wanted, ...]:
-        prepared, deployments = self.notebook.memory.prepared, self._deployments()
+        prepared, replicas = self.notebook.memory.prepared, self._replicas()
         return tuple(
             Wanted(
                 replica=replica,
-                deployment=deployments[replica],
+                deployment=replicas[replica].deployment,
+                drift=replicas[replica].drift,
                 tree=tree,
                 services=(
                     prepared[replica].services
@@ -210,6 +251,8 @@ class Agent:
             present={replica: one.tree for replica, one in memory.present.items()},
             interrupted=self.notebook.interrupted,
             waiting=frozenset(name for name in known if self._waits(name, trees.get(name, ""))),
+            strangers=memory.findings.strangers,
+            removable=self.notebook.accepted.removable if self.notebook.accepted else frozenset(),
         )
 
     # act -------------------------------------------------------------------------------------
@@ -234,54 +277,104 @@ class Agent:
                 self.notebook.note(replica, None)
         left = self._decide(containers)
         memory = self.notebook.memory
-        if not left and set(memory.present) == set(reached) == set(accepted.trees):
+        is_all = set(memory.present) == set(reached) == set(accepted.trees)
+        if not left and is_all and self._trees() == accepted.trees:
             generation = accepted.assignment.generation
             self.notebook.memory = replace(memory, converged=accepted.commit, generation=generation)
-        self._tidy(reached)
         return left
 
     def _reached(self, containers: tuple[Container, ...]) -> Mapping[ReplicaName, TreeId]:
-        """The assigned replicas whose containers are exactly what their files say.
+        """The assigned replicas whose containers are exactly what their files say, or once were.
 
         One that nobody remembers counts as well: memory may be lost, and labels are not.
         """
         own, present = own_containers(self.node, containers), self.notebook.memory.present
+        remembered = self._remembered()
         return {
             want.replica: want.tree
             for want in self._wanted()
             if want.services is not None
             and (want.replica in present or want.replica in own)
             and want.replica not in self.notebook.interrupted
-            and not any(faults(want.services, own.get(want.replica, ())))
+            and (
+                not any(faults(want.services, own.get(want.replica, ())))
+                or is_left_alone(want, remembered)
+            )
         }
 
-    def _tidy(self, reached: Mapping[ReplicaName, TreeId]) -> None:
+    def _tidy(self, containers: Listing) -> None:
         """Forget and remove what is needed no longer. What is on its way keeps all it has."""
-        if not self._untidy:
+        if not self._untidy or containers is None or self.notebook.accepted is None:
             return
         self._untidy = False
+        reached = self._reached(containers)
         memory, trees = self.notebook.memory, self._trees()
         needed = {*trees, *memory.present}
         self.notebook.memory = replace(
             memory,
             prepared={name: one for name, one in memory.prepared.items() if name in needed},
+            good={name: one for name, one in memory.good.items() if name in needed},
+            held={
+                name: one
+                for name, one in memory.held.items()
+                if one.tree == self._assigned().get(name) and name not in self._renewed(reached)
+            },
             tries={
                 name: one
                 for name, one in memory.tries.items()
                 if name in needed or name in {"git", "push", "docker"}
             },
         )
-        used = {name: {trees[name]: memory.prepared[name].stored} for name in reached}
+        held = {name for name in memory.held if trees.get(name) != self._assigned().get(name)}
+        used = {
+            name: {trees[name]: memory.prepared[name].stored, **self._good_files(name)}
+            for name in reached
+            if name not in held
+        }
         self._tools.files.keep_only(used, untouched=frozenset(needed - set(used)))
+
+    def _good_files(self, replica: ReplicaName) -> Mapping[TreeId, tuple[str, ...]]:
+        """The last good version of a replica, whose files stay until a newer one is good."""
+        good = self.notebook.memory.good.get(replica)
+        return {TreeId(good.tree): good.stored} if good else {}
+
+    def _renewed(self, reached: Mapping[ReplicaName, TreeId]) -> frozenset[ReplicaName]:
+        """The replicas that run what was assigned, and no longer something older."""
+        assigned = self._assigned()
+        return frozenset(name for name, tree in reached.items() if tree == assigned.get(name))
+
+    # watch -----------------------------------------------------------------------------------
+
+    def _watch(self, containers: Listing) -> None:
+        """Look closer at what runs. An engine that does not answer tells nothing."""
+        if containers is not None:
+            own = own_containers(self.node, containers)
+            self._tools.vigil.look(self.notebook, self._wanted(), own, self._replicas())
+
+    def _note_good(self, news: News) -> None:
+        """Remember the files of what runs well: a newer version may have to give way to them."""
+        memory = self.notebook.memory
+        running = {one.name: one.observed for one in news.replicas if one.state is RUNNING}
+        found = {
+            name: prepared
+            for name, prepared in memory.prepared.items()
+            if running.get(name) == prepared.tree and memory.good.get(name) != prepared
+        }
+        if found:
+            self.notebook.memory = replace(memory, good={**memory.good, **found})
+            self._untidy = True
 
     # report ----------------------------------------------------------------------------------
 
     def _news(self, containers: Listing, docker_problem: str) -> News:
         memory = self.notebook.memory
+        watches = self._tools.vigil.watches(self.notebook, self._replicas())
         courses = {
             ReplicaName(name): Course(
                 tree=memory.present[ReplicaName(name)].tree if name in memory.present else "",
-                message=self.notebook.tries(name).message,
+                message=self._failure(ReplicaName(name)),
+                intruders=intruders(self.node, ReplicaName(name), memory.findings.strangers),
+                watch=watches.get(ReplicaName(name), Watch()),
             )
             for name in (*self._trees(), *memory.present)
         }
@@ -295,6 +388,16 @@ class Agent:
             ports=self._ports(),
         )
 
+    def _failure(self, replica: ReplicaName) -> str:
+        """Why the last try at a replica failed; that its newest version is held back, first."""
+        held, now = self.notebook.memory.held.get(replica), self._clock.boottime()
+        message = self.notebook.tries(replica).message
+        tree = self._assigned().get(replica, "")
+        if held is None or not is_held(held, tree, now):
+            return message
+        is_other = message and self.notebook.tries(replica).subject != held.tree
+        return f"{held_text(held)}. That fails too: {message}" if is_other else held_text(held)
+
     def _save(self) -> None:
         """Bring memory to disk. Without it the agent works on, and says that it forgets."""
         try:
@@ -307,16 +410,33 @@ class Agent:
         """When something becomes due. Looks at the remote are timed by who drives the passes."""
         now, memory = self._clock.boottime(), self.notebook.memory
         waits_over = [one.not_before for one in memory.tries.values() if one.not_before > now]
+        waits_over += [one.until for one in memory.held.values() if one.until > now]
         speak = max(memory.speak_due, self.notebook.tries("push").not_before)
         soon = [now + AGAIN_SECONDS] if left else []
         chance = self._tools.speaker.next_chance(self.notebook, news)
         chances = [] if chance is None else [max(chance, now + AGAIN_SECONDS)]
-        return max(now, min((speak, *waits_over, *soon, *chances)))
+        look = self._tools.vigil.next_look()
+        looks = [] if look is None else [max(look, now + SHORTEST_SECONDS)]
+        if self.notebook.accepted is not None:
+            looks.append(max(memory.audit_due, now + SHORTEST_SECONDS))
+        return max(now, min((speak, *waits_over, *soon, *chances, *looks)))
 
     # shorthands ------------------------------------------------------------------------------
 
-    def _trees(self) -> Mapping[ReplicaName, TreeId]:
+    def _assigned(self) -> Mapping[ReplicaName, TreeId]:
         return self.notebook.accepted.trees if self.notebook.accepted else {}
+
+    def _trees(self) -> Mapping[ReplicaName, TreeId]:
+        """What is to run now: what was assigned, or the last good version for a while."""
+        memory = self.notebook.memory
+        if not memory.held:
+            return self._assigned()
+        good = {name: one.tree for name, one in memory.good.items()}
+        return chosen(self._assigned(), memory.held, good, self._clock.boottime())
+
+    def _replicas(self) -> Mapping[ReplicaName, AssignedReplica]:
+        accepted = self.notebook.accepted
+        return {one.name: one for one in accepted.assignment.replicas} if accepted else {}
 
     def _deployments(self) -> Mapping[ReplicaName, DeploymentName]:
         accepted = self.notebook.accepted

@@ -11,9 +11,15 @@ from typing import Any
 
 from agent.backoff import Tries
 from agent.content import ServiceWant
+from agent.crashes import Crashes, Fall, Seen
+from agent.drift import Findings, Stranger
+from agent.probing import Phase, Standing
+from agent.rollback import Held
+from agent.runtime.port import Limits
+from agent.tails import Tail
 from schemas.names import CommitId, ReplicaName
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,10 @@ class Memory:
     converged, generation: the assignment that was last reached in full.
     tries: by `git`, `push`, `docker` and replica name.
     tokens: how many pushes on change were left at `tokens_at`.
+    findings, audit_due: what the last thorough look found amiss, and when the next one is due.
     poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.
+    good: the last files of each replica that ran well. held: newer ones that could not be started.
+    crashes, probes, tails: what watching over it told; probes by replica and name of the probe.
     """
 
     boot: str
@@ -63,9 +72,16 @@ class Memory:
     prepared: Mapping[ReplicaName, Prepared] = field(default_factory=dict)
     present: Mapping[ReplicaName, Present] = field(default_factory=dict)
     tries: Mapping[str, Tries] = field(default_factory=dict)
+    good: Mapping[ReplicaName, Prepared] = field(default_factory=dict)
+    held: Mapping[ReplicaName, Held] = field(default_factory=dict)
+    crashes: Mapping[ReplicaName, Crashes] = field(default_factory=dict)
+    probes: Mapping[str, Standing] = field(default_factory=dict)
+    tails: Mapping[ReplicaName, tuple[Tail, ...]] = field(default_factory=dict)
     spoken: Spoken = field(default_factory=Spoken)
     tokens: float = 20.0
     tokens_at: float = 0.0
+    findings: Findings = field(default_factory=Findings)
+    audit_due: float = 0.0
     poll_due: float = 0.0
     speak_due: float = 0.0
 
@@ -84,7 +100,7 @@ def from_json(value: object, *, boot: str) -> Memory:
         return Memory(boot=boot)
     try:
         memory = _memory(value)
-    except (TypeError, KeyError, AttributeError):
+    except (TypeError, KeyError, AttributeError, ValueError):
         return Memory(boot=boot)
     if memory.boot == boot:
         return memory
@@ -94,6 +110,7 @@ def from_json(value: object, *, boot: str) -> Memory:
         generation=memory.generation,
         prepared=memory.prepared,
         present=memory.present,
+        good=memory.good,
     )
 
 
@@ -102,10 +119,39 @@ def _memory(value: dict[str, Any]) -> Memory:
     rest["prepared"] = {name: _prepared(part) for name, part in value["prepared"].items()}
     rest["present"] = {name: Present(**part) for name, part in value["present"].items()}
     rest["tries"] = {name: Tries(**part) for name, part in value["tries"].items()}
+    rest["good"] = {name: _prepared(part) for name, part in value.get("good", {}).items()}
+    rest["held"] = {name: Held(**part) for name, part in value.get("held", {}).items()}
+    rest["crashes"] = {name: _crashes(part) for name, part in value.get("crashes", {}).items()}
+    rest["probes"] = {name: _standing(part) for name, part in value.get("probes", {}).items()}
+    rest["tails"] = {
+        name: tuple(Tail(**part) for part in parts)
+        for name, parts in value.get("tails", {}).items()
+    }
+    rest["findings"] = _findings(value["findings"])
     rest["spoken"] = Spoken(**value["spoken"])
     return Memory(**rest)
 
 
+def _findings(value: dict[str, Any]) -> Findings:
+    limits = {name: Limits(**part) for name, part in value["limits"].items()}
+    return Findings(limits=limits, strangers=tuple(Stranger(**one) for one in value["strangers"]))
+
+
+def _service(value: dict[str, Any]) -> ServiceWant:
+    limits = None if value["limits"] is None else Limits(**value["limits"])
+    return ServiceWant(**{**value, "networks": tuple(value["networks"]), "limits": limits})
+
+
 def _prepared(value: dict[str, Any]) -> Prepared:
-    services = tuple(ServiceWant(**service) for service in value["services"])
+    services = tuple(_service(service) for service in value["services"])
     return Prepared(**{**value, "services": services, "stored": tuple(value["stored"])})
+
+
+def _crashes(value: dict[str, Any]) -> Crashes:
+    seen = {name: Seen(**part) for name, part in value["seen"].items()}
+    falls = tuple(Fall(**fall) for fall in value["falls"])
+    return Crashes(tree=value["tree"], seen=seen, falls=falls)
+
+
+def _standing(value: dict[str, Any]) -> Standing:
+    return Standing(**{**value, "phase": Phase(value["phase"])})

@@ -43,6 +43,16 @@ class Notebook:
         self._shelf.write_json(ACCEPTED_FILE, accepted_to_json(accepted))
         self.accepted = accepted
 
+    def forget_removable(self, replica: ReplicaName) -> None:
+        """Note that the volumes of a replica are gone, so that later ones are none of its.
+
+        Raises:
+            OSError: it could not be written down.
+        """
+        if self.accepted is not None:
+            left = self.accepted.removable - {replica}
+            self.accept(replace(self.accepted, removable=left))
+
     def save(self) -> None:
         """Bring memory to disk.
 
@@ -53,6 +63,12 @@ class Notebook:
         if self.memory != self._saved:
             self._shelf.write_json(MEMORY_FILE, to_json(self.memory))
             self._saved = self.memory
+
+    @property
+    def rollbacks(self) -> frozenset[ReplicaName]:
+        """The replicas that go back to their last good version when a new one cannot be started."""
+        replicas = self.accepted.assignment.replicas if self.accepted else ()
+        return frozenset(replica.name for replica in replicas if replica.rollback)
 
     def tries(self, key: str) -> Tries:
         """What became of the last tries at something."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agent.backoff import failed, started
 from agent.clock import Clock
-from agent.converge import Act, Down, Pull, Up
+from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
 from agent.memory import Present
 from agent.notebook import Notebook
 from agent.prepare import Preparer
-from agent.runtime.port import Runtime, RuntimeDownError, RuntimeFailedError
+from agent.rollback import held_back
+from agent.runtime.port import Runtime, RuntimeDownError, RuntimeFailedError, UnfinishedError
 from schemas.names import DeploymentName, ReplicaName
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ class Performer:
             except (RuntimeFailedError, OSError) as error:
                 given_up.add(act.replica)
                 subject = _subject(act, notebook)
-                self.note_failure(notebook, act.replica, subject, f"{_verb(act)}: {error}")
+                message = f"{_verb(act)}: {error}"
+                self.note_failure(notebook, act.replica, subject, message)
+                if isinstance(act, Up) and not isinstance(error, UnfinishedError):
+                    self._hold_back(act, notebook, message)
             except RuntimeDownError as error:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
                 break
@@ -76,6 +80,24 @@ class Performer:
             "wait_seconds": round(tries.not_before - now),
         }
         log.warning("act failed", extra={"pairs": pairs})
+
+    def _hold_back(self, act: Up, notebook: Notebook, message: str) -> None:
+        """Let the last good version of a replica run again, where that is wanted and possible."""
+        memory, good = notebook.memory, notebook.memory.good.get(act.replica)
+        if act.replica not in notebook.rollbacks or good is None or good.tree == act.tree:
+            return
+        if not self.preparer.is_ready(act.replica, good, good.tree):
+            return  # its files are not as they were: there is nothing to go back to
+        now = self.clock.boottime()
+        held = held_back(memory.held.get(act.replica), act.tree, message, now)
+        notebook.memory = replace(memory, held={**memory.held, act.replica: held})
+        pairs = {
+            "replica": act.replica,
+            "failed": act.tree,
+            "good": good.tree,
+            "wait_seconds": round(held.until - now),
+        }
+        log.warning("rolled back", extra={"pairs": pairs})
 
     def _apply(
         self,
@@ -97,6 +119,15 @@ class Performer:
             case Pull():
                 self.runtime.pull(self.preparer.project(act.replica, act.tree))
                 return
+            case RemoveContainer():
+                self.runtime.remove(act.container)
+                _say_done(act, container=act.container[:12])
+                return
+            case RemoveVolumes():
+                names = self.runtime.remove_volumes(act.project)
+                _say_done(act, volumes=", ".join(names) or "none were left")
+                notebook.forget_removable(act.replica)
+                return
             case Up():
                 self._up(act, notebook, deployments[act.replica])
             case _:
@@ -104,8 +135,7 @@ class Performer:
         notebook.interrupted -= {act.replica}
         notebook.save()
         notebook.journal.end()
-        pairs = {"act": _verb(act), "replica": act.replica, "reason": act.reason}
-        log.info("act done", extra={"pairs": pairs})
+        _say_done(act)
 
     def _begin(
         self, act: Act, notebook: Notebook, deployments: Mapping[ReplicaName, DeploymentName]
@@ -138,10 +168,15 @@ class Performer:
 
 def _subject(act: Act, notebook: Notebook) -> str:
     """What was tried: a tree. A removal makes way for the one that is assigned, if any is."""
-    if not isinstance(act, Down):
+    if not isinstance(act, Down | RemoveVolumes):
         return act.tree
     accepted = notebook.accepted
     return accepted.trees.get(act.replica, "") if accepted else ""
+
+
+def _say_done(act: Act, **more: str) -> None:
+    pairs = {"act": _verb(act), "replica": act.replica, "reason": act.reason, **more}
+    log.info("act done", extra={"pairs": pairs})
 
 
 def _verb(act: Act) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from agent.content import ServiceWant
-from agent.converge import Wanted, faults
+from agent.converge import Wanted, faults, intruder_text
+from agent.drift import Stranger, without_limits
 from agent.runtime.port import Container
-from schemas.heartbeat import ReplicaReport, ReplicaState, ServiceReport
+from agent.watched import Watch
+from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState, ServiceReport
 from schemas.names import DeploymentName, ReplicaName
+from schemas.resources import Drift
 
 # A failing command can print without end; a status is read by people, on one screen.
 MESSAGE_CHARACTERS = 1000
@@ -26,10 +29,13 @@ class Course:
     """What is known of one replica beside its containers.
 
     tree: what it last started from; empty: no start went well. message: why the last try failed.
+    watch: what watching over it told. intruders: containers put into its project by hand.
     """
 
     tree: str = ""
     message: str = ""
+    watch: Watch = field(default_factory=Watch)
+    intruders: tuple[Stranger, ...] = ()
 
 
 def replica_reports(
@@ -58,18 +64,61 @@ def replica_reports(
 
 def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -> ReplicaReport:
     services = want.services or ()
-    state = _state(services, containers, course)
-    message = course.message
-    if not message and state is ReplicaState.DEGRADED:
-        message = "; ".join(_complaints(services, containers))
+    # Other limits than wanted are drift, and no illness.
+    judged = without_limits(containers)
+    state = _state(services, judged, course)
+    drifted = _drifted(want, containers, course)
+    message = _message(state, services, judged, course)
+    if drifted and state in {ReplicaState.RUNNING, ReplicaState.DEGRADED}:
+        watch = course.watch
+        parts = (f"drifted: {drifted}", watch.fell, watch.failing)
+        message = "; ".join(part for part in parts if part)
     return ReplicaReport(
         name=want.replica,
         deployment=want.deployment,
         state=state,
         observed=course.tree,
         message=shortened(message),
+        drifted=shortened(drifted),
         services=_services(containers),
+        logs=_logs(state, course.watch),
     )
+
+
+def _drifted(want: Wanted, containers: tuple[Container, ...], course: Course) -> str:
+    """In what a replica differs from the files that it started from, where that is only told."""
+    if want.drift is not Drift.REPORT or want.services is None or course.tree != want.tree:
+        return ""
+    strange = [intruder_text(one) for one in course.intruders]
+    return "; ".join((*faults(want.services, containers), *strange))
+
+
+def _message(
+    state: ReplicaState,
+    services: tuple[ServiceWant, ...],
+    containers: tuple[Container, ...],
+    course: Course,
+) -> str:
+    """What there is to say, worst first: why a try failed, then what is wrong with what runs."""
+    watch = course.watch
+    parts: tuple[str, ...]
+    match state:
+        case ReplicaState.FAILED:
+            parts = (course.message, watch.loop)
+        case ReplicaState.DEGRADED:
+            parts = (watch.fell, *_complaints(services, containers), watch.failing)
+        case ReplicaState.STARTING:
+            parts = (watch.fell, watch.starting)
+        case _:
+            parts = (watch.fell,)
+    return "; ".join(part for part in parts if part)
+
+
+def _logs(state: ReplicaState, watch: Watch) -> tuple[LogTail, ...]:
+    """The logs of what fails. What runs well again keeps them to itself."""
+    if state is ReplicaState.RUNNING and not watch.fell:
+        return ()
+    return tuple(LogTail(service=one.service, text=one.text) for one in watch.tails if one.text)
 
 
 def _unknown(want: Wanted, course: Course) -> ReplicaReport:
@@ -100,13 +149,15 @@ def _state(
     services: tuple[ServiceWant, ...], containers: tuple[Container, ...], course: Course
 ) -> ReplicaState:
     """Judge a replica. A failed last try counts even while an older version serves on."""
-    if course.message:
+    if course.message or course.watch.loop:
         return ReplicaState.FAILED
     if not course.tree:
         return ReplicaState.PENDING
-    if any(_complaints(services, containers)):
+    if any(_complaints(services, containers)) or course.watch.failing:
         return ReplicaState.DEGRADED
-    if any(one.health == "starting" or one.state in RISING for one in containers):
+    if course.watch.starting or any(
+        one.health == "starting" or one.state in RISING for one in containers
+    ):
         return ReplicaState.STARTING
     return ReplicaState.RUNNING
 

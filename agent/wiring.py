@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.asking import answer_well, ask_all
+from agent.audit import Auditor
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.glance import access, mirror_folder
@@ -22,12 +24,14 @@ from agent.notebook import Notebook
 from agent.pacing import Budget
 from agent.perform import Performer
 from agent.prepare import Policy, Preparer
+from agent.probes import Prober, ProbesAtOnce
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.holdings import holdings
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.settings import Settings
 from agent.shelf import Shelf
 from agent.speaker import ReadFacts, Speaker
+from agent.vigil import Vigil
 from fleet.git_repo import open_repository
 from fleet.port import Repository
 from schemas.names import NodeName
@@ -91,7 +95,8 @@ def open_state(settings: Settings) -> Repository:
 class Ground:
     """What an agent stands on: a host, or what a simulator takes for one.
 
-    version: of the program, as heartbeats tell it. policy: of this host. budget: of pushes.
+    version: of the program, as heartbeats tell it. prober: None: what only pretends to run is taken
+    for ready. policy: of this host. budget: of pushes.
     """
 
     node: NodeName
@@ -104,26 +109,38 @@ class Ground:
     files: ReplicaFiles
     shelf: Shelf
     policy: Policy = check
+    prober: Prober | None = None
     budget: Budget = field(default_factory=Budget)
 
 
+def open_prober(settings: Settings, clock: Clock) -> Prober:
+    """Make what asks probes within a pass."""
+    ask = answer_well if settings.runtime == "simulated" else ask_all
+    return ProbesAtOnce(ask=ask, clock=clock.boottime)
+
+
 def build(
-    settings: Settings, runtime: Runtime, repository: Repository, facts: ReadFacts, clock: Clock
+    settings: Settings, runtime: Runtime, facts: ReadFacts, prober: Prober, clock: Clock
 ) -> Agent:
-    """Put an agent together on this host."""
+    """Put an agent together on this host.
+
+    Raises:
+        RepositoryError: the URL of the state repository is none that may be used.
+    """
     state = Path(settings.state_dir)
     return assemble(
         Ground(
             node=NodeName(settings.node),
             version=f"miaas-agent/{version('miaas')}",
             runtime=runtime,
-            repository=repository,
+            repository=open_state(settings),
             facts=facts,
             clock=clock,
             rng=random.Random(),  # noqa: S311  # spreads waits, hides nothing
             files=ReplicaFiles(state / "replicas"),
             shelf=Shelf(state),
             budget=Budget(int(settings.pushes_per_hour)),
+            prober=prober,
         )
     )
 
@@ -133,6 +150,7 @@ def assemble(ground: Ground) -> Agent:
     node, runtime, files = ground.node, ground.runtime, ground.files
     clock, rng, repository = ground.clock, ground.rng, ground.repository
     preparer = Preparer(node=node, policy=ground.policy, runtime=runtime, files=files)
+    prober = ground.prober or ProbesAtOnce(ask=answer_well, clock=clock.boottime)
     tools = Tools(
         runtime=runtime,
         files=files,
@@ -149,6 +167,8 @@ def assemble(ground: Ground) -> Agent:
             rng=rng,
             budget=ground.budget,
         ),
+        vigil=Vigil(runtime=runtime, files=files, prober=prober, clock=clock),
+        auditor=Auditor(node=node, runtime=runtime, clock=clock),
     )
     return Agent(node, Notebook(ground.shelf, clock.boot), tools, clock)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agent.asking import Question
+from agent.audit import Auditor
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.host.facts import Facts
@@ -16,10 +18,12 @@ from agent.loop import Agent, Outcome, Reason, Tools
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer
+from agent.probes import ProbesAtOnce
 from agent.runtime.port import Container
 from agent.runtime.simulated import Script, SimulatedRuntime
 from agent.shelf import Shelf
 from agent.speaker import Speaker
+from agent.vigil import Vigil
 from fleet.memory import Line, MemoryRepository, MemoryServer
 from fleet.port import RefUpdate, Repository
 from schemas.assignment import AssignedReplica, dump_assignment
@@ -86,6 +90,8 @@ class Host:
         self.disk = disk
         self.now = 1000.0
         self.boot = "boot-1"
+        self.answers: dict[int, str] = {}
+        self.asked: list[int] = []
         self.script = Script()
         self.runtime = SimulatedRuntime(self.script)
         self.repository = _Counting(server)
@@ -99,6 +105,7 @@ class Host:
         files = ReplicaFiles(self.disk / "replicas")
         preparer = Preparer(node=NODE, policy=check, runtime=self.runtime, files=files)
         rng, runtime, repository = self._rng, self.runtime, self.repository
+        prober = ProbesAtOnce(ask=self.answer, clock=clock.boottime)
         tools = Tools(
             runtime=runtime,
             files=files,
@@ -114,10 +121,18 @@ class Host:
                 clock=clock,
                 rng=rng,
             ),
+            vigil=Vigil(runtime=runtime, files=files, prober=prober, clock=clock),
+            auditor=Auditor(node=NODE, runtime=runtime, clock=clock),
         )
         shelf = _DyingShelf(self.disk, self.script)
         self.agent = Agent(NODE, Notebook(shelf, clock.boot), tools, clock)
         return self.agent
+
+    def answer(self, questions: Iterable[Question]) -> Mapping[Question, str]:
+        """Answer probes: `answers` holds what is wrong, by port; nothing there is answered well."""
+        asked = tuple(questions)
+        self.asked += [one.port for one in asked]
+        return {one: self.answers.get(one.port, "") for one in asked}
 
     def step(self) -> Outcome:
         """Make one pass, as a timer does."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.converge import Act, Down, Pull, Remembered, Up, acts
-from agent.runtime.port import Container
+from agent.converge import (
+    Act,
+    Down,
+    Pull,
+    Remembered,
+    RemoveContainer,
+    RemoveVolumes,
+    Up,
+    acts,
+)
+from agent.drift import Stranger
+from agent.runtime.port import Container, Limits
 from schemas.layout import project_name
 from schemas.names import ReplicaName, TreeId
+from schemas.resources import Drift
 from tests.agent_builders import CHAT, CODE, NODE, TREE, a_container, a_service, a_want
 
 RUNS = Remembered(present={CHAT: TREE})
@@ -74,12 +86,164 @@ def test_heals_drift_and_says_why(containers: tuple[Container, ...], reason: str
     assert acts(NODE, (a_want(),), containers, RUNS) == _renewal(reason)
 
 
-@pytest.mark.parametrize("state", ["paused", "dead", "removing"])
-def test_makes_anew_what_compose_cannot_start(state: str) -> None:
-    found = acts(NODE, (a_want(),), (a_container(state=state),), RUNS)
+NETWORK = "miaas-alpha-chat-0_default"
+GIB = 2**30
+LIMITED = Limits(memory_bytes=GIB, cpu_milli=2000, restart="always")
 
-    assert [type(act).__name__ for act in found] == ["Pull", "Down", "Up"]
-    assert {act.reason for act in found} == {f"service web is {state}"}
+
+def _anew(reason: str, container: Container) -> tuple[Act, ...]:
+    """One container is removed and made again."""
+    return (
+        Pull(replica=CHAT, tree=TREE, reason=reason),
+        RemoveContainer(replica=CHAT, tree=TREE, container=container.id, reason=reason),
+        Up(replica=CHAT, tree=TREE, reason=reason),
+    )
+
+
+@pytest.mark.parametrize(
+    ("web", "reason"),
+    [
+        pytest.param(a_container(state="paused"), "is paused", id="paused"),
+        pytest.param(a_container(state="dead"), "is dead", id="dead"),
+        pytest.param(a_container(state="removing"), "is removing", id="removing"),
+        pytest.param(
+            a_container(networks=()), f"is cut off from the network {NETWORK}", id="cut off"
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, memory_bytes=GIB // 2)),
+            "has 512 MiB, 1 GiB wanted",
+            id="memory",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, memory_bytes=0)),
+            "has no limit of memory, 1 GiB wanted",
+            id="no limit",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, cpu_milli=500)),
+            "has 0.5 cores, 2 cores wanted",
+            id="cpu",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, pids=10)),
+            "has 10 processes, no limit of processes wanted",
+            id="processes",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, cpus="0-1")),
+            "is kept to the cores 0-1, any wanted",
+            id="cores",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, restart="no")),
+            "has the restart policy no, always wanted",
+            id="restart policy",
+        ),
+    ],
+)
+def test_makes_anew_what_compose_would_leave_and_nothing_else(web: Container, reason: str) -> None:
+    services = (a_service("web", networks=(NETWORK,), limits=LIMITED), a_service("db"))
+
+    found = acts(NODE, (a_want(services=services),), (web, a_container("db")), RUNS)
+
+    assert found == _anew(f"service web {reason}", web)
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        pytest.param(a_container(limits=LIMITED, networks=(NETWORK,)), id="as wanted"),
+        pytest.param(a_container(), id="nobody looked, and the engine names no networks"),
+        pytest.param(a_container(networks=("by-hand", NETWORK)), id="one network more"),
+        pytest.param(
+            a_container(limits=Limits(memory_bytes=None, cpu_milli=None, restart="always")),
+            id="the engine keeps no such limits",
+        ),
+    ],
+)
+def test_leaves_alone_what_is_limited_and_connected_as_wanted(fine: Container) -> None:
+    want = a_want(services=(a_service(networks=(NETWORK,), limits=LIMITED),))
+
+    assert acts(NODE, (want,), (fine,), RUNS) == ()
+
+
+def test_a_changed_service_is_left_to_compose_whatever_its_limits() -> None:
+    web = a_container(content_hash="old", limits=Limits(), networks=())
+    want = a_want(services=(a_service(networks=(NETWORK,), limits=LIMITED),))
+
+    assert acts(NODE, (want,), (web,), RUNS) == _renewal("content of service web changed")
+
+
+STRANGER = Stranger(id="5" * 64, project=project_name(NODE, CHAT), image="evil:1")
+
+
+def test_removes_what_was_put_into_a_project_by_hand_and_leaves_the_rest() -> None:
+    found = acts(NODE, (a_want(),), (a_container(),), replace(RUNS, strangers=(STRANGER,)))
+
+    reason = "container 555555555555 of evil:1 was put into the project by hand"
+    assert found == (
+        RemoveContainer(replica=CHAT, tree=TREE, container=STRANGER.id, reason=reason),
+    )
+
+
+@pytest.mark.parametrize(
+    "project", ["miaas-alpha-chat-01", "miaas-alpha-chat", "by-hand", project_name(NODE, CODE)]
+)
+def test_a_container_in_any_other_project_is_none_of_ours(project: str) -> None:
+    stranger = replace(STRANGER, project=project)
+
+    assert acts(NODE, (a_want(),), (a_container(),), replace(RUNS, strangers=(stranger,))) == ()
+
+
+DRIFTED = (
+    pytest.param((a_container(state="paused"),), id="paused"),
+    pytest.param((a_container(state="exited", exit_code=137),), id="killed"),
+    pytest.param((), id="removed"),
+    pytest.param((a_container(networks=()),), id="cut off"),
+    pytest.param((a_container(), a_container("old")), id="one more"),
+)
+
+
+@pytest.mark.parametrize("containers", DRIFTED)
+def test_drift_that_is_only_told_is_left_alone(containers: tuple[Container, ...]) -> None:
+    want = a_want(services=(a_service(networks=(NETWORK,)),), drift=Drift.REPORT)
+
+    assert acts(NODE, (want,), containers, replace(RUNS, strangers=(STRANGER,))) == ()
+
+
+@pytest.mark.parametrize("containers", DRIFTED)
+def test_a_new_commit_is_applied_in_full_though_drift_is_only_told(
+    containers: tuple[Container, ...],
+) -> None:
+    services = (a_service(hash="new", networks=(NETWORK,)),)
+    want = a_want(services=services, drift=Drift.REPORT, tree=TreeId("2" * 40))
+    healing = replace(want, drift=Drift.HEAL)
+    remembered = replace(RUNS, strangers=(STRANGER,))
+
+    found = acts(NODE, (want,), containers, remembered)
+
+    assert found == acts(NODE, (healing,), containers, remembered)
+    assert isinstance(found[-1], Up)
+
+
+def test_an_interrupted_act_is_ended_though_drift_is_only_told() -> None:
+    remembered = replace(RUNS, interrupted=frozenset({CHAT}))
+
+    found = acts(NODE, (a_want(drift=Drift.REPORT),), (a_container(),), remembered)
+
+    assert found == _renewal("the last act on it was interrupted")
+
+
+def test_volumes_go_after_their_replica_and_with_the_word_alone() -> None:
+    removable = replace(RUNS, removable=frozenset({CHAT}))
+    project = project_name(NODE, CHAT)
+    reason = "the replica is no longer assigned, and was with `onRemove: delete`"
+    removal = RemoveVolumes(replica=CHAT, project=project, reason=reason)
+
+    assert acts(NODE, (), (a_container(),), removable) == (_removal(CHAT), removal)
+    assert acts(NODE, (), (), Remembered(removable=frozenset({CHAT}))) == (removal,)
+    assert acts(NODE, (a_want(),), (a_container(),), removable) == ()
+    assert acts(NODE, (), (a_container(),), replace(removable, waiting=frozenset({CHAT}))) == ()
 
 
 @pytest.mark.parametrize(
@@ -218,6 +382,9 @@ def _applied(
     by_replica = {want.replica: want for want in wants}
     for act in decided:
         if isinstance(act, Pull):
+            continue
+        if isinstance(act, RemoveContainer):
+            containers = tuple(one for one in containers if one.id != act.container)
             continue
         project = project_name(NODE, act.replica)
         containers = tuple(one for one in containers if one.project != project)
