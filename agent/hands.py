@@ -22,7 +22,7 @@ from agent.runtime.compose import ComposeRuntime, DockerSettings
 from agent.runtime.port import Project, RuntimeDownError, RuntimeFailedError
 
 # Who changed one thing often changes the next within minutes.
-STAY_SECONDS: Final = 300.0
+STAY_SECONDS: Final = 120.0
 # A child with nothing to do ends in milliseconds once nobody can call it any longer.
 END_SECONDS: Final = 5.0
 SIZE: Final = struct.Struct("!I")

@@ -10,16 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from examples.tour.engines import engines_allowed
-from tests.bench import agent_noop, commit_to_running, placement
+from tests.bench import agent_idle, agent_many, agent_noop, commit_to_running, placement, state_gc
 from tests.bench.report import merge, replace_table, table
 
 PAGE = Path("docs/performance.md")
 FIGURES = Path("build/bench.json")
 WITH_ENGINES: dict[str, Callable[[], dict[str, float]]] = {
     "agent-noop": agent_noop.measure,
+    "agent-idle": agent_idle.measure,
+    "agent-many": agent_many.measure,
     "commit-to-running": commit_to_running.measure,
 }
-WITHOUT: dict[str, Callable[[], dict[str, float]]] = {"placement": placement.measure}
+WITHOUT: dict[str, Callable[[], dict[str, float]]] = {
+    "placement": placement.measure,
+    "state-gc": state_gc.measure,
+}
 
 
 def main(words: list[str]) -> int:

@@ -32,6 +32,12 @@ GOALS = (
     Goal("ansible_pull_ratio", "higher", 1.0, "ansible-pull, times the shell loop"),
     Goal("agent_noop_cpu_ms", "lower", 60, "agent pass without a change, fresh process: CPU ms"),
     Goal("agent_noop_peak_mib", "lower", 25, "the same: peak memory of any one process, MiB"),
+    Goal("agent_200_noop_cpu_ms", "lower", 150, "the same on a node with 200 deployments: CPU ms"),
+    Goal("agent_idle_core_percent", "lower", 0.2, "`miaas-agent run` at rest: % of a core"),
+    Goal("agent_idle_mib", "lower", 40, "the same: memory of all its processes, MiB"),
+    Goal(
+        "state_repo_mib_after_week", "lower", 50, "50 nodes for a week, beat each 30 s: state MiB"
+    ),
     Goal(
         "placements_per_s", "higher", 50_000, "10,000 nodes, 100,000 replicas: placements a second"
     ),

@@ -41,10 +41,15 @@ def test_nothing_else_is_in_the_wheel(wheel: frozenset[str]) -> None:
     assert tops == set(ROOMS)
 
 
-def test_the_three_programs_are_declared() -> None:
+def test_the_programs_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-    assert set(project["scripts"]) == {"miaas", "miaas-agent", "miaas-reconciler"}
+    assert set(project["scripts"]) == {
+        "miaas",
+        "miaas-agent",
+        "miaas-reconciler",
+        "miaas-state-gc",
+    }
 
 
 def test_the_lock_file_pins_every_dependency_and_names_no_registry() -> None:
