@@ -328,6 +328,12 @@ class Core:
 
         The result is that of `best` and `put` in turns, found by simulating the best rows ahead.
         """
+        if count == 1:
+            choice = self.best(ask)
+            if choice is None:
+                return []
+            self.put(ask, choice)
+            return [choice]
         placed: list[Choice] = []
         while len(placed) < count:
             some = self._ahead(ask, count - len(placed))
@@ -348,6 +354,8 @@ class Core:
         while heads and len(placed) < count and (not placed or heads[0][:2] < bar):
             cost, row, step, line = heads[0]
             placed.append(Choice(row, ahead.slots(line, step), -cost))
+            if len(placed) == count:
+                break
             score = ahead.score(line, step + 1)
             if score == NEVER:
                 heapq.heappop(heads)

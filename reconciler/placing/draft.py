@@ -103,10 +103,9 @@ class Draft:
         self._seat(placement, self.ground.index[placement.node])
         self._journal.append((placement, True))
 
-    def shift(self, old: Placement, new: Placement) -> None:
-        """Move a replica in words; the arrays have it already. Not to be taken back."""
-        self._unseat(old, self.ground.index[old.node])
-        self._seat(new, self.ground.index[new.node])
+    def unnote(self, placement: Placement) -> None:
+        """Forget a replica in words; the arrays have it elsewhere. Not to be taken back."""
+        self._unseat(placement, self.ground.index[placement.node])
 
     def mark(self) -> int:
         """Remember how far the draft is."""

@@ -25,7 +25,7 @@ def plan(
     draft = drafted(desired, inventory, previous)
     return Plan(
         placements=tuple(draft.placed[name] for name in sorted(draft.placed)),
-        refusals=_refusals(draft),
+        refusals=refusals_of(draft),
     )
 
 
@@ -42,7 +42,7 @@ def drafted(
     return draft
 
 
-def _refusals(draft: Draft) -> tuple[Refusal, ...]:
+def refusals_of(draft: Draft) -> tuple[Refusal, ...]:
     """Say for each replica without a node why, and for each that waits where it is."""
     said: dict[object, tuple[tuple[Reason, ...], str]] = {}
     refusals = []

@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.placing.around import has_rules
 from reconciler.placing.core import Choice
 from reconciler.placing.draft import Draft
-from reconciler.placing.newcomers import written
+from reconciler.placing.newcomers import ports_on, written
 from reconciler.placing.plan import Need, Placement
 from reconciler.placing.repack import Piece, Repack, fill
 from schemas.names import ReplicaName, split_replica
@@ -19,25 +19,26 @@ LINKS: Final = 1
 def improve(draft: Draft, left: list[ReplicaName]) -> bool:
     """Move newcomers of this plan so that more fit. Returns whether anything changed.
 
-    Only those take part about whom nothing has to be asked but room: no rules, no ports, no gang.
+    Only those take part about whom nothing has to be asked but room: no rules, no fixed ports, no
+    gang.
     """
-    waiting = [name for name in left if _free_to_go(_need(name, draft), draft)]
+    waiting = [name for name in left if free_to_go(need_for(name, draft), draft)]
     if not waiting:
         return False
     movable = [
         one
         for name, one in sorted(draft.placed.items())
-        if _is_new(one, draft) and _free_to_go(_need(name, draft), draft)
+        if _is_new(one, draft) and free_to_go(need_for(name, draft), draft)
     ]
     names = [*(one.replica for one in movable), *waiting]
     pieces = [
-        *(Piece(draft.ask(_need(one.replica, draft)), choice_of(one, draft)) for one in movable),
-        *(Piece(draft.ask(_need(name, draft)), None) for name in waiting),
+        *(Piece(draft.ask(need_for(one.replica, draft)), choice_of(one, draft)) for one in movable),
+        *(Piece(draft.ask(need_for(name, draft)), None) for name in waiting),
     ]
     repack = Repack(draft.core, pieces)
     changed = fill(repack, list(range(len(movable), len(names))), LINKS)
     for number in {*changed, *range(len(movable), len(names))}:
-        _write_down(names[number], pieces[number], draft)
+        write_down(names[number], pieces[number], draft)
     return bool(changed)
 
 
@@ -47,19 +48,23 @@ def choice_of(placement: Placement, draft: Draft) -> Choice:
     return Choice(row, tuple(draft.shares(placement, row)[0]), placement.why.score)
 
 
-def _write_down(name: ReplicaName, piece: Piece, draft: Draft) -> None:
+def write_down(name: ReplicaName, piece: Piece, draft: Draft) -> None:
     """Bring the words in line with what the arrays say now."""
     if piece.choice is None:
         return
-    new = written(name, _need(name, draft), piece.choice, {}, draft)
-    old = draft.placed.get(name)
-    if old is None:
-        draft.note(new)
+    need, old = need_for(name, draft), draft.placed.get(name)
+    if old is not None:
+        draft.unnote(old)
+    ports = ports_on(name, need, piece.choice.row, draft)
+    if ports is None:
+        # Rare: no port is left there. It waits again, and is placed by those who look at ports.
+        draft.core.out(piece.ask, piece.choice)
     else:
-        draft.shift(old, new)
+        draft.note(written(name, need, piece.choice, ports, draft))
 
 
-def _need(name: ReplicaName, draft: Draft) -> Need:
+def need_for(name: ReplicaName, draft: Draft) -> Need:
+    """The need of a replica's deployment."""
     return draft.needs[split_replica(name)[0]]
 
 
@@ -68,6 +73,7 @@ def _is_new(one: Placement, draft: Draft) -> bool:
     return one.replica not in draft.before and one.deployment in draft.needs
 
 
-def _free_to_go(need: Need, draft: Draft) -> bool:
+def free_to_go(need: Need, draft: Draft) -> bool:
     """Whether only room counts for it."""
-    return not (need.ports or need.rules.gang or has_rules(need, draft))
+    fixed = any(number is not None for number in need.ports.values())
+    return not (fixed or need.rules.gang or has_rules(need, draft))

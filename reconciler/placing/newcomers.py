@@ -21,7 +21,7 @@ from schemas.names import DeploymentName, ReplicaName, replica_name
 from schemas.resources import Preemption, Sharing
 
 # The part of all deployments by which those with whole GPUs go ahead: measured on mixes of both.
-HEAD_START: Final = 0.25
+HEAD_START: Final = 0.1
 # The scarcity of GPU models is weighed anew after so many replicas.
 LOOK_AGAIN: Final = 1000
 
@@ -49,8 +49,23 @@ def place_newcomers(draft: Draft) -> list[ReplicaName]:
 
 def find_place(replica: ReplicaName, need: Need, draft: Draft) -> Placement | None:
     """Return the best place for one replica that is not counted, or None. Counts nothing."""
+    return _find_in(replica, need, draft, _allowed(need, draft))
+
+
+def find_place_without(
+    row: int, replica: ReplicaName, need: Need, draft: Draft
+) -> Placement | None:
+    """Return the best place on any other row than this."""
+    allowed = _allowed(need, draft)
+    rows = np.ones(len(draft.ground.nodes), dtype=np.bool_) if allowed is None else allowed
+    rows[row] = False
+    return _find_in(replica, need, draft, rows)
+
+
+def _find_in(
+    replica: ReplicaName, need: Need, draft: Draft, rows: Bools | None
+) -> Placement | None:
     ask = draft.ask(need)
-    rows = _allowed(need, draft)
     while True:
         choice = draft.core.best(ask, rows)
         if choice is None:

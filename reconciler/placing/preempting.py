@@ -22,7 +22,7 @@ def make_room(need: Need, draft: Draft, allowed: Bools) -> list[Placement]:
         lower = _lower(need, row, draft)
         if not lower or (best is not None and best[0][0] == 1 and _cannot_win(lower, best[0])):
             continue
-        victims = _fewest(need, draft.hosted(row), lower)
+        victims = fewest(need, draft.hosted(row), lower)
         if victims:
             name = draft.ground.nodes[row].name
             key = (len(victims), sum(one.priority for one in victims), name)
@@ -49,7 +49,7 @@ def _size(one: Placement) -> tuple[int, int]:
     return (sum(share.memory_mib for share in one.gpus), one.resources.memory_mib)
 
 
-def _fewest(need: Need, host: Hosted, lower: list[Placement]) -> list[Placement]:
+def fewest(need: Need, host: Hosted, lower: list[Placement]) -> list[Placement]:
     """Find one victim that is enough; else take from the bottom up and spare who is not needed."""
     for one in lower:
         host.remove(one)

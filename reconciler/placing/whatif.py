@@ -1,0 +1,154 @@
+"""What if: a node is lost, one joins, something new is deployed; and how much still fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reconciler.observing.node import Node
+from reconciler.placing.draft import Draft
+from reconciler.placing.engine import drafted, plan
+from reconciler.placing.newcomers import find_place_without
+from reconciler.placing.plan import Desired, Need, Placement, Plan
+from schemas.names import NodeName, ReplicaName
+from schemas.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A supposed change: nodes that are lost, nodes that join or become so, what is deployed."""
+
+    lose: frozenset[NodeName] = frozenset()
+    add: tuple[Node, ...] = ()
+    deploy: tuple[Need, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a supposed change would lead to, beside the plan without it.
+
+    moved: replicas that would go to another node. lost: placed without the change, nowhere with it.
+    gained: nowhere without it, placed with it.
+    """
+
+    before: Plan
+    after: Plan
+    moved: tuple[tuple[ReplicaName, NodeName, NodeName], ...]
+    lost: tuple[ReplicaName, ...]
+    gained: tuple[ReplicaName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargestFit:
+    """The largest replicas of one GPU model that still fit somewhere.
+
+    shared_mib: the most GPU memory on one GPU, on `shared_node`. gpus: the most GPUs of its own,
+    on `gpus_node`. Node None: nothing is left.
+    """
+
+    model: str
+    shared_mib: int
+    shared_node: NodeName | None
+    gpus: int
+    gpus_node: NodeName | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the fleet has left.
+
+    largest: by GPU model. roomiest: the node with the most memory left, and what it has left.
+    critical: nodes the fleet could not lose, with the replicas that would find no other place.
+    """
+
+    largest: tuple[LargestFit, ...]
+    roomiest: tuple[NodeName, Resources] | None
+    critical: tuple[tuple[NodeName, tuple[ReplicaName, ...]], ...]
+
+
+def simulate(
+    desired: tuple[Desired, ...],
+    inventory: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    change: Change,
+) -> Difference:
+    """Say what the plan would be. A deployment of a known name replaces the one there is."""
+    before = plan(desired, inventory, previous)
+    new = {one.deployment for one in change.deploy}
+    gone = change.lose | {node.name for node in change.add}
+    nodes = (*(node for node in inventory if node.name not in gone), *change.add)
+    changed = (*(one for one in desired if one.deployment not in new), *change.deploy)
+    after = plan(changed, nodes, before.placements)
+    was = {one.replica: one.node for one in before.placements}
+    now = {one.replica: one.node for one in after.placements}
+    return Difference(
+        before=before,
+        after=after,
+        moved=tuple((r, was[r], now[r]) for r in sorted(was.keys() & now) if was[r] != now[r]),
+        lost=tuple(sorted(was.keys() - now)),
+        gained=tuple(sorted(now.keys() - was)),
+    )
+
+
+def capacity(
+    desired: tuple[Desired, ...], inventory: tuple[Node, ...], previous: tuple[Placement, ...]
+) -> Capacity:
+    """Say what still fits, and which single node the fleet could not lose."""
+    draft = drafted(desired, inventory, previous)
+    open_ = np.flatnonzero(draft.columns.takes_work).tolist()
+    models = sorted({gpu.model for row in open_ for gpu in draft.ground.gpus[row]})
+    roomiest = max(open_, key=lambda row: (draft.ground.now.free[row, 1], -row), default=None)
+    critical = [
+        (node.name, homeless)
+        for row, node in enumerate(draft.ground.nodes)
+        if (homeless := _homeless(row, draft))
+    ]
+    return Capacity(
+        largest=tuple(_largest(model, open_, draft) for model in models),
+        roomiest=None
+        if roomiest is None
+        else (draft.ground.nodes[roomiest].name, draft.hosted(roomiest).free()),
+        critical=tuple(critical),
+    )
+
+
+def _largest(model: str, rows: list[int], draft: Draft) -> LargestFit:
+    """Look at every open node with this model."""
+    shared: tuple[int, NodeName | None] = (0, None)
+    whole: tuple[int, NodeName | None] = (0, None)
+    for row in rows:
+        name, now = draft.ground.nodes[row].name, draft.ground.now
+        slots = [slot for slot, gpu in enumerate(draft.ground.gpus[row]) if gpu.model == model]
+        most = max((int(now.gpu_free[row, slot]) for slot in slots), default=0)
+        count = sum(bool(now.whole[row, slot]) for slot in slots)
+        shared = (most, name) if most > shared[0] else shared
+        whole = (count, name) if count > whole[0] else whole
+    return LargestFit(
+        model=model,
+        shared_mib=shared[0],
+        shared_node=shared[1],
+        gpus=whole[0],
+        gpus_node=whole[1],
+    )
+
+
+def _homeless(row: int, draft: Draft) -> tuple[ReplicaName, ...]:
+    """Who would find no other place if this node were lost. Leaves the draft as it was."""
+    mark = draft.mark()
+    leaving = sorted(
+        draft.on_row[row].values(), key=lambda one: (-one.priority, one.deployment, one.replica)
+    )
+    for one in leaving:
+        draft.remove(one)
+    homeless = []
+    for one in leaving:
+        need = draft.needs.get(one.deployment)
+        bound = need is None or need.pinned
+        place = None if bound or need is None else find_place_without(row, one.replica, need, draft)
+        if place is None:
+            homeless.append(one.replica)
+        else:
+            draft.put(place)
+    draft.undo(mark)
+    return tuple(sorted(homeless))
