@@ -10,9 +10,11 @@ from reconciler.decide import Pass
 from reconciler.observing.snapshot import Snapshot
 from reconciler.publishing.assignments import without_why
 from schemas.assignment import AssignedReplica, Assignment
-from schemas.layout import NODE_REFS, replica_folder
+from schemas.layout import COMPOSE_FILE, NODE_REFS, project_name, replica_folder
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
-from schemas.problem import Problem
+from schemas.problem import BadDocumentError, Problem
+from schemas.resources import VolumeRemoval
+from schemas.yaml_text import read_yaml
 
 
 class Fate(StrEnum):
@@ -35,7 +37,10 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaChange:
-    """One replica that would be touched. `why` is the reason for its node, where it has one."""
+    """One replica that would be touched. `why` is the reason for its node, where it has one.
+
+    volumes: names of those on the node where it was that would be deleted, data and all.
+    """
 
     replica: ReplicaName
     deployment: DeploymentName
@@ -44,6 +49,7 @@ class ReplicaChange:
     goes_to: NodeName | None = None
     files: tuple[FileChange, ...] = ()
     why: str = ""
+    volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,30 @@ def _replicas(result: Pass) -> Iterator[ReplicaChange]:
         new = result.rendered.get(name, old) if goes else {}
         change = _change(name, was, goes, _differences(old, new))
         if change is not None:
-            yield change
+            yield replace(change, volumes=_deleted(change, was, old))
+
+
+def _deleted(
+    change: ReplicaChange,
+    was: tuple[NodeName, AssignedReplica] | None,
+    files: Mapping[str, bytes],
+) -> tuple[str, ...]:
+    """The volumes that a node deletes with a replica. It goes by what it was told last, as we do.
+
+    files: as they were published. What cannot be read as YAML never ran.
+    """
+    leaves = change.fate in {Fate.REMOVE, Fate.MOVE}
+    if was is None or not leaves or was[1].on_remove is not VolumeRemoval.DELETE:
+        return ()
+    node, replica = was
+    try:
+        text = files.get(COMPOSE_FILE, b"").decode()
+        document = read_yaml(text, path=COMPOSE_FILE).value
+    except (BadDocumentError, UnicodeDecodeError):
+        return ()
+    volumes = document.get("volumes") if isinstance(document, dict) else None
+    names = sorted(volumes) if isinstance(volumes, dict) else []
+    return tuple(f"{project_name(node, replica.name)}_{name}" for name in names)
 
 
 def _by_folder(files: Mapping[str, bytes]) -> Mapping[str, Mapping[str, bytes]]:

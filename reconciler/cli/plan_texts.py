@@ -84,6 +84,7 @@ def _changes(shown: Previewed, terminal: Terminal) -> str:
         words = terminal.paint(safe(_why(change)), Paint.SOFT)
         line = f"{sign} {change.replica:<{names}}  {where_of(change):<{places}}  {words}"
         lines.append(f"{line.rstrip()}\n")
+        lines += [f"      {terminal.paint(one, Paint.BAD)}\n" for one in _deletions(change)]
         lines.append(_coloured(_diffs(change), terminal) if shown.with_files else "")
     return "".join(lines)
 
@@ -93,6 +94,11 @@ def _why(change: ReplicaChange) -> str:
     if change.fate is Fate.CHANGE:
         return ", ".join(file.path for file in change.files) or "what it is promised"
     return change.why
+
+
+def _deletions(change: ReplicaChange) -> tuple[str, ...]:
+    """What cannot be had back, in a line of its own each."""
+    return tuple(f"volume {safe(name)} will be deleted" for name in change.volumes)
 
 
 def _diffs(change: ReplicaChange) -> str:
@@ -178,7 +184,12 @@ def as_markdown(shown: Previewed) -> str:
 
 def _row(change: ReplicaChange) -> str:
     sign = f"`{_SIGNS[change.fate]}`"
-    return f"| {sign} | `{change.replica}` | {where_of(change)} | {_plain(_why(change))} |\n"
+    why = "; ".join(filter(None, (_plain(_why(change)), *map(_loud, _deletions(change)))))
+    return f"| {sign} | `{change.replica}` | {where_of(change)} | {why} |\n"
+
+
+def _loud(text: str) -> str:
+    return f"**{_plain(text)}**"
 
 
 def _plain(text: str) -> str:
@@ -241,6 +252,7 @@ def _change_json(change: ReplicaChange, shown: Previewed) -> dict[str, object]:
         "goesTo": change.goes_to,
         "why": change.why,
         "files": [file.path for file in change.files],
+        "deletedVolumes": list(change.volumes),
     }
     return {**value, "diff": _diffs(change)} if shown.with_files else value
 

@@ -2,7 +2,8 @@
 
 Subject: what happened, shortest first. Body: one line for each replica, node or held deployment.
 Trailers, for programs: `Source` (the commit of the desired branch), `Reason` (once for each), and
-`Placed`, `Moved`, `Changed`, `Removed`, `Held` (once for each replica or deployment).
+`Placed`, `Moved`, `Changed`, `Removed`, `Held` (once for each replica or deployment), and
+`Deleted-Volume` (once for each, with its node).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from reconciler.decide import Pass
+from reconciler.placing.rebalance import Move
 from reconciler.preview import Fate, Preview, ReplicaChange
 from schemas.assignment import DeploymentDecision, Verdict
 from schemas.names import DeploymentName, NodeName
@@ -20,6 +22,9 @@ from schemas.names import DeploymentName, NodeName
 LINES_MAX: Final = 50
 REASONS_MAX: Final = 10
 _WIDTH_MAX: Final = 200
+
+# Each line of it is counted against the budget of the hour; see reconciler.rebalancing.
+TRAILER: Final = "Rebalanced"
 
 _VERBS: Final = {
     Fate.ADD: "place",
@@ -46,7 +51,9 @@ def message(result: Pass, found: Preview) -> str:
     for fate, name in _TRAILERS.items():
         lines = [f"{name}: {_where(one)}" for one in found.replicas if one.fate is fate]
         trailers += _first(LINES_MAX, lines)
+    trailers += _first(LINES_MAX, [f"{TRAILER}: {_gain(move)}" for move in result.moves])
     trailers += _first(LINES_MAX, [f"Held: {name}" for name in result.held])
+    trailers += _first(LINES_MAX, [f"Deleted-Volume: {one}" for one in _deleted(found)])
     parts = (_subject(result, found), "\n".join(body), "\n".join(trailers))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,6 +71,9 @@ def node_message(result: Pass, found: Preview, node: NodeName) -> str:
 def _subject(result: Pass, found: Preview) -> str:
     if not found.replicas:
         return _quiet_subject(result)
+    if result.moves:
+        rest = f" and {len(result.moves) - 1} more" if len(result.moves) > 1 else ""
+        return _flat(f"{TRAILER}: {_gain(result.moves[0])}") + rest
     names = sorted({one.deployment for one in found.replicas})
     head = names[0] if len(names) == 1 else f"{len(names)} deployments"
     if len(found.replicas) == 1:
@@ -71,6 +81,10 @@ def _subject(result: Pass, found: Preview) -> str:
     counts = Counter(one.fate for one in found.replicas)
     told = ", ".join(f"{_VERBS[fate]} {counts[fate]}" for fate in _VERBS if counts[fate])
     return f"{head}: {told}"
+
+
+def _gain(move: Move) -> str:
+    return f"{move.replica} from {move.was_on} to {move.to.node}: +{move.gain:.2f}, {move.why}"
 
 
 def _quiet_subject(result: Pass) -> str:
@@ -96,6 +110,11 @@ def _one_or_many(nodes: Sequence[NodeName], one: str, many: str) -> str:
 def _line(change: ReplicaChange) -> str:
     why = f": {_flat(change.why)}" if change.why and change.fate in (Fate.ADD, Fate.MOVE) else ""
     return f"{_VERBS[change.fate]} {_where(change)}{why}"
+
+
+def _deleted(found: Preview) -> Iterator[str]:
+    for change in found.replicas:
+        yield from (f"{volume} on {change.was_on}" for volume in change.volumes)
 
 
 def _where(change: ReplicaChange) -> str:
@@ -135,8 +154,12 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
     known = {one.name for one in result.observed.decision.deployments}
     wanted = {one.name for one in result.decision.deployments}
     had = Counter(one.deployment for one in result.previous)
+    rebalanced = {move.replica for move in result.moves}
+    if rebalanced:
+        yield "the fleet is packed better so"
     for change in found.replicas:
-        yield _reason(change, known, wanted, had)
+        if change.replica not in rebalanced:
+            yield _reason(change, known, wanted, had)
     for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
         yield f"{name} was admitted"
     for one in result.decision.deployments:
@@ -181,7 +204,7 @@ def _first(most: int, lines: Iterable[str]) -> list[str]:
         return everything
     rest = len(everything) - most
     head = everything[0].partition(": ")[0]
-    trailer = head in (*_TRAILERS.values(), "Reason", "Held")
+    trailer = head in (*_TRAILERS.values(), "Reason", "Held", "Deleted-Volume")
     return [*everything[:most], f"{head}: and {rest} more" if trailer else f"and {rest} more"]
 
 

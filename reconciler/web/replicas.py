@@ -97,6 +97,8 @@ def _sync(
         return SyncMark(state=Sync.OUT_OF_SYNC, why=f"{node} has not started it yet")
     if report.observed != wanted:
         return SyncMark(state=Sync.OUT_OF_SYNC, why=f"{node} still runs an older version of it")
+    if report.drifted:
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=f"drifted: {report.drifted}")
     return SyncMark(state=Sync.SYNCED, why=f"{node} runs what was decided")
 
 

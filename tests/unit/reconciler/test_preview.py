@@ -8,7 +8,14 @@ from reconciler.decide import decide
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange, preview, with_desired
 from schemas.names import DeploymentName, NodeName, ReplicaName
-from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment, node
+from tests.unit.reconciler.world import (
+    WEB_COMPOSE,
+    World,
+    a_small_fleet,
+    a_world,
+    deployment,
+    node,
+)
 
 CHAT = DeploymentName("chat")
 ZERO = ReplicaName("chat-0")
@@ -55,6 +62,58 @@ def test_a_removal_shows_the_files_that_go() -> None:
         ),
     )
     assert (found.nodes, found.count(Fate.REMOVE), found.count(Fate.ADD)) == ((ALPHA,), 1, 0)
+
+
+STORE = f"{WEB_COMPOSE}volumes:\n  data: {{}}\n  cache: null\n".replace("{{}}", "{}")
+VOLUMES = ("miaas-alpha-chat-0_cache", "miaas-alpha-chat-0_data")
+
+
+def a_store(word: str) -> World:
+    """A world whose only replica has two volumes and this word about them. beta is never seen."""
+    files = a_small_fleet()
+    files["templates/web/compose.yaml.j2"] = STORE
+    files["deployments/chat.yaml"] = deployment("chat", volumes=f"{{onRemove: {word}}}")
+    world = a_world("alpha", files=files)
+    world.pass_once()
+    return world
+
+
+@pytest.mark.parametrize(("word", "volumes"), [("delete", VOLUMES), ("keep", ())])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"deployments/chat.yaml": None}, id="removed"),
+        pytest.param({"deployments/chat.yaml": deployment("chat", replicas=0)}, id="fewer"),
+        pytest.param({"nodes/alpha.yaml": None}, id="node taken out"),
+    ],
+)
+def test_volumes_that_would_be_deleted_are_named(
+    word: str, volumes: tuple[str, ...], changes: dict[str, str | None]
+) -> None:
+    (change,) = previewed(a_store(word), **changes).replicas
+
+    assert (change.fate, change.volumes) == (Fate.REMOVE, volumes)
+
+
+@pytest.mark.parametrize("word", ["delete", "keep"])
+def test_the_word_that_counts_is_the_one_that_was_published(word: str) -> None:
+    """A commit that says `delete` and takes the deployment away at once deletes nothing."""
+    other = {"delete": "keep", "keep": "delete"}[word]
+    world = a_store(word)
+    world.commit({"deployments/chat.yaml": deployment("chat", volumes=f"{{onRemove: {other}}}")})
+
+    (change,) = previewed(world, **{"deployments/chat.yaml": None}).replicas
+
+    assert bool(change.volumes) is (word == "delete")
+
+
+def test_a_change_and_a_broken_document_delete_nothing() -> None:
+    changed = deployment("chat", volumes="{onRemove: delete}", parameters="{text: x}")
+    (change,) = previewed(a_store("delete"), **{"deployments/chat.yaml": changed}).replicas
+    broken = previewed(a_store("delete"), **{"deployments/chat.yaml": "spec: ["})
+
+    assert (change.fate, change.volumes) == (Fate.CHANGE, ())
+    assert broken.replicas == ()
 
 
 def test_a_change_shows_both_texts() -> None:

@@ -56,7 +56,9 @@ def a_previewed(*, with_files: bool = False, why: str = "best of 3 nodes") -> Pr
         a_change("code-assistant-0", Fate.CHANGE, was_on=beta, goes_to=beta, files=(changed,)),
         a_change("ports-0", Fate.CHANGE, was_on=beta, goes_to=beta),
         a_change("store-0", Fate.MOVE, was_on=alpha, goes_to=beta, why="alpha is draining"),
-        a_change("web-0", Fate.REMOVE, was_on=alpha, files=(gone,)),
+        a_change(
+            "web-0", Fate.REMOVE, was_on=alpha, files=(gone,), volumes=("miaas-alpha-web-0_data",)
+        ),
     )
     refusal = Refusal(
         replica=ReplicaName("huge-0"),

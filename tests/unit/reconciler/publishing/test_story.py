@@ -9,7 +9,15 @@ import pytest
 from reconciler.preview import preview
 from reconciler.publishing.story import LINES_MAX, message, node_message
 from schemas.names import NodeName
-from tests.unit.reconciler.world import FLEET, World, a_small_fleet, a_world, deployment, node
+from tests.unit.reconciler.world import (
+    FLEET,
+    WEB_COMPOSE,
+    World,
+    a_small_fleet,
+    a_world,
+    deployment,
+    node,
+)
 
 
 def one_node() -> World:
@@ -36,6 +44,19 @@ def test_the_first_decision() -> None:
         "Reason: chat is new\n"
         "Reason: alpha was admitted\n"
         "Placed: chat-0 on alpha\n"
+    )
+
+
+def test_every_volume_that_goes_has_a_trailer() -> None:
+    files = {**a_small_fleet(), "templates/web/compose.yaml.j2": f"{WEB_COMPOSE}volumes: {{d: }}\n"}
+    files["deployments/chat.yaml"] = deployment("chat", volumes="{onRemove: delete}")
+    del files["nodes/beta.yaml"]
+    world = a_world("alpha", files=files)
+    world.pass_once()
+    world.commit({"deployments/chat.yaml": None})
+
+    assert story(world).endswith(
+        "Removed: chat-0 from alpha\nDeleted-Volume: miaas-alpha-chat-0_d on alpha\n"
     )
 
 

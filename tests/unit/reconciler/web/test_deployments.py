@@ -123,6 +123,14 @@ def test_sync_compares_what_runs_with_what_was_decided(observed: str, sync: Sync
     assert seen.sync.why.startswith(why)
 
 
+def test_drift_that_is_only_told_is_out_of_sync_with_its_reason() -> None:
+    seen = the_deployment(reported(drifted="service web has 512 MiB, 1 GiB wanted"))
+
+    assert seen.sync.state is Sync.OUT_OF_SYNC
+    assert seen.sync.why == "chat-0: drifted: service web has 512 MiB, 1 GiB wanted"
+    assert seen.health.state is Health.HEALTHY
+
+
 def test_a_node_that_has_not_taken_it_up_makes_it_progressing() -> None:
     seen = the_deployment(with_observed(heartbeats=(a_heartbeat(),)))
 
