@@ -64,9 +64,9 @@ def secret_values(environment: Mapping[str, str], files: Iterable[str]) -> froze
     """
     found = {value for key, value in environment.items() if _SECRET_KEY.search(key)}
     found |= {match[2] for value in environment.values() for match in _URL_SECRET.finditer(value)}
-    for text in files:
-        found |= {text, *text.splitlines()}
-    return frozenset(value.strip() for value in found if len(value.strip()) >= SHORTEST)
+    found |= set(files)
+    lines = {line.strip() for value in found for line in (value, *value.splitlines())}
+    return frozenset(line for line in lines if len(line) >= SHORTEST)
 
 
 def masked(text: str, secrets: frozenset[str]) -> str:
@@ -91,8 +91,7 @@ def _spellings(secrets: frozenset[str]) -> set[str]:
     found = set()
     for secret in secrets:
         code = base64.b64encode(secret.encode()).decode().rstrip("=")
-        found |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-        found |= {code} if len(code) >= 2 * SHORTEST else set()
+        found |= {_CONTROL.sub("", secret), quote(secret, safe=""), json.dumps(secret)[1:-1], code}
     return found
 
 
