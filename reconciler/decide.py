@@ -7,7 +7,7 @@ differ from what would happen.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.placing.engine import plan as make_plan
 from reconciler.placing.needs import need_of
 from reconciler.placing.plan import Desired, Keep, Placement, Plan
+from reconciler.placing.rebalance import Move
 from reconciler.publishing.assignments import previous_placements, told
 from reconciler.publishing.changes import Changes, changes_of
 from reconciler.publishing.verdicts import verdicts
@@ -43,6 +44,7 @@ class Pass:
     previous: what was placed before this pass.
     rendered: the files of every placed replica, by path in its folder; what is held keeps its own.
     held: deployments that stay as they last were, and why: broken documents or templates.
+    moves: those of replicas that could have stayed, to pack the fleet better.
     problems: of people's documents: those that belong to no deployment, then those in `held`.
     notices: of what machines wrote, such as a heartbeat without a node document. Never published.
     assignments: what every node is told from now on.
@@ -61,6 +63,7 @@ class Pass:
     assignments: Mapping[NodeName, Assignment]
     decision: Decision
     changes: Changes
+    moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,43 @@ def decide(snapshot: Snapshot, now: datetime, sightings: Sightings, renderer: Re
     observed = observe(snapshot)
     seen = sight(sightings, observed.heartbeats, now)
     nodes = judge(observed, now, seen)
-    previous = previous_placements(observed)
-    settled = _settle(observed, nodes, previous, renderer)
+    settled = _settle(observed, nodes, previous_placements(observed), renderer, ())
+    return _concluded(snapshot, observed, seen, nodes, settled)
+
+
+def decide_with(result: Pass, moves: tuple[Move, ...], renderer: Renderer) -> Pass:
+    """Decide again on what a pass saw, with some of what runs moved. `moves` break no rule.
+
+    Raises:
+        BrokenPlanError: as for `decide`.
+    """
+    previous = previous_placements(result.observed)
+    settled = _settle(result.observed, result.nodes, previous, renderer, moves)
+    again = _concluded(result.snapshot, result.observed, result.sightings, result.nodes, settled)
+    return replace(again, moves=moves)
+
+
+def desired_of(
+    observed: Observed, held: Mapping[DeploymentName, tuple[Problem, ...]]
+) -> tuple[Desired, ...]:
+    """Say what is asked for, in the planner's words. What is held is to stay as it was."""
+    needs = [
+        need_of(observed.fleet, observed.templates[one.template].template, one)
+        for one in observed.deployments
+        if one.name not in held
+    ]
+    kept = [Keep(deployment=name) for name in held]
+    return tuple(sorted([*needs, *kept], key=lambda one: one.deployment))
+
+
+def _concluded(
+    snapshot: Snapshot,
+    observed: Observed,
+    seen: Sightings,
+    nodes: tuple[Node, ...],
+    settled: _Settled,
+) -> Pass:
+    """Say what a settled plan means for everything that is to be written."""
     decision = verdicts(observed, settled.plan, settled.held)
     published = changes_of(
         snapshot,
@@ -97,7 +135,7 @@ def decide(snapshot: Snapshot, now: datetime, sightings: Sightings, renderer: Re
         observed=observed,
         sightings=seen,
         nodes=nodes,
-        previous=previous,
+        previous=previous_placements(observed),
         plan=settled.plan,
         rendered=settled.rendered,
         held=settled.held,
@@ -114,17 +152,18 @@ def _settle(
     nodes: tuple[Node, ...],
     previous: tuple[Placement, ...],
     renderer: Renderer,
+    moves: tuple[Move, ...],
 ) -> _Settled:
     """Plan and render until whatever cannot be rendered is held, and the rest is placed."""
     held = dict(observed.held)
     for _ in range(ROUNDS_MAX):
-        settled, failed = _try(observed, nodes, previous, renderer, held)
+        settled, failed = _try(observed, nodes, previous, renderer, held, moves)
         if not failed:
             return settled
         held |= failed
     # It does not settle: hold every deployment rather than publish half an answer.
     held |= {one.name: (_unsettled(one),) for one in observed.deployments if one.name not in held}
-    return _try(observed, nodes, previous, renderer, held)[0]
+    return _try(observed, nodes, previous, renderer, held, moves)[0]
 
 
 def _unsettled(deployment: Deployment) -> Problem:
@@ -132,15 +171,18 @@ def _unsettled(deployment: Deployment) -> Problem:
     return Problem(deployment.place, what, "mend the templates that the other problems name")
 
 
-def _try(
+def _try(  # noqa: PLR0913, PLR0917 - all that a plan is made of
     observed: Observed,
     nodes: tuple[Node, ...],
     previous: tuple[Placement, ...],
     renderer: Renderer,
     held: Mapping[DeploymentName, tuple[Problem, ...]],
+    moves: tuple[Move, ...],
 ) -> tuple[_Settled, Mapping[DeploymentName, tuple[Problem, ...]]]:
-    desired = _desired(observed, held)
-    plan = make_plan(desired, nodes, previous)
+    desired = desired_of(observed, held)
+    moved = {move.replica: move.to for move in moves}
+    # Who is moved counts as one who is there already, and so stays there.
+    plan = make_plan(desired, nodes, tuple(moved.get(one.replica, one) for one in previous))
     review(plan, desired, nodes, previous)
     jobs = tuple(_jobs(observed, nodes, plan, held))
     rendered: dict[ReplicaName, Mapping[str, bytes]] = {}
@@ -153,18 +195,6 @@ def _try(
         else:
             rendered[job.replica] = outcome.files
     return _Settled(plan=plan, rendered=rendered, held=dict(sorted(held.items()))), failed
-
-
-def _desired(
-    observed: Observed, held: Mapping[DeploymentName, tuple[Problem, ...]]
-) -> tuple[Desired, ...]:
-    needs = [
-        need_of(observed.fleet, observed.templates[one.template].template, one)
-        for one in observed.deployments
-        if one.name not in held
-    ]
-    kept = [Keep(deployment=name) for name in held]
-    return tuple(sorted([*needs, *kept], key=lambda one: one.deployment))
 
 
 def _jobs(

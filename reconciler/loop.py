@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from fleet.port import RepositoryError, StaleError
+from fleet.port import Commit, RepositoryError, StaleError
 from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
+from reconciler.rebalancing import Published, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError, Problem
@@ -64,6 +65,9 @@ def pass_once(reader: Reader, renderer: Renderer, sightings: Sightings, clock: C
     tries = 0
     while True:
         result = decide(reader.read(), clock.steady(), sightings, renderer)
+        if may_move(result):
+            lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())
+            result = rebalanced(result, lately, renderer)
         sightings = result.sightings
         tries += 1
         try:
@@ -72,6 +76,11 @@ def pass_once(reader: Reader, renderer: Renderer, sightings: Sightings, clock: C
             if tries == STALE_TRIES:
                 raise
             log.info("somebody else published first", extra={"pairs": {"tries": tries}})
+
+
+def _published(log: Iterable[Commit]) -> Iterator[Published]:
+    for commit in log:
+        yield Published(commit.at, commit.message, first=not commit.parents)
 
 
 class Waiting(Protocol):
@@ -154,6 +163,7 @@ def tell(outcome: Outcome) -> None:
         "commit": outcome.commit[:12],
         "source": (outcome.result.observed.source or "")[:12],
         **counts,
+        **({"rebalanced": len(moves)} if (moves := outcome.result.moves) else {}),
         "nodes": len(found.nodes),
         "unplaced": len(outcome.result.plan.refusals),
         "held": len(outcome.result.held),

@@ -81,6 +81,8 @@ def _plan(commands: Any) -> None:
     made.add_argument("path", metavar="PATH", nargs="?", help=text)
     _remotes(made)
     made.add_argument("--diff", action="store_true", help="show how each rendered file changes")
+    text = "propose the moves of what runs that would gain most"
+    made.add_argument("--rebalance", action="store_true", help=text)
     made.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 10 if changes are pending"
     )

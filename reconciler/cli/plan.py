@@ -10,15 +10,17 @@ from pathlib import Path
 from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code
 from reconciler.cli.plan_texts import Previewed, written
+from reconciler.cli.proposal_texts import Proposal
 from reconciler.cli.remotes import read_committed, read_with
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.validate import work_tree
 from reconciler.cli.where import enclosing_tree, where
-from reconciler.decide import decide
+from reconciler.decide import Pass, decide
 from reconciler.observing.folder import read_folder
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import preview
+from reconciler.rebalancing import PROPOSED, proposals, unrest
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.web.looking import first_sightings
 
@@ -32,13 +34,22 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     with closing(BoundedRenderer()) as renderer:
         result = decide(snapshot, now, sightings, renderer)
     shown = Previewed(
-        preview=preview(result), refusals=result.plan.refusals, with_files=arguments.diff
+        preview=preview(result),
+        refusals=result.plan.refusals,
+        with_files=arguments.diff,
+        rebalance=_proposal(result) if arguments.rebalance else None,
     )
     terminal.write(written(shown, arguments.output, terminal))
     if shown.preview.problems:
         return Code.PROBLEMS
     pending = arguments.detailed_exitcode and bool(shown.preview.replicas)
     return Code.PENDING if pending else Code.FINE
+
+
+def _proposal(result: Pass) -> Proposal:
+    budget = result.observed.fleet.rebalance
+    most = max(PROPOSED, budget.moves_per_pass)
+    return Proposal(proposals(result, most), budget, unrest(result))
 
 
 def asked_snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Snapshot:

@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.cli.proposal_texts import (
+    Proposal,
+    proposal_json,
+    proposal_markdown,
+    proposal_text,
+)
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.words import count, enumerate_names
@@ -30,12 +36,14 @@ class Previewed:
     """What `miaas plan` shows.
 
     with_files: how each rendered file changes, too. remarks: sentences to be said first.
+    rebalance: what is proposed for what runs; None: it was not asked for.
     """
 
     preview: Preview
     refusals: tuple[Refusal, ...]
     with_files: bool = False
     remarks: tuple[str, ...] = ()
+    rebalance: Proposal | None = None
 
 
 def written(shown: Previewed, output: str, terminal: Terminal) -> str:
@@ -67,6 +75,7 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
         _changes(shown, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
+        proposal_text(shown.rebalance, terminal) if shown.rebalance else "",
         f"{terminal.paint('Plan:', Paint.BOLD)} {summary(shown.preview)}.\n",
     )
     return "\n".join(filter(None, parts))
@@ -177,6 +186,8 @@ def as_markdown(shown: Previewed) -> str:
     if shown.preview.problems:
         lines = "".join(f"- {_plain(str(problem))}\n" for problem in shown.preview.problems)
         parts.append(f"**To mend first**\n\n{lines}")
+    if shown.rebalance:
+        parts.append(proposal_markdown(shown.rebalance))
     if shown.with_files:
         parts.extend(_folded(change) for change in shown.preview.replicas if change.files)
     return _bounded("\n".join(parts))
@@ -239,6 +250,7 @@ def as_json(shown: Previewed) -> str:
             }
             for problem in preview.problems
         ],
+        **({"rebalance": proposal_json(shown.rebalance)} if shown.rebalance else {}),
     }
     return json.dumps(value, indent=2) + "\n"
 

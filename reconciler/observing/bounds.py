@@ -12,3 +12,5 @@ BYTES_MAX: Final = 1024 * 1024
 TOTAL_MAX: Final = 256 * 1024 * 1024
 # 64 GPUs and 1,000 replicas take about half of it.
 HEARTBEAT_MAX: Final = 1024 * 1024
+# Decisions that are looked through for what was moved within an hour: one in every 14 seconds.
+LOG_MAX: Final = 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fleet.port import File, Repository, RepositoryError, Tree
-from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX
+from fleet.port import Commit, File, Repository, RepositoryError, Tree
+from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX, LOG_MAX
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.counting import FOLDERS, counts, too_much
 from reconciler.observing.snapshot import Snapshot
@@ -46,6 +46,18 @@ class Reader:
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
     _used: dict[CommitId, Tree] = field(default_factory=dict)
+    _log: tuple[CommitId | None, tuple[Commit, ...]] = (None, ())
+
+    def log(self, snapshot: Snapshot) -> tuple[Commit, ...]:
+        """The newest decisions up to the one of a snapshot, newest first, as far as is here.
+
+        Raises:
+            RepositoryError: the mirror cannot be read.
+        """
+        tip = snapshot.decided
+        if tip is not None and self._log[0] != tip:
+            self._log = (tip, self.state.log(tip, LOG_MAX))
+        return self._log[1] if tip is not None else ()
 
     def read(self) -> Snapshot:
         """Read everything that a pass needs.
