@@ -98,14 +98,6 @@ class DockerSocket:
         answer = self.described("/version")
         return str(answer.get("Version", ""))
 
-    def gives_gpus(self) -> bool:
-        """Whether the engine knows a way to hand NVIDIA's cards to containers."""
-        info = self._object("/info")
-        runtimes, devices = info.get("Runtimes"), info.get("DiscoveredDevices")
-        by_runtime = isinstance(runtimes, dict) and "nvidia" in runtimes
-        listed = devices if isinstance(devices, list) else []
-        return by_runtime or any("nvidia.com/gpu" in str(device) for device in listed)
-
     def data_root(self) -> Path:
         """The folder that holds the engine's images, containers and volumes."""
         return Path(str(self.described("/info").get("DockerRootDir") or "/var/lib/docker"))
