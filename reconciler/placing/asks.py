@@ -14,7 +14,7 @@ import numpy as np
 
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.checks import taints_tolerated
-from reconciler.placing.core import IMAGE, PREFER, Ask
+from reconciler.placing.core import IMAGE, PREFER, SPARES_GPUS, Ask
 from reconciler.placing.gpus import kind_objection
 from reconciler.placing.ground import Bools, Floats, Ground, Ints
 from reconciler.placing.hosted import domain
@@ -46,6 +46,11 @@ class Columns:
                 and not node.runtime_error
             )
         )
+
+    @cached_property
+    def without_gpus(self) -> Bools:
+        """Which nodes have no GPU."""
+        return self._each(lambda node: not node.gpus)
 
     def label(self, key: str) -> tuple[list[str | None], Ints]:
         """Return the distinct values of a label, None for missing, and each row's index to them."""
@@ -127,11 +132,13 @@ def admitted(need: Need, columns: Columns) -> Bools:
 
 
 def _liked(need: Need, columns: Columns) -> Floats:
-    """What preferences and a present image add to each row."""
+    """What preferences, a present image and the sparing of GPUs add to each row."""
     liked = np.zeros(len(columns.ground.nodes))
     whole = sum(one.weight for one in need.rules.prefer)
     for one in need.rules.prefer:
         liked += columns.holding(one.expression) * (PREFER * one.weight / max(whole, 1))
+    if need.gpus is None:
+        liked += columns.without_gpus * SPARES_GPUS
     if need.image:
         liked += columns.having(need.image) * IMAGE
     return liked

@@ -24,6 +24,8 @@ PREFER: Final = 100.0
 PACKING: Final = 10.0
 ORDER: Final = 0.25
 IMAGE: Final = 0.5
+# What needs no GPU goes where none is, if that costs less than the room for half a replica.
+SPARES_GPUS: Final = 0.5
 LEVEL: Final = 10.0
 # Where nodes are to be levelled, their order only decides between equals.
 TIE: Final = 1e-3

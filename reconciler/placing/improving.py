@@ -23,7 +23,7 @@ def improve(draft: Draft, left: list[ReplicaName]) -> bool:
     gang.
     """
     waiting = [name for name in left if free_to_go(need_for(name, draft), draft)]
-    if not waiting:
+    if not waiting or not draft.ground.nodes:
         return False
     movable = [
         one

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from reconciler.placing.core import IMAGE, LEVEL, ORDER, PACKING, PREFER, TIE, Ask, Choice
+from reconciler.placing.core import (
+    IMAGE,
+    LEVEL,
+    ORDER,
+    PACKING,
+    PREFER,
+    SPARES_GPUS,
+    TIE,
+    Ask,
+    Choice,
+)
 from reconciler.placing.draft import Draft
 from reconciler.placing.plan import Need
 from schemas.assignment import RunnerUp, ScoreTerm, Why
@@ -20,14 +30,19 @@ def why_here(
     own = liked + (order if pack else order * TIE)
     strategic = choice.score - own
     image = bool(need.image) and bool(draft.columns.having(need.image)[row])
+    spares = need.gpus is None and bool(draft.columns.without_gpus[row])
     terms = [
         _term("packing", strategic, PACKING) if pack else _term("level", strategic, LEVEL),
         _term("order", order, ORDER) if pack else ScoreTerm(name="order", value=0.0, weight=TIE),
     ]
     if need.rules.prefer:
-        terms.append(_term("preferred labels", liked - IMAGE * image, PREFER))
+        terms.append(
+            _term("preferred labels", liked - IMAGE * image - SPARES_GPUS * spares, PREFER)
+        )
     if image:
         terms.append(_term("image is there", IMAGE, IMAGE))
+    if spares:
+        terms.append(_term("spares GPUs", SPARES_GPUS, SPARES_GPUS))
     text = "packs the fleet best" if pack else "is the emptiest"
     return Why(
         text=text,

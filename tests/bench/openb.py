@@ -1,8 +1,8 @@
 """`make bench-placement`: how well a GPU trace is packed, through the engine itself.
 
 Prints one JSON line. `--mode stream`: tasks arrive in turn and stay where they are put. `batch`:
-all are known at once, as a Git repository knows them. `--max-moves`: start from a BestFit packing and
-improve it by moving at most so many.
+all are known at once, as a Git repository knows them. `--max-moves`: start from a BestFit packing
+and improve it by moving at most so many.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ class State:
 
     def fits(self, task: Task, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these rows have room."""
-        able = (self.left[rows] >= (task.cpu_milli, task.memory_mib)).all(axis=1)
+        enough = self.left[rows] >= (task.cpu_milli, task.memory_mib)
+        able: NDArray[np.bool_] = np.logical_and.reduce(enough, axis=1)
         if task.gpus:
             able &= (self.gpu[rows] >= task.gpu_milli).sum(axis=1) >= task.gpus
             if task.models:
@@ -125,7 +126,8 @@ class BestFit:
         left = state.left[rows] - (task.cpu_milli, task.memory_mib)
         gpu = state.gpu[rows].sum(axis=1) - task.demand
         largest = state.room.max(axis=0)
-        return -((left / largest).sum(axis=1) + gpu / (state.gpu.shape[1] * WHOLE))
+        score: Floats = -((left / largest).sum(axis=1) + gpu / (state.gpu.shape[1] * WHOLE))
+        return score
 
     def share(self, state: State, task: Task, row: int) -> int:
         gpu = state.gpu[row]
@@ -169,7 +171,8 @@ class Fgd:
         return np.searchsorted(steps, values, side="right")
 
     def scores(self, state: State, task: Task, rows: NDArray[np.int64]) -> Floats:
-        return self._table(state, task, rows).max(axis=1)
+        best: Floats = self._table(state, task, rows).max(axis=1)
+        return best
 
     def share(self, state: State, task: Task, row: int) -> int:
         return int(self._table(state, task, np.array([row]))[0].argmax())
@@ -201,7 +204,9 @@ class Fgd:
             model[:, None], cpu[:, None], memory[:, None], self._rank(self.parts, gpu)
         ]
         whole = (gpu >= WHOLE).sum(axis=1)
-        return (gpu * one).sum(axis=1) + whole * WHOLE * self.several[model, cpu, memory, whole]
+        several = self.several[model, cpu, memory, whole]
+        usable: Floats = (gpu * one).sum(axis=1) + whole * WHOLE * several
+        return usable
 
     def _stepped(self, less_fragment: Floats) -> Floats:
         return np.floor(self.STEPS / (1 + np.exp(-less_fragment / WHOLE)))
