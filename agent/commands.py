@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
@@ -33,6 +35,7 @@ from agent.wiring import (
     open_prober,
     open_runtime,
     open_state,
+    rehearse,
 )
 from fleet.local import local_folder
 from fleet.port import RepositoryError
@@ -69,7 +72,7 @@ def run_command(words: Sequence[str], environment: Mapping[str, str], clock: Clo
     set_up_logging()
     flags = {name: getattr(arguments, name) for name in DEFAULTS}
     try:
-        settings = read_settings(arguments.config or "", flags, environment)
+        settings = read_settings(_config(arguments), flags, environment)
     except BadSettingsError as error:
         return _say(str(error), USAGE)
     command: Callable[[Settings, Clock, argparse.Namespace, Mapping[str, str]], int]
@@ -168,16 +171,19 @@ def _status(
 
 
 def _doctor(
-    settings: Settings, _clock: Clock, _arguments: argparse.Namespace, _env: Mapping[str, str]
+    settings: Settings, _clock: Clock, arguments: argparse.Namespace, _env: Mapping[str, str]
 ) -> int:
     """Check that everything is here that the agent needs."""
-    from agent.doctor import Patient, as_text, examine  # noqa: PLC0415
+    from agent.doctor import Patient, as_json, as_text, examine  # noqa: PLC0415
 
     patient = Patient(
-        settings=settings, runtime=open_runtime(settings), repository=open_state(settings)
+        settings=settings,
+        runtime=open_runtime(settings),
+        repository=open_state(settings),
+        rehearse=lambda: rehearse(settings),
     )
     findings = examine(patient)
-    sys.stdout.write(as_text(findings))
+    sys.stdout.write(as_json(findings) if arguments.output == "json" else as_text(findings))
     return PROBLEMS if any(finding.fix for finding in findings) else FINE
 
 
@@ -190,6 +196,28 @@ def _start_probes(settings: Settings, clock: Clock, wakes: Wakes) -> Prober:
     probes = ProbeWatch(clock.boottime, lambda: wakes.tell(Reason.PROBES))
     probes.start()
     return probes
+
+
+def _enrol(
+    settings: Settings, clock: Clock, arguments: argparse.Namespace, _env: Mapping[str, str]
+) -> int:
+    """Make this host one that the fleet can admit."""
+    from agent.enrol import EnrolError  # noqa: PLC0415  # needed once in a host's life
+    from agent.enrolling import enrol  # noqa: PLC0415
+
+    try:
+        return FINE if enrol(settings, clock, Path(arguments.root)) else REFUSED
+    except EnrolError as error:
+        return _say(str(error), REFUSED)
+
+
+def _config(arguments: argparse.Namespace) -> str:
+    """The settings file to read; empty: the usual one. Who enrols below a root need have none."""
+    root = getattr(arguments, "root", "/")
+    if arguments.config or root == "/":
+        return arguments.config or ""
+    path = Path(root) / CONFIG_FILE.lstrip("/")
+    return str(path) if path.is_file() else os.devnull
 
 
 def _start_watches(
@@ -251,7 +279,15 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor", parents=[common], help="check everything that the agent needs"
     )
+    doctor.add_argument("--output", choices=("text", "json"), default="text")
     doctor.set_defaults(command=_doctor)
+    enrol = commands.add_parser(
+        "enrol", parents=[common], help="make a key and settings, and say what to paste where"
+    )
+    enrol.add_argument(
+        "--root", default="/", help="folder that stands for / on this host (default /)"
+    )
+    enrol.set_defaults(command=_enrol)
     return parser
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from agent.runtime.docker_socket import DockerSocket, socket_path
+from agent.runtime.plugin import compose_plugin
 from agent.runtime.port import Runtime, RuntimeDownError
 from agent.settings import Settings
-from fleet.port import Repository, RepositoryError
-from schemas.layout import assigned_ref
+from fleet.port import RejectedError, Repository, RepositoryError
+from schemas.layout import assigned_ref, heartbeat_ref
 from schemas.names import NodeName
 
 # Images of model servers are 5 to 20 GB.
@@ -21,6 +25,10 @@ DISK_FREE_GIB = 20
 GIB = 2**30
 # What adjtimex(2) answers when nothing keeps the clock right.
 TIME_ERROR = 5
+# The first version in which all that templates may use works, `configs: content` the last of it.
+COMPOSE = (2, 24)
+UNITS = ("miaas-agent.service", "miaas-agent.timer")
+ANSWER_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +40,23 @@ class Finding:
     fix: str = ""
 
 
+def _nothing() -> None:
+    """Stand in for a rehearsal where there is no remote to ask."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """What is examined."""
+    """What is examined.
+
+    rehearse: asks the remote whether we may push, and raises RepositoryError if not.
+    root: where /proc, /run, /sys and /usr stand.
+    """
 
     settings: Settings
     runtime: Runtime
     repository: Repository
+    rehearse: Callable[[], None] = field(default=_nothing)
+    root: Path = Path("/")
 
 
 def examine(patient: Patient) -> tuple[Finding, ...]:
@@ -56,10 +74,15 @@ def as_text(findings: tuple[Finding, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def as_json(findings: tuple[Finding, ...]) -> str:
+    """Findings for machines."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2) + "\n"
+
+
 def _safely(name: str, check: Callable[[Patient], tuple[str, str]], patient: Patient) -> Finding:
     try:
         found, fix = check(patient)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         found, fix = str(error), "look at the message; without this the agent cannot work"
     return Finding(check=name, found=found, fix=fix)
 
@@ -72,6 +95,19 @@ def _state_folder(patient: Patient) -> tuple[str, str]:
     probe.unlink()
     free = shutil.disk_usage(folder).free // GIB
     return f"{folder} can be written, {free} GiB free", ""
+
+
+def _secrets(patient: Patient) -> tuple[str, str]:
+    """Keys and passwords that others can read; ssh itself refuses such keys."""
+    settings = patient.settings
+    named = [Path(name) for name in (settings.ssh_key, settings.credentials) if name]
+    missing = [str(path) for path in named if not path.is_file()]
+    if missing:
+        return f"{', '.join(missing)} is not there", "write it, or run `miaas-agent enrol`"
+    open_ones = [str(path) for path in named if path.stat().st_mode & 0o077]
+    if open_ones:
+        return f"others can read {', '.join(open_ones)}", f"chmod 600 {' '.join(open_ones)}"
+    return f"{len(named)} files, for nobody else to read" if named else "none are needed", ""
 
 
 def _git(_patient: Patient) -> tuple[str, str]:
@@ -91,6 +127,16 @@ def _assignment(patient: Patient) -> tuple[str, str]:
     return f"the remote answers and has no {ref} yet", f"add {record} to the fleet repository"
 
 
+def _push(patient: Patient) -> tuple[str, str]:
+    try:
+        patient.rehearse()
+    except RejectedError as error:
+        return str(error), "let this host's key write there; on a forge: a deploy key that may push"
+    except RepositoryError as error:
+        return str(error), "check state_url, the network, and that the key may write, not only read"
+    return f"{heartbeat_ref(NodeName(patient.settings.node))} may be pushed", ""
+
+
 def _docker(patient: Patient) -> tuple[str, str]:
     if patient.settings.runtime == "simulated":
         return "simulated: nothing here really runs", "set runtime to docker for real work"
@@ -103,14 +149,18 @@ def _docker(patient: Patient) -> tuple[str, str]:
 
 def _compose(patient: Patient) -> tuple[str, str]:
     report = patient.runtime.report()
-    if report.compose:
-        return f"Compose {report.compose}", ""
-    found = report.error or "no version"
-    return found, "install the docker compose plugin, 2.24 or newer"
+    fix = f"install the docker compose plugin, {'.'.join(map(str, COMPOSE))} or newer"
+    if not report.compose:
+        return report.error or "no version", fix
+    found = re.match(r"(\d+)\.(\d+)", report.compose)
+    is_old = found is not None and (int(found[1]), int(found[2])) < COMPOSE
+    plugin = compose_plugin(Path(patient.settings.docker_config))
+    place = f" in {plugin.parent}" if plugin else ""
+    return f"Compose {report.compose}{place}", fix if is_old else ""
 
 
 def _disk(patient: Patient) -> tuple[str, str]:
-    root = Path("/")
+    root = patient.root
     if patient.settings.runtime != "simulated":
         try:
             root = DockerSocket(socket_path(patient.settings.docker_host)).data_root()
@@ -122,25 +172,43 @@ def _disk(patient: Patient) -> tuple[str, str]:
 
 
 def _clock(_patient: Patient) -> tuple[str, str]:
-    """Ask the kernel. A wrong clock harms only what people read, so it is worth no more."""
+    """Ask the kernel. A wrong clock harms TLS and what people read, and no decision of ours."""
     state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(512))
     if state == TIME_ERROR:
         return "nothing keeps the clock right", "enable systemd-timesyncd or chrony"
     return "the clock is kept right", ""
 
 
-def _cgroup(_patient: Patient) -> tuple[str, str]:
-    if Path("/sys/fs/cgroup/cgroup.controllers").is_file():
+def _cgroup(patient: Patient) -> tuple[str, str]:
+    if (patient.root / "sys/fs/cgroup/cgroup.controllers").is_file():
         return "version 2", ""
     return "version 1", "boot with systemd.unified_cgroup_hierarchy=1: limits work better there"
 
 
-def _gpus(_patient: Patient) -> tuple[str, str]:
-    if not Path("/proc/driver/nvidia/version").is_file():
+def _gpus(patient: Patient) -> tuple[str, str]:
+    if not (patient.root / "proc/driver/nvidia/version").is_file():
         return "no NVIDIA driver is loaded", ""
-    if shutil.which("nvidia-ctk") or shutil.which("nvidia-container-runtime"):
-        return "driver and container toolkit are here", ""
-    return "a driver and no container toolkit", "install nvidia-container-toolkit"
+    if patient.settings.runtime == "simulated":
+        return "a driver is loaded", ""
+    try:
+        info = DockerSocket(socket_path(patient.settings.docker_host)).described("/info")
+    except RuntimeDownError:
+        return "Docker does not say whether it hands out GPUs", "start Docker"
+    if gives_gpus(info) or shutil.which("nvidia-container-runtime-hook"):
+        return "a driver is loaded, and Docker hands its cards out", ""
+    return (
+        "a driver is loaded, and Docker knows no way to hand its cards out",
+        "install nvidia-container-toolkit, then: nvidia-ctk runtime configure --runtime=docker "
+        "&& systemctl restart docker",
+    )
+
+
+def gives_gpus(info: dict[str, object]) -> bool:
+    """Whether Docker's description of itself names NVIDIA's runtime, or its cards by CDI."""
+    runtimes, devices = info.get("Runtimes"), info.get("DiscoveredDevices")
+    listed = devices if isinstance(devices, list) else []
+    by_name = isinstance(runtimes, dict) and "nvidia" in runtimes
+    return by_name or any("nvidia.com/gpu" in str(device) for device in listed)
 
 
 def _user(_patient: Patient) -> tuple[str, str]:
@@ -149,15 +217,37 @@ def _user(_patient: Patient) -> tuple[str, str]:
     return f"user id {os.geteuid()}", "run as root: memory and GPUs of containers are hidden else"
 
 
+def _unit(patient: Patient) -> tuple[str, str]:
+    if not (patient.root / "run/systemd/system").is_dir():
+        return "no systemd here: something else has to keep `miaas-agent run` going", ""
+    command = ["systemctl", "is-enabled", *UNITS]
+    done = subprocess.run(  # noqa: S603  # fixed words, no shell
+        command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+    )
+    enabled = [
+        unit
+        for unit, said in zip(UNITS, done.stdout.split(), strict=False)
+        if said.startswith("enabled")
+    ]
+    if len(enabled) > 1:
+        return "both ways to run are enabled", f"systemctl disable --now {UNITS[1]}"
+    if not enabled:
+        return "the agent does not start by itself", f"systemctl enable --now {UNITS[0]}"
+    return f"{enabled[0]} is enabled", ""
+
+
 CHECKS: dict[str, Callable[[Patient], tuple[str, str]]] = {
     "user": _user,
     "state folder": _state_folder,
+    "secrets": _secrets,
     "git": _git,
     "assignment": _assignment,
+    "push": _push,
     "docker": _docker,
     "compose": _compose,
     "disk": _disk,
     "clock": _clock,
     "cgroup": _cgroup,
     "gpus": _gpus,
+    "unit": _unit,
 }

@@ -34,6 +34,8 @@ from agent.speaker import ReadFacts, Speaker
 from agent.vigil import Vigil
 from fleet.git_repo import open_repository
 from fleet.port import Repository
+from fleet.rehearsal import rehearse_push
+from schemas.layout import heartbeat_ref
 from schemas.names import NodeName
 from schemas.policy import check
 
@@ -89,6 +91,16 @@ def open_state(settings: Settings) -> Repository:
     return open_repository(
         settings.state_url, Path(mirror_folder(settings)), access=access(settings)
     )
+
+
+def rehearse(settings: Settings) -> None:
+    """Ask the state repository whether our heartbeat may be pushed, without pushing it.
+
+    Raises:
+        RepositoryError: it may not, or there is no answer.
+    """
+    ref = heartbeat_ref(NodeName(settings.node))
+    rehearse_push(settings.state_url, mirror_folder(settings), ref, access=access(settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

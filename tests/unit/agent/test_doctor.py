@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from agent.doctor import CHECKS, Finding, Patient, as_text, examine
+import pytest
+
+from agent.doctor import CHECKS, Finding, Patient, as_json, as_text, examine, gives_gpus
 from agent.runtime.simulated import SimulatedRuntime
 from agent.settings import Settings
 from fleet.memory import Line, MemoryRepository, MemoryServer
+from fleet.port import RejectedError
 
 
 def _examined(folder: Path, **settings: str) -> dict[str, Finding]:
     repository = MemoryRepository(MemoryServer())
+    is_refused = bool(settings.pop("refused", ""))
     if settings.pop("cut", ""):
         repository.line = Line.DOWN
     told = {"node": "alpha", "state_dir": str(folder / "state"), **settings}
-    patient = Patient(settings=Settings(**told), runtime=SimulatedRuntime(), repository=repository)
+
+    def rehearse() -> None:
+        if is_refused:
+            raise RejectedError("the remote would refuse: read only")
+
+    patient = Patient(
+        settings=Settings(**told),
+        runtime=SimulatedRuntime(),
+        repository=repository,
+        rehearse=rehearse,
+        root=folder,
+    )
     findings = examine(patient)
     assert [finding.check for finding in findings] == list(CHECKS)
     return {finding.check: finding for finding in findings}
@@ -53,6 +69,66 @@ def test_a_state_folder_that_cannot_be_made_is_a_finding(tmp_path: Path) -> None
     (tmp_path / "state").write_text("a file")
 
     assert _examined(tmp_path, runtime="simulated")["state folder"].fix
+
+
+def test_a_remote_that_takes_no_push_is_a_finding(tmp_path: Path) -> None:
+    found = _examined(tmp_path, runtime="simulated", refused="yes")
+
+    assert found["push"].found.endswith("read only")
+    assert "deploy key that may push" in found["push"].fix
+    assert found["assignment"].found.startswith("the remote answers")
+
+
+@pytest.mark.parametrize(
+    ("mode", "fix"),
+    [
+        pytest.param(0o600, "", id="for nobody else"),
+        pytest.param(0o640, "chmod 600 ", id="for a group"),
+        pytest.param(0o604, "chmod 600 ", id="for all"),
+    ],
+)
+def test_a_key_that_others_can_read_is_a_finding(tmp_path: Path, mode: int, fix: str) -> None:
+    key = tmp_path / "key"
+    key.write_text("x")
+    key.chmod(mode)
+
+    found = _examined(tmp_path, runtime="simulated", ssh_key=str(key))["secrets"]
+
+    assert found.fix == (fix and f"{fix}{key}")
+
+
+def test_a_key_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    found = _examined(tmp_path, runtime="simulated", ssh_key=f"{tmp_path}/key")["secrets"]
+
+    assert found.fix == "write it, or run `miaas-agent enrol`"
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        pytest.param({"Runtimes": {"runc": {}, "nvidia": {}}}, True, id="runtime"),
+        pytest.param({"DiscoveredDevices": [{"ID": "nvidia.com/gpu=0"}]}, True, id="CDI"),
+        pytest.param({"Runtimes": {"runc": {}}, "DiscoveredDevices": None}, False, id="neither"),
+        pytest.param({}, False, id="nothing said"),
+    ],
+)
+def test_how_docker_hands_gpus_out(info: dict[str, object], expected: bool) -> None:
+    assert gives_gpus(info) is expected
+
+
+def test_gpus_that_docker_cannot_hand_out_wait_for_docker(tmp_path: Path) -> None:
+    (tmp_path / "proc/driver/nvidia").mkdir(parents=True)
+    (tmp_path / "proc/driver/nvidia/version").write_text("NVRM")
+
+    found = _examined(tmp_path, docker_host=f"unix://{tmp_path}/nobody")
+
+    assert found["gpus"].fix == "start Docker"
+
+
+def test_findings_for_machines() -> None:
+    findings = (Finding(check="disk", found="full", fix="x"),)
+
+    assert json.loads(as_json(findings)) == [{"check": "disk", "found": "full", "fix": "x"}]
 
 
 def test_each_fix_stands_below_what_was_found() -> None:
