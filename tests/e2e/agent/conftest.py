@@ -48,11 +48,16 @@ def engine_below(base: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def a_host(engine: Engine, tmp_path: Path) -> Callable[[], Host]:
+def a_host(engine: Engine, tmp_path: Path) -> Iterator[Callable[[], Host]]:
     """Make a node of its own on the engine that all tests share."""
-    return lambda: new_host(engine, tmp_path)
+    with contextlib.ExitStack() as hosts:
+        yield lambda: hosts.enter_context(new_host(engine, tmp_path))
 
 
-def new_host(engine: Engine, folder: Path) -> Host:
+@contextlib.contextmanager
+def new_host(engine: Engine, folder: Path) -> Iterator[Host]:
+    """Have a node for the length of a block; what it runs goes with it."""
     number = next(NUMBERS)
-    return Host(engine, folder / f"node-{number}", NodeName(f"node-{number}"))
+    host = Host(engine, folder / f"node-{number}", NodeName(f"node-{number}"))
+    yield host
+    host.clear()

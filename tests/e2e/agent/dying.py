@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.agent.host import Host
+from tests.e2e.agent.host import ROOT, Host
 
 HOOK = r"""
 import json, os, re, signal, sys
@@ -96,7 +96,7 @@ class Hook:
     def environment(self, kill_at: str = "") -> Mapping[str, str]:
         """What to start an agent with, so that it dies at a step; at none if that is empty."""
         return {
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": f"{self.folder}:{ROOT}",
             "AGENT_STATE": str(self.host.state),
             "KILL_AT": kill_at,
             "KILL_LOG": str(self.folder / "steps"),

@@ -22,6 +22,7 @@ from schemas.layout import HEARTBEAT_FILE, LABEL_NODE, heartbeat_ref, project_na
 from schemas.names import CommitId, NodeName, ReplicaName
 from tests.sim.agent.world import Files, Publisher
 
+ROOT = Path(__file__).parents[3]  # the agent of this tree, wherever another may be installed
 IMAGE = "tiny:1"  # on every engine of these tests, as is its successor
 NEXT_IMAGE = "tiny:2"
 PASS_SECONDS = 60  # bound of one pass; usually it takes one or two
@@ -66,7 +67,8 @@ class GitPublisher(Publisher):
     def __init__(self, bare: Path, node: NodeName) -> None:
         super().__init__(MemoryServer())
         self.node = node
-        self.repository = open_repository(str(bare), bare.with_name("publisher.git"))
+        self.remote = open_repository(str(bare), bare.with_name("publisher.git"))
+        self.repository = self.remote
 
 
 @dataclass
@@ -98,7 +100,10 @@ class Host:
 
     def publish(self, replicas: Mapping[str, Files]) -> CommitId:
         """Assign these replicas. What is seen by a full pass alone is seen a second later."""
-        return self.publisher.publish(replicas, heartbeat_seconds=1, poll_seconds=1)
+        try:
+            return self.publisher.publish(replicas, heartbeat_seconds=1, poll_seconds=1)
+        finally:
+            self.publisher.remote.close()
 
     def once(self, *words: str, **environment: str) -> Pass:
         """Make one pass, in a process of its own."""
@@ -117,7 +122,7 @@ class Host:
                 *("--docker-host", self.engine.docker_host),
                 *("--docker-config", str(self.docker_config)),
             ],
-            env={"PATH": os.defpath, **environment},
+            env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -185,6 +190,15 @@ class Host:
 
     def docker(self, *arguments: str) -> str:
         return docker(self.engine, *arguments)
+
+    def clear(self) -> None:
+        """Remove all that this node has on the engine: addresses for networks are few."""
+        for container in self.containers().values():
+            self.docker("rm", "--force", "--volumes", container)
+        for kind in ("network", "volume"):
+            names = self.docker(kind, "ls", "--quiet", "--filter", f"name=miaas-{self.node}-")
+            for name in names.split():
+                self.docker(kind, "rm", name)
 
     def listed(self) -> list[list[str]]:
         filters = ("--filter", f"label={LABEL_NODE}={self.node}")

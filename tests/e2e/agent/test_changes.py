@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,16 +171,20 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Every kind of change, in one replica each, in a single commit: two passes serve them all."""
-    host = new_host(engine, tmp_path_factory.mktemp("changes"))
+    with new_host(engine, tmp_path_factory.mktemp("changes")) as host:
+        yield told(host)
+
+
+def told(host: Host) -> Story:
     host.publish({replica(change): change.before for change in CHANGES})
     host.once()
     before = seen(host)
     host.publish({replica(change): change.after for change in CHANGES})
     changed = host.once()
     after = seen(host)
-    ports = (answers(engine, 18081), answers(engine, 18082))
+    ports = (answers(host.engine, 18081), answers(host.engine, 18082))
     third = host.once("--now")
     return Story(
         before=before, after=after, later=seen(host), change=changed, third=third, ports=ports

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from examples.tour.engines import Engine
 from tests.e2e.agent.conftest import new_host
 from tests.e2e.agent.dying import MOMENTS, Hook, docker_config
 from tests.e2e.agent.host import Host, a_service, files, two_services
+from tests.e2e.agent.registry import silent_registry
 from tests.sim.agent.world import Files
 
 pytestmark = pytest.mark.e2e
@@ -56,31 +58,30 @@ class Fleet:
         )
 
     def is_as_assigned(self) -> bool:
-        states = self.host.states()
-        guest = f"guest-{self.turn}"
-        names = {"chat-0/side", "chat-0/web", f"{guest}/web", "same-0/web"}
+        listed = self.host.listed()
+        names = ["chat-0/side", "chat-0/web", f"guest-{self.turn}/web", "same-0/web"]
         return (
-            len(self.host.listed()) == len(names)
-            and states == dict.fromkeys(names, "running")
+            sorted(name for name, _, _ in listed) == names
+            and {state for _, _, state in listed} == {"running"}
             and self.host.inside("chat-0/web", "cat /etc/turn") == str(self.turn)
         )
 
-    def assert_healed(self) -> None:
-        """Let agents work, then look at all that they could have left behind."""
-        self.host.passes_until(self.is_as_assigned, "--now")
-        self.host.rest()
+    def is_told(self) -> bool:
+        """Whether the heartbeat says that all is well."""
+        beat = self.host.heartbeat()
+        states = {str(one.state) for one in beat.replicas}
+        return (beat.generation, beat.problems, states) == (self.turn, (), {"running"})
 
-        assert self.is_as_assigned()
+    def assert_healed(self) -> None:
+        """Let agents work, then look at all that the dead one could have left behind."""
+        self.host.passes_until(lambda: self.is_as_assigned() and self.is_told(), "--now")
+
         assert self.host.containers()["same-0/web"] == self.same["same-0/web"]
         assert not (self.host.state / "journal.json").exists()
-        beat = self.host.heartbeat()
-        assert (beat.generation, beat.problems) == (self.turn, ())
-        assert {str(one.state) for one in beat.replicas} == {"running"}
         folders = {path.name for path in (self.host.state / "replicas").iterdir()}
         assert folders == {"chat-0", f"guest-{self.turn}", "same-0"}
-        assert len([*(self.host.state / "replicas/chat-0").iterdir()]) == len(
-            ("the files", "the overlay", "the store")
-        )
+        kept = list((self.host.state / "replicas/chat-0").iterdir())
+        assert len(kept) == len(("the files", "the overlay", "the store")), kept
 
 
 def a_guest() -> Files:
@@ -88,12 +89,13 @@ def a_guest() -> Files:
 
 
 @pytest.fixture(scope="module")
-def fleet(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    made = Fleet(new_host(engine, tmp_path_factory.mktemp("kills")))
-    made.turn_over()
-    made.host.rest()
-    made.same = made.host.containers()
-    return made
+def fleet(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with new_host(engine, tmp_path_factory.mktemp("kills")) as host:
+        made = Fleet(host)
+        made.turn_over()
+        host.rest()
+        made.same = host.containers()
+        yield made
 
 
 def test_a_kill_between_any_two_steps_is_healed(fleet: Fleet, tmp_path: Path) -> None:
@@ -129,3 +131,18 @@ def test_a_kill_in_the_middle_of_an_act_is_healed(
     assert killed.code == -signal.SIGKILL
     assert (fleet.host.state / "journal.json").exists()
     fleet.assert_healed()
+
+
+def test_a_kill_in_the_middle_of_a_pull_is_healed(fleet: Fleet) -> None:
+    with silent_registry(fleet.host.engine) as registry:
+        fleet.host.publish(
+            {"same-0": a_guest(), "chat-0": two_services(image=f"{registry.name}/a:1")}
+        )
+        fleet.turn += 1
+        with fleet.host.start() as agent:
+            registry.wait_for_a_pull()
+            agent.kill()
+
+        assert fleet.host.inside("chat-0/web", "cat /etc/turn") == str(fleet.turn - 1)
+        fleet.turn_over()
+        fleet.assert_healed()
