@@ -38,7 +38,9 @@ spec:
 def up() -> None:
     """Build the demo fleet, commit a deployment, and wait until it answers."""
     if known(BASE / "run"):
-        raise TourError("the demo runs already. Fix: make demo-down, and then make demo again")
+        raise TourError(
+            "the demo runs already: .demo/demo.json says where. To begin anew: make demo-down"
+        )
     down()
     BASE.mkdir()
     base = BASE.resolve()
@@ -141,16 +143,17 @@ It runs on {stage.world.says}.
   the service   {service}
   its container {engine}
 
-Try next:
-  cd {os.path.relpath(stage.repository.clone)}    # the fleet repository, yours to edit
+Try next, from here:
+  {miaas} status {remotes}
+  {miaas} explain {NAME} {remotes}
+then in the fleet repository, which is yours to edit:
+  cd {os.path.relpath(stage.repository.clone)}
   sed -i 's/text:.*/text: "Changed"/' deployments/{NAME}.yaml
   git commit -qam "{NAME}: say something else" && git push -q
   git rm -q deployments/{NAME}.yaml             # its volume stays
   git commit -qm "remove {NAME}" && git push -q
   git fetch -q && git log origin/assignments    # every decision, with its reason
-From here:
-  {miaas} status {remotes}
-  {miaas} explain {NAME} {remotes}
+and back here, when it is enough:
   make demo-down                               # stops and removes all of it
 """
 

@@ -19,6 +19,7 @@ from reconciler.cli.main import installed_version
 from reconciler.cli.remotes import open_remotes
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.where import Where, where
+from reconciler.logs import log_to
 from reconciler.observing.read import Reader
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.web.app import create_app
@@ -34,7 +35,7 @@ _LEAST: Final = timedelta(seconds=1)
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     """Serve until SIGTERM or Ctrl-C."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    log_to(sys.stderr, logging.WARNING)
     place = where(arguments, environ, Path.cwd())
     every = _every(arguments.every, place)
     clock = even_clock()

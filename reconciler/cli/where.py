@@ -34,6 +34,12 @@ def where(arguments: argparse.Namespace, environ: Mapping[str, str], folder: Pat
     """
     state = arguments.state or environ.get("MIAAS_STATE") or ""
     desired = arguments.desired or environ.get("MIAAS_DESIRED") or _around(folder) or state
+    tree = "" if desired else enclosing_tree(folder)
+    if tree:
+        raise UsageError(
+            f"{tree} is in no Git repository yet, so nothing says what runs. "
+            "Fix: git init -b main && git add -A && git commit, or give --desired URL"
+        )
     if not desired:
         raise UsageError(
             "where is the fleet? Give --desired URL, set MIAAS_DESIRED, or go into the work tree "

@@ -143,7 +143,7 @@ def _view(case: _Case) -> DeploymentView:
         healthy=sum(replica.health.state is Health.HEALTHY for replica in case.placed),
         sync=_sync(case),
         health=health,
-        last_error=_last_error(case, health),
+        last_error=_last_error(case),
         replicas=case.replicas,
         unplaced=tuple(map(_refusal, case.refusals)),
         problems=case.problems,
@@ -223,6 +223,11 @@ def _reason(text: str, nodes: tuple[str, ...]) -> str:
 
 
 def _without_node(case: _Case) -> str:
+    here = {replica.name for replica in case.placed}
+    stuck = tuple(one.replica for one in case.refusals if one.replica in here)
+    if stuck:
+        verb = "stays" if len(stuck) == 1 else "stay"
+        return f"{enumerate_names(stuck, 3)} {verb} as before: no node fits what is asked for now"
     lacking = max(case.wanted - len(case.placed), len(case.refusals))
     verb = "has" if lacking == 1 else "have"
     return f"{lacking} of {count(case.wanted, 'replica')} {verb} no node"
@@ -232,13 +237,13 @@ def _all_run(case: _Case) -> str:
     return "its replica runs" if len(case.placed) == 1 else f"all {len(case.placed)} replicas run"
 
 
-def _last_error(case: _Case, health: HealthMark) -> str:
+def _last_error(case: _Case) -> str:
     if case.problems:
         first = case.problems[0]
         return f"{first.place}: {first.what}"
     ailing = (r for r in case.placed if r.health.state is Health.DEGRADED)
     said = next((f"{r.name} on {r.node}: {r.message or r.health.why}" for r in ailing), "")
-    return said or (health.why if health.state is Health.MISSING and case.refusals else "")
+    return said or (_nowhere(case) if case.refusals else "")
 
 
 def _refusal(refusal: Refusal) -> RefusalView:

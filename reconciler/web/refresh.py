@@ -55,6 +55,8 @@ class Refresher:
             log.exception("look failed")
             self._fail(f"internal error: {type(error).__name__}: {error}")
         else:
+            if self._latest.error:
+                log.warning("git answers again")
             # One assignment of one value: a request sees the old one or the new one.
             self._latest = replace(self._latest, view=view, looked_at=self._clock(), error="")
 

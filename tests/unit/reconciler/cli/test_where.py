@@ -101,3 +101,10 @@ def test_the_nearest_tree_around_is_found(tmp_path: Path) -> None:
 
     assert enclosing_tree(tree / "a" / "b") == tree
     assert enclosing_tree(tmp_path) is None
+
+
+def test_a_fleet_in_no_repository_says_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("kind: Fleet\n")
+
+    with pytest.raises(UsageError, match=r"is in no Git repository yet.* Fix: git init"):
+        where(asked(), {}, tmp_path)

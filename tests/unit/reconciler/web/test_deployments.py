@@ -217,6 +217,21 @@ def test_why_nothing_fits_is_the_reason_of_a_missing_deployment() -> None:
     assert [(r.replica, r.hint) for r in seen.unplaced] == [("huge-0", "ask for less")]
 
 
+def test_what_runs_and_would_fit_nowhere_any_more_says_that_it_stays_and_why() -> None:
+    refusal = Refusal(
+        replica=ReplicaName("chat-0"),
+        reasons=(Reason(text="needs 10 TiB", nodes=(NodeName("alpha"),)),),
+    )
+    facts = replace(a_quiet_fleet(), refused={DeploymentName("chat"): (refusal,)})
+
+    seen = the_deployment(facts)
+
+    why = "chat-0 stays as before: no node fits what is asked for now"
+    assert seen.sync == SyncMark(state=Sync.OUT_OF_SYNC, why=why)
+    assert seen.health.state is Health.HEALTHY
+    assert seen.last_error == "alpha: needs 10 TiB"
+
+
 def test_a_deployment_that_asks_for_nothing_is_fine() -> None:
     facts = facts_of(
         an_observed(

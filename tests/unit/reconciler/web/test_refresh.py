@@ -68,6 +68,18 @@ def test_what_was_seen_stays_while_looks_fail_and_why_is_told(error: Exception, 
     assert refresher.latest().error == ""
 
 
+def test_the_log_tells_once_that_git_is_away_and_once_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    away = UnreachableError("cannot reach the remote")
+    refresher = a_refresher(QUIET, away, away, QUIET, QUIET)
+
+    for _ in range(5):
+        refresher.refresh()
+
+    assert caplog.messages == ["git does not answer", "git answers again"]
+
+
 def test_the_thread_looks_and_ends_when_told() -> None:
     looked = threading.Event()
 
