@@ -95,12 +95,14 @@ class ReplicaFiles:
         _remove(self.folder(replica, tree))
 
     def put_overlay(self, replica: ReplicaName, tree: str, text: str) -> None:
-        """Write the second compose file of a tree.
+        """Write the second compose file of a tree. One that says so already is left as it is.
 
         Raises:
             OSError: as for `put`.
         """
-        _put_file(self.overlay(replica, tree), text.encode())
+        path, data = self.overlay(replica, tree), text.encode()
+        if not path.is_file() or path.is_symlink() or path.read_bytes() != data:
+            _put_file(path, data)
 
     def keep_only(
         self,

@@ -32,15 +32,17 @@ class Script:
     """What the engine does wrong, changed by a test at any time.
 
     down: it does not answer; the text is what a client would see. missing_images: cannot be had.
-    failing: services that do not start, with what the engine says. unhealthy: services whose check
-    fails. slow: services that stay `starting`. logs: what services printed.
-    environment: of every container. point: called before and after everything that
+    failing: services that do not start, with what the engine says. broken: images likewise.
+    unhealthy: services whose check fails. slow: services that stay `starting`.
+    logs: what services printed. environment: of every container.
+    point: called before and after everything that
     changes something, with its name; what it raises goes through.
     """
 
     down: str = ""
     missing_images: set[str] = field(default_factory=set)
     failing: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     unhealthy: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
     logs: dict[str, str] = field(default_factory=dict)
@@ -271,8 +273,9 @@ class SimulatedRuntime:
             raise RuntimeFailedError(f"No such image: {image}")
         same = [one for one in self._of(project) if one.service == name]
         container = same[0] if same else self._create(project, name, service, description)
-        if name in self.script.failing:
-            raise RuntimeFailedError(self.script.failing[name])
+        complaint = self.script.failing.get(name) or self.script.broken.get(image)
+        if complaint:
+            raise RuntimeFailedError(complaint)
         if container.state == "paused":
             raise RuntimeFailedError("cannot start a paused container, try unpause instead")
         if container.state != "running":

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from agent.asking import Question
@@ -13,11 +14,13 @@ from agent.audit import Auditor
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.host.facts import Facts
+from agent.janitor import Janitor
 from agent.look import Look
 from agent.loop import Agent, Outcome, Reason, Tools
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer
+from agent.pressure import Disk
 from agent.probes import ProbesAtOnce
 from agent.runtime.port import Container
 from agent.runtime.simulated import Script, SimulatedRuntime
@@ -51,11 +54,16 @@ class Publisher:
         self.generation = 0
         self.head: CommitId | None = None
 
-    def publish(self, replicas: Mapping[str, Files], **fields: Any) -> CommitId:
-        """Assign these replicas with these files."""
+    def publish(
+        self,
+        replicas: Mapping[str, Files],
+        of_replicas: Mapping[str, Any] = MappingProxyType({}),
+        **fields: Any,
+    ) -> CommitId:
+        """Assign these replicas with these files. of_replicas: what is said of each of them."""
         self.generation += 1
         fields = {"generation": self.generation, **fields}
-        assigned = tuple(_replica(name) for name in sorted(replicas))
+        assigned = tuple(_replica(name, **of_replicas) for name in sorted(replicas))
         assignment = an_assignment(self.node, replicas=assigned, **fields)
         changes: dict[str, bytes | None] = {
             f"{name}/{path}": text.encode()
@@ -78,9 +86,9 @@ class Publisher:
         self.head = commit
 
 
-def _replica(name: str) -> AssignedReplica:
+def _replica(name: str, **fields: Any) -> AssignedReplica:
     deployment, _, index = name.rpartition("-")
-    return an_assigned_replica(deployment, int(index))
+    return an_assigned_replica(deployment, int(index), **fields)
 
 
 class Host:
@@ -90,6 +98,7 @@ class Host:
         self.disk = disk
         self.now = 1000.0
         self.boot = "boot-1"
+        self.docker_disk: Disk | None = None
         self.answers: dict[int, str] = {}
         self.asked: list[int] = []
         self.script = Script()
@@ -106,12 +115,16 @@ class Host:
         preparer = Preparer(node=NODE, policy=check, runtime=self.runtime, files=files)
         rng, runtime, repository = self._rng, self.runtime, self.repository
         prober = ProbesAtOnce(ask=self.answer, clock=clock.boottime)
+        janitor = Janitor(runtime, lambda: self.docker_disk, clock)
         tools = Tools(
             runtime=runtime,
             files=files,
             look=Look(node=NODE, repository=repository, files=files, clock=clock, rng=rng),
             preparer=preparer,
-            performer=Performer(runtime=runtime, preparer=preparer, clock=clock, rng=rng),
+            performer=Performer(
+                runtime=runtime, preparer=preparer, janitor=janitor, clock=clock, rng=rng
+            ),
+            janitor=janitor,
             speaker=Speaker(
                 node=NODE,
                 version="miaas-agent/test",
