@@ -57,6 +57,7 @@ def parser(version: str) -> Parser:
     _validate(commands)
     _plan(commands)
     _simulate(commands)
+    _capacity(commands)
     _explain(commands)
     _status(commands)
     _serve(commands)
@@ -101,6 +102,13 @@ def _simulate(commands: Any) -> None:
     made.set_defaults(path=None)
     _remotes(made)
     _output(made, "text", "json", "markdown")
+
+
+def _capacity(commands: Any) -> None:
+    made = _command(commands, "capacity", "say what still fits, and which node cannot be lost")
+    made.set_defaults(path=None)
+    _remotes(made)
+    _output(made, "text", "json")
 
 
 def _explain(commands: Any) -> None:

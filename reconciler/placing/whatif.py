@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from reconciler.observing.node import Node
 from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted, plan
-from reconciler.placing.newcomers import find_place_without
+from reconciler.placing.improving import free_to_go
+from reconciler.placing.newcomers import find_place, find_place_without
 from reconciler.placing.plan import Desired, Need, Placement, Plan
-from schemas.names import NodeName, ReplicaName
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
 from schemas.resources import Resources
+
+# Beyond a hundred more, nobody asks how many exactly.
+MORE_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +65,20 @@ class Capacity:
     """What the fleet has left.
 
     largest: by GPU model. roomiest: the node with the most memory left, and what it has left.
+    roomiest_cpu, roomiest_disk: the same for the most CPU, and the most disk.
+    room: how many replicas more of each deployment would fit, nothing else changed; MORE_MAX: that
+        many or more.
     critical: nodes the fleet could not lose, with the replicas that would find no other place.
+    tied: of these, the ones whose volumes are on the node.
     """
 
     largest: tuple[LargestFit, ...]
     roomiest: tuple[NodeName, Resources] | None
+    roomiest_cpu: tuple[NodeName, Resources] | None
+    roomiest_disk: tuple[NodeName, Resources] | None
+    room: Mapping[DeploymentName, int]
     critical: tuple[tuple[NodeName, tuple[ReplicaName, ...]], ...]
+    tied: frozenset[ReplicaName]
 
 
 def simulate(
@@ -98,19 +112,50 @@ def capacity(
     draft = drafted(desired, inventory, previous)
     open_ = np.flatnonzero(draft.columns.takes_work).tolist()
     models = sorted({gpu.model for row in open_ for gpu in draft.ground.gpus[row]})
-    roomiest = max(open_, key=lambda row: (draft.ground.now.free[row, 1], -row), default=None)
+    cpu, memory, disk = (_roomiest(column, open_, draft) for column in range(3))
     critical = [
         (node.name, homeless)
         for row, node in enumerate(draft.ground.nodes)
-        if (homeless := _homeless(row, draft))
+        if (homeless := _sure(row, _homeless(row, draft), desired, draft))
     ]
     return Capacity(
         largest=tuple(_largest(model, open_, draft) for model in models),
-        roomiest=None
-        if roomiest is None
-        else (draft.ground.nodes[roomiest].name, draft.hosted(roomiest).free()),
+        roomiest=memory,
+        roomiest_cpu=cpu,
+        roomiest_disk=disk,
+        room={name: _room(need, draft) for name, need in sorted(draft.needs.items())},
         critical=tuple(critical),
+        tied=frozenset(one.replica for one in draft.placed.values() if one.pinned),
     )
+
+
+def _roomiest(column: int, rows: list[int], draft: Draft) -> tuple[NodeName, Resources] | None:
+    """The node with the most left of CPU, memory or disk, the first of equals."""
+    row = max(rows, key=lambda row: (draft.ground.now.free[row, column], -row), default=None)
+    return None if row is None else (draft.ground.nodes[row].name, draft.hosted(row).free())
+
+
+def _room(need: Need, draft: Draft) -> int:
+    """How many replicas more of a deployment would fit. Leaves the draft as it was.
+
+    Nobody is pushed out for them, and a gang's members count by themselves.
+    """
+    if free_to_go(need, draft):
+        ask = draft.ask(need)
+        choices = draft.core.many(ask, MORE_MAX)
+        for choice in choices:
+            draft.core.out(ask, choice)
+        return len(choices)
+    mark, found = draft.mark(), 0
+    while found < MORE_MAX:
+        replica = replica_name(need.deployment, need.replicas + found)
+        place = find_place(replica, need, draft)
+        if place is None:
+            break
+        draft.put(place)
+        found += 1
+    draft.undo(mark)
+    return found
 
 
 def _largest(model: str, rows: list[int], draft: Draft) -> LargestFit:
@@ -131,6 +176,25 @@ def _largest(model: str, rows: list[int], draft: Draft) -> LargestFit:
         gpus=whole[0],
         gpus_node=whole[1],
     )
+
+
+def _sure(
+    row: int, homeless: tuple[ReplicaName, ...], desired: tuple[Desired, ...], draft: Draft
+) -> tuple[ReplicaName, ...]:
+    """Ask the whole plan where a rule of spreading has a say.
+
+    A node that is gone takes the value of its label along, and the others need no longer be even
+    with it. The quick look, in which it is only empty, does not know that.
+    """
+    needs = (draft.needs.get(split_replica(replica)[0]) for replica in homeless)
+    if not any(need is not None and need.rules.spread for need in needs):
+        return homeless
+    gone = draft.ground.nodes[row].name
+    nodes = tuple(node for node in draft.ground.nodes if node.name != gone)
+    placed = tuple(draft.placed.values())
+    after = {one.replica for one in plan(desired, nodes, placed).placements}
+    tied = {one.replica for one in placed if one.node == gone and one.pinned}
+    return tuple(sorted({one.replica for one in placed} - after | tied))
 
 
 def _homeless(row: int, draft: Draft) -> tuple[ReplicaName, ...]:

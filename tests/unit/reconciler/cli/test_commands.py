@@ -122,6 +122,32 @@ def test_a_diff_shows_the_rendered_files(miaas: Shell) -> None:
     assert miaas("plan", "--diff", "-o", "markdown").out.count("```diff") == 1
 
 
+def test_capacity_tells_what_is_left_and_what_cannot_be_lost(miaas: Shell, remote: Remote) -> None:
+    remote.decide()
+
+    asked = miaas("capacity")
+    value = json.loads(miaas("capacity", "-o", "json").out)
+
+    assert asked.code == 0, asked.err
+    assert "  node-1: 1 replica would have no other place (hello-0)\n" in asked.out
+    assert value["cannotLose"] == [
+        {"node": "node-1", "noOtherPlace": ["hello-0"], "volumesOnlyThere": []}
+    ]
+    assert value["largest"]["memoryMib"]["node"] == "node-1"
+    assert [one["deployment"] for one in value["more"]] == ["hello"]
+
+
+@pytest.mark.usefixtures("remote")
+def test_a_plan_proposes_moves_where_it_is_asked_to(miaas: Shell) -> None:
+    plain, asked = miaas("plan"), miaas("plan", "--rebalance")
+    value = json.loads(miaas("plan", "--rebalance", "-o", "json").out)
+
+    assert "Rebalancing" not in plain.out
+    assert "\nRebalancing: no move of what runs would gain enough" in asked.out
+    assert value["rebalance"]["waitsFor"] == "other changes are pending"
+    assert value["rebalance"]["moves"] == []
+
+
 MACHINE = """apiVersion: miaas/v1
 kind: Machine
 metadata: {name: node-2}

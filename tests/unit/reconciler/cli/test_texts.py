@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
+from reconciler.cli.capacity_texts import capacity_json, capacity_text
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.history import Past
 from reconciler.cli.past_texts import past_json, past_text, remembered
 from reconciler.cli.plan_texts import Previewed, as_json, as_markdown, as_text, summary
+from reconciler.cli.proposal_texts import (
+    Proposal,
+    proposal_json,
+    proposal_markdown,
+    proposal_text,
+)
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.terminal import safe
+from reconciler.placing.rebalance import Move
+from reconciler.placing.whatif import MORE_MAX, Capacity, LargestFit
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.overview import fleet_view
 from reconciler.web.plain import dumps
@@ -26,9 +36,11 @@ from schemas.assignment import (
     Verdict,
     Why,
 )
+from schemas.fleet import RebalanceBudget
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 from schemas.problem import Place, Problem
-from tests.builders import a_share, an_assigned_replica, an_assignment
+from schemas.resources import Resources
+from tests.builders import GIB, a_placement, a_share, an_assigned_replica, an_assignment
 from tests.unit.reconciler.cli.pasts import a_commit
 from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet, an_observed, facts_of
@@ -125,6 +137,90 @@ def test_what_people_read_of_a_reason(golden: Golden) -> None:
                 VIEW.deployments_by_name[asked.partition("-")[0]], frozenset(names), terminal
             ).encode()
             for asked, names in replicas.items()
+        },
+    )
+
+
+def a_capacity() -> Capacity:
+    alpha, beta = NodeName("alpha"), NodeName("beta")
+    free = Resources(cpu_milli=7_500, memory_mib=48 * GIB, disk_mib=1_500 * GIB)
+    return Capacity(
+        largest=(
+            LargestFit(model="A10", shared_mib=0, shared_node=None, gpus=0, gpus_node=None),
+            LargestFit(model="L40S", shared_mib=20_000, shared_node=beta, gpus=3, gpus_node=alpha),
+        ),
+        roomiest=(alpha, free),
+        roomiest_cpu=(beta, free),
+        roomiest_disk=(alpha, free),
+        room={DeploymentName("chat"): 0, DeploymentName("web"): MORE_MAX},
+        critical=(
+            (alpha, tuple(map(ReplicaName, ("chat-0", "chat-1", "store-0")))),
+            (beta, (ReplicaName("chat-2"),)),
+        ),
+        tied=frozenset({ReplicaName("store-0")}),
+    )
+
+
+def test_what_people_read_of_what_is_left(golden: Golden) -> None:
+    terminal = a_terminal()
+    nothing = Capacity(
+        largest=(),
+        roomiest=None,
+        roomiest_cpu=None,
+        roomiest_disk=None,
+        room={},
+        critical=(),
+        tied=frozenset(),
+    )
+
+    golden(
+        "cli/capacity",
+        {
+            "some.txt": capacity_text(a_capacity(), terminal).encode(),
+            "some.json": capacity_json(a_capacity()).encode(),
+            "nothing.txt": capacity_text(nothing, terminal).encode(),
+            "nothing.json": capacity_json(nothing).encode(),
+        },
+    )
+
+
+def a_proposal(*, waits_for: str | None = None, a_pass: int = 2) -> Proposal:
+    alpha, beta = NodeName("alpha"), NodeName("beta")
+    moves = tuple(
+        Move(
+            replica=ReplicaName(f"{name}-0"),
+            was_on=alpha,
+            to=a_placement(name, node=beta),
+            gain=gain,
+            why=why,
+        )
+        for name, gain, why in (
+            ("chat", 0.5, "makes room for huge-0"),
+            ("code-assistant", 0.4231, "room for 0.42 more replicas of what is asked for"),
+        )
+    )
+    budget = RebalanceBudget(moves_per_pass=a_pass, moves_per_hour=6)
+    return Proposal(moves, budget, waits_for)
+
+
+def test_what_people_read_of_a_proposal(golden: Golden) -> None:
+    terminal = a_terminal()
+    shown = replace(a_previewed(), rebalance=a_proposal())
+    none = Proposal((), RebalanceBudget(), None)
+
+    golden(
+        "cli/rebalance",
+        {
+            "plan.txt": as_text(shown, terminal).encode(),
+            "plan.md": as_markdown(shown).encode(),
+            "plan.json": as_json(shown).encode(),
+            "waits.txt": proposal_text(
+                a_proposal(waits_for="other changes are pending"), terminal
+            ).encode(),
+            "by-hand.txt": proposal_text(a_proposal(a_pass=0), terminal).encode(),
+            "nothing.txt": proposal_text(none, terminal).encode(),
+            "nothing.md": proposal_markdown(none).encode(),
+            "nothing.json": json.dumps(proposal_json(none)).encode(),
         },
     )
 
