@@ -100,7 +100,7 @@ def _once(
         reasons = {Reason.ASKED, Reason.CONTAINERS}
         if arguments.now:
             agent.forget_waits()
-            reasons.add(Reason.ASSIGNMENT)
+            reasons |= {Reason.ASSIGNMENT, Reason.LIMITS}
         outcome = agent.step(frozenset(reasons))
         write_memo(settings.state_dir, _memo(settings, clock, agent, outcome))
     finally:
@@ -268,7 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     once = commands.add_parser("once", parents=[common], help="make one pass, and end")
     once.add_argument(
-        "--now", action="store_true", help="try again at once what failed a moment ago"
+        "--now", action="store_true", help="look at everything, and try what failed again"
     )
     once.set_defaults(command=_once)
     run = commands.add_parser("run", parents=[common], help="make passes until stopped")

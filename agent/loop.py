@@ -21,6 +21,7 @@ from agent.converge import (
     own_containers,
 )
 from agent.files import ReplicaFiles
+from agent.janitor import Janitor
 from agent.look import Look
 from agent.memory import Present
 from agent.notebook import Notebook
@@ -31,6 +32,7 @@ from agent.rollback import chosen, is_held
 from agent.rollback import told as held_text
 from agent.runtime.port import Container, Runtime, RuntimeDownError
 from agent.speaker import News, Speaker
+from agent.sweep import RemoveImages
 from agent.vigil import Vigil
 from agent.watched import Watch
 from schemas.assignment import AssignedReplica
@@ -72,7 +74,7 @@ class Outcome:
 
     wake: float
     settled: bool
-    acts: tuple[Act, ...]
+    acts: tuple[Act | RemoveImages, ...]
     problems: tuple[str, ...]
     containers: Listing
     head: CommitId | None
@@ -91,6 +93,7 @@ class Tools:
     speaker: Speaker
     vigil: Vigil
     auditor: Auditor
+    janitor: Janitor
 
 
 class Agent:
@@ -110,6 +113,7 @@ class Agent:
         self._prepare()
         containers, docker_problem = self._listing(reasons)
         containers = self._audited(containers, asked=Reason.LIMITS in reasons)
+        swept = self._sweep(containers)
         done = self._act(containers)
         if done:
             containers, docker_problem = self._listing(frozenset(Reason))
@@ -123,9 +127,9 @@ class Agent:
         self._save()
         unsaid = self._tools.speaker.is_unsaid(self.notebook, news)
         return Outcome(
-            wake=self._wake(news, left=bool(left)),
+            wake=self._wake(news, left=bool(left or swept)),
             settled=not left and not unsaid,
-            acts=done,
+            acts=(*swept, *done),
             problems=news.problems,
             containers=containers,
             head=self._tools.look.head,
@@ -135,6 +139,7 @@ class Agent:
     def look_around(self) -> News:
         """See how things stand, and do nothing about it."""
         containers, problem = self._listing(frozenset({Reason.CONTAINERS}))
+        self._tools.janitor.look(self.notebook)
         if containers is not None:
             containers = with_limits(containers, self.notebook.memory.findings.limits)
         return self._news(containers, problem)
@@ -262,7 +267,21 @@ class Agent:
         if not decided:
             return ()
         self._untidy = True
-        return self._tools.performer.perform(decided, self.notebook, self._deployments())
+        held = self.notebook.memory.held
+        done = self._tools.performer.perform(decided, self.notebook, self._deployments())
+        if self.notebook.memory.held == held:
+            return done
+        # A version gave way, and nothing serves before the last good one is back.
+        self._prepare()
+        again, _ = self._listing(frozenset(Reason))
+        return (*done, *self._act(again))
+
+    def _sweep(self, containers: Listing) -> tuple[RemoveImages, ...]:
+        """Look at the disk, and make room on it before anything is pulled."""
+        self._tools.janitor.look(self.notebook)
+        if containers is None or self.notebook.accepted is None:
+            return ()
+        return self._tools.janitor.tidy(self.notebook, self._wanted(), containers)
 
     def _settle(self, containers: Listing) -> tuple[Act, ...]:
         """See what is left to do. Nothing, and every replica as assigned: it is reached."""
@@ -379,7 +398,8 @@ class Agent:
             for name in (*self._trees(), *memory.present)
         }
         own = None if containers is None else own_containers(self.node, containers)
-        problems = (docker_problem, self._disk_problem, self._tools.look.problem)
+        full = self._tools.janitor.problem(self.notebook)
+        problems = (docker_problem, self._disk_problem, full, self._tools.look.problem)
         return News(
             replicas=replica_reports(self._wanted(), own, courses),
             problems=tuple(shortened(problem) for problem in problems if problem),

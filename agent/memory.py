@@ -59,6 +59,7 @@ class Memory:
     converged, generation: the assignment that was last reached in full.
     tries: by `git`, `push`, `docker` and replica name.
     tokens: how many pushes on change were left at `tokens_at`.
+    images: that we brought here, see `agent.sweep`. pressed: whether the disk is nearly full.
     findings, audit_due: what the last thorough look found amiss, and when the next one is due.
     poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.
     good: the last files of each replica that ran well. held: newer ones that could not be started.
@@ -80,6 +81,8 @@ class Memory:
     spoken: Spoken = field(default_factory=Spoken)
     tokens: float = 20.0
     tokens_at: float = 0.0
+    images: Mapping[str, float | None] = field(default_factory=dict)
+    pressed: bool = False
     findings: Findings = field(default_factory=Findings)
     audit_due: float = 0.0
     poll_due: float = 0.0
@@ -111,6 +114,7 @@ def from_json(value: object, *, boot: str) -> Memory:
         prepared=memory.prepared,
         present=memory.present,
         good=memory.good,
+        images={name: None if since is None else 0.0 for name, since in memory.images.items()},
     )
 
 

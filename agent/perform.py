@@ -11,6 +11,7 @@ from typing import assert_never
 from agent.backoff import failed, started
 from agent.clock import Clock
 from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
+from agent.janitor import Janitor
 from agent.memory import Present
 from agent.notebook import Notebook
 from agent.prepare import Preparer
@@ -31,6 +32,7 @@ class Performer:
 
     runtime: Runtime
     preparer: Preparer
+    janitor: Janitor
     clock: Clock
     rng: random.Random
 
@@ -117,7 +119,9 @@ class Performer:
                 self.runtime.down(act.project)
                 notebook.note_present(act.replica, None)
             case Pull():
-                self.runtime.pull(self.preparer.project(act.replica, act.tree))
+                project = self.preparer.project(act.replica, act.tree)
+                self.janitor.admit(notebook, project)
+                self.runtime.pull(project)
                 return
             case RemoveContainer():
                 self.runtime.remove(act.container)

@@ -14,16 +14,19 @@ from agent.audit import Auditor
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.glance import access, mirror_folder
+from agent.host.disk import read_disk
 from agent.host.facts import Facts, read_facts
 from agent.host.gpus import GpuReader
 from agent.host.hardware import Ours
 from agent.host.steady import steadied
+from agent.janitor import Janitor, ReadDisk, unknown_disk
 from agent.look import Look
 from agent.loop import Agent, Tools
 from agent.notebook import Notebook
 from agent.pacing import Budget
 from agent.perform import Performer
 from agent.prepare import Policy, Preparer
+from agent.pressure import Disk
 from agent.probes import Prober, ProbesAtOnce
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.holdings import holdings
@@ -123,6 +126,7 @@ class Ground:
     policy: Policy = check
     prober: Prober | None = None
     budget: Budget = field(default_factory=Budget)
+    disk: ReadDisk = unknown_disk
 
 
 def open_prober(settings: Settings, clock: Clock) -> Prober:
@@ -153,6 +157,7 @@ def build(
             shelf=Shelf(state),
             budget=Budget(int(settings.pushes_per_hour)),
             prober=prober,
+            disk=open_disk(settings),
         )
     )
 
@@ -163,12 +168,16 @@ def assemble(ground: Ground) -> Agent:
     clock, rng, repository = ground.clock, ground.rng, ground.repository
     preparer = Preparer(node=node, policy=ground.policy, runtime=runtime, files=files)
     prober = ground.prober or ProbesAtOnce(ask=answer_well, clock=clock.boottime)
+    janitor = Janitor(runtime, ground.disk, clock)
     tools = Tools(
         runtime=runtime,
         files=files,
         look=Look(node=node, repository=repository, files=files, clock=clock, rng=rng),
         preparer=preparer,
-        performer=Performer(runtime=runtime, preparer=preparer, clock=clock, rng=rng),
+        performer=Performer(
+            runtime=runtime, preparer=preparer, janitor=janitor, clock=clock, rng=rng
+        ),
+        janitor=janitor,
         speaker=Speaker(
             node=node,
             version=ground.version,
@@ -183,6 +192,20 @@ def assemble(ground: Ground) -> Agent:
         auditor=Auditor(node=node, runtime=runtime, clock=clock),
     )
     return Agent(node, Notebook(ground.shelf, clock.boot), tools, clock)
+
+
+def open_disk(settings: Settings) -> ReadDisk:
+    """Make what tells how full Docker's disk is."""
+    if settings.runtime == "simulated":
+        return unknown_disk
+    roots: list[Path] = []
+
+    def disk() -> Disk | None:
+        if not roots and (found := _data_root(settings)) is not None:
+            roots.append(found)
+        return read_disk(roots[0]) if roots else None
+
+    return disk
 
 
 def open_facts(settings: Settings) -> ReadFacts:

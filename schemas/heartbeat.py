@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from schemas.codec import dump_json, parse_json
 from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName
+
+# A problem of a heartbeat that begins with this word and a colon says: the disk is nearly full.
+DISK_PRESSURE: Final = "DiskPressure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +152,12 @@ class Heartbeat:
     replicas: tuple[ReplicaReport, ...] = ()
     images: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+def disk_pressure(heartbeat: Heartbeat) -> str:
+    """What a node says of its disk where that is nearly full; empty: nothing."""
+    head = f"{DISK_PRESSURE}: "
+    return next((one for one in heartbeat.problems if one.startswith(head)), "").removeprefix(head)
 
 
 def parse_heartbeat(text: str, *, path: str) -> Heartbeat:
