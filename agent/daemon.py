@@ -35,6 +35,8 @@ class Daemon:
         self.systemd.ready()
         while not self.wakes.is_stopped:
             self.systemd.alive(self._status(outcome))
+            if outcome.settled:
+                self.agent.rest()
             reasons = self.wakes.wait(self._patience(outcome, reasons))
             if not self.wakes.is_stopped:
                 outcome = self.agent.step(reasons)

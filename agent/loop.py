@@ -150,6 +150,10 @@ class Agent:
             self.notebook.note(key, replace(tries, not_before=0.0))
         self.notebook.memory = replace(self.notebook.memory, held={})
 
+    def rest(self) -> None:
+        """Let go of what only a busy agent needs."""
+        self._tools.look.repository.close()
+
     def next_look(self) -> float:
         """When to look at the remote again, on the boot clock: later if it failed just now."""
         return max(self.notebook.memory.poll_due, self.notebook.tries("git").not_before)

@@ -124,6 +124,9 @@ class MemoryRepository:
 
     # reading refs
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def fetch(self, *refs: str) -> Mapping[str, CommitId]:
         wanted = tuple(check_wanted(ref) for ref in refs)
         if not wanted:

@@ -128,3 +128,6 @@ class Repository(Protocol):
         Raises:
             RejectedError, UnreachableError: as for `push`.
         """
+
+    def close(self) -> None:
+        """Let go of helper processes and their memory. Using the repository again is fine."""

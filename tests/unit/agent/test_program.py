@@ -128,3 +128,41 @@ def _until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end, "it did not happen in time"
         signal.sigtimedwait((), 0.02)  # lets others run for a moment
+
+
+def test_of_many_that_start_at_once_one_works_and_the_others_say_who(
+    state: State, command: list[str], tmp_path: Path
+) -> None:
+    state.assign(1, "chat")
+    words = [sys.executable, "-m", "agent.cli", "run", *command]
+    agents = [
+        subprocess.Popen(words, cwd=ROOT, env={"PATH": os.defpath}, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    try:
+        _until(lambda: sum(agent.poll() is not None for agent in agents) == 2)
+        (winner,) = (agent for agent in agents if agent.poll() is None)
+        for agent in agents:
+            if agent is not winner:
+                _, said = agent.communicate(timeout=BOUND_SECONDS)
+                assert agent.returncode == 3
+                assert f"another agent (process {winner.pid}) works on" in said.decode()
+                assert "Fix: let it finish, stop it" in said.decode()
+        _until(lambda: state.heartbeat().get("generation") == 1)
+
+        # The lock goes with the process, however that ends: the next one takes over at once.
+        winner.kill()
+        winner.wait()
+        heir = subprocess.run(
+            [sys.executable, "-m", "agent.cli", "once", *command],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert heir.returncode == 0, heir.stderr
+        assert (tmp_path / "agent/lock").is_file()
+    finally:
+        for agent in agents:
+            agent.kill()
+            agent.communicate()
