@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.contract.packaging.wheelhouse import ROOT, build, tracked
+
 ROOMS = ("agent", "fleet", "reconciler", "schemas", "templates")
 
 
@@ -19,18 +16,12 @@ ROOMS = ("agent", "fleet", "reconciler", "schemas", "templates")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     """The paths inside the wheel that is built from what Git knows of the tree."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for path in _tracked():
-        target = source / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / path, target)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(out), str(source)], check=True)
-    (built,) = out.glob("miaas-*.whl")
+    built = build(source, out)
     return frozenset(zipfile.ZipFile(built).namelist())
 
 
 def test_every_source_file_of_the_rooms_is_in_the_wheel(wheel: frozenset[str]) -> None:
-    wanted = {path for path in _tracked() if path.split("/")[0] in ROOMS}
+    wanted = {path for path in tracked() if path.split("/")[0] in ROOMS}
 
     assert wanted - wheel == set()
 
@@ -60,14 +51,3 @@ def test_the_lock_file_pins_every_dependency_and_names_no_registry() -> None:
     assert "://" not in lock
     for line in declared:
         assert f"\n{line.split('>')[0].lower()}==" in f"\n{lock}"
-
-
-def _tracked() -> list[str]:
-    """Files that Git knows or would take; of the folder itself where there is no Git."""
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return [path for path in listed.stdout.splitlines() if (ROOT / path).is_file()]
