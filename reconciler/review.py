@@ -93,6 +93,8 @@ def _on_node(
     arrived = [one for one in ours if (node.name, one.replica) not in before]
     if arrived and (node.freshness is not Freshness.READY or node.duty is not Duty.ACTIVE):
         yield f"{node.name} is {node.freshness}, {node.duty}, and got {arrived[0].replica}"
+    if arrived and node.disk_pressure:
+        yield f"{node.name} has a disk that is nearly full, and got {arrived[0].replica}"
     for amount in ("cpu_milli", "memory_mib", "disk_mib"):
         yield from _amount(node, ours, before, amount)
     changed = [one for one in ours if _holds_other(before.get((node.name, one.replica)), one)]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from reconciler.observing.node import Freshness, Gpu, Node
 from reconciler.observing.snapshot import Observed
 from schemas.fleet import Fleet, Timings
-from schemas.heartbeat import GpuReport, Heartbeat, HostReport
+from schemas.heartbeat import GpuReport, Heartbeat, HostReport, disk_pressure
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 from schemas.node import NodeRecord
@@ -98,6 +98,7 @@ def _node(
         ports=frozenset(beat.host.ports),
         images=frozenset(beat.images),
         runtime_error=beat.runtime.error,
+        disk_pressure=disk_pressure(beat),
     )
 
 

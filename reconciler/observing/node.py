@@ -47,6 +47,7 @@ class Node:
     labels: the operator's, and `miaas/node`, `miaas/os`, `miaas/arch`.
     ports: host ports that something other than MIaaS uses.
     runtime_error: why Docker cannot start anything; empty when it can.
+    disk_pressure: what it says of a disk that is nearly full; empty when there is room.
     """
 
     name: NodeName
@@ -60,3 +61,4 @@ class Node:
     ports: frozenset[int] = frozenset()
     images: frozenset[str] = frozenset()
     runtime_error: str = ""
+    disk_pressure: str = ""

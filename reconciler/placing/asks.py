@@ -44,6 +44,7 @@ class Columns:
                 node.freshness is Freshness.READY
                 and node.duty is Duty.ACTIVE
                 and not node.runtime_error
+                and not node.disk_pressure
             )
         )
 

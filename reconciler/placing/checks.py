@@ -19,6 +19,9 @@ from reconciler.placing.ports import choose_ports
 from schemas.node import Duty
 from schemas.resources import GpuNeed, Sharing, Taint, Toleration
 
+# Which disk, and how full it is, the node itself tells: a refusal must not change with each byte.
+DISK_PRESSURE: Final = "its disk is nearly full (DiskPressure)"
+
 NodeCheck: TypeAlias = Callable[[Need, Node], str | None]
 FreeCheck: TypeAlias = Callable[[Need, Hosted], str | None]
 
@@ -44,6 +47,11 @@ def node_takes_work(_need: Need, node: Node) -> str | None:
 def docker_works(_need: Need, node: Node) -> str | None:
     """Refuse a node whose Docker cannot start anything."""
     return f"Docker cannot start anything: {node.runtime_error}" if node.runtime_error else None
+
+
+def disk_has_room(_need: Need, node: Node) -> str | None:
+    """Refuse a node whose disk is nearly full, whatever was promised of it: images need room too."""
+    return DISK_PRESSURE if node.disk_pressure else None
 
 
 def pin_allows(need: Need, node: Node) -> str | None:
@@ -157,6 +165,7 @@ STATIC_CHECKS: Final[tuple[NodeCheck, ...]] = (
     node_takes_work,
     node_speaks,
     docker_works,
+    disk_has_room,
 )
 FREE_CHECKS: Final[tuple[FreeCheck, ...]] = (
     cpu_fits,

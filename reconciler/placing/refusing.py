@@ -138,6 +138,7 @@ def _static(need: Need, draft: Draft) -> tuple[Bools, defaultdict[str, list[Node
     for row, node in enumerate(draft.ground.nodes):
         key = (
             *(node.freshness, node.duty, node.runtime_error, node.taints),
+            bool(node.disk_pressure),
             *(tuple(node.labels.get(key) for key in keys), node.name in need.rules.pin),
             *(draft.ground.now.kind[row].tobytes(), bool(node.sick_gpus) and node.name),
             node.name if "miaas/node" in keys else "",

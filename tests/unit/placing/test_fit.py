@@ -128,6 +128,7 @@ def test_what_is_unknown_meets_no_minimum(need: GpuNeed) -> None:
         ({"duty": Duty.CORDONED}, "cordoned"),
         ({"duty": Duty.DRAINING}, "draining"),
         ({"runtime_error": "no daemon"}, "Docker cannot start anything: no daemon"),
+        ({"disk_pressure": "97 %"}, "its disk is nearly full (DiskPressure)"),
     ],
 )
 def test_who_gets_nothing_new(changes: dict[str, object], reason: str) -> None:

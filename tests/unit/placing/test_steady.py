@@ -52,6 +52,7 @@ def settled(node: str = "b") -> tuple[Placement, ...]:
         {"freshness": Freshness.LOST},
         {"freshness": Freshness.UNSEEN},
         {"runtime_error": "no daemon"},
+        {"disk_pressure": "97 %"},
         {"taints": (Taint(key="new"),)},
     ],
 )

@@ -88,6 +88,7 @@ def test_a_shared_gpu_may_be_filled_exactly() -> None:
         a_node("alpha", freshness=Freshness.LOST),
         a_node("alpha", duty=Duty.CORDONED),
         a_node("alpha", duty=Duty.DRAINING),
+        a_node("alpha", disk_pressure="97 %"),
     ],
 )
 def test_nothing_new_goes_to_a_node_that_takes_nothing(node: object) -> None:

@@ -183,6 +183,7 @@ def test_the_record_and_the_heartbeat_together_make_the_node() -> None:
         runtime=RuntimeReport(error="docker does not answer"),
         images=("a:1",),
         host=a_host(ports=(22, 80)),
+        problems=("no GPU driver", "DiskPressure: 3 GiB are free"),
     )
 
     found = judged(beat, records=(record,))
@@ -195,6 +196,7 @@ def test_the_record_and_the_heartbeat_together_make_the_node() -> None:
         ports=frozenset({22, 80}),
         images=frozenset({"a:1"}),
         runtime_error="docker does not answer",
+        disk_pressure="3 GiB are free",
     )
 
 
