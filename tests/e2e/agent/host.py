@@ -129,12 +129,12 @@ class Host:
             start_new_session=True,
         )
 
-    def rest(self) -> tuple[Pass, ...]:
+    def rest(self, *words: str) -> tuple[Pass, ...]:
         """Make passes until one does nothing."""
-        made = [self.once()]
+        made = [self.once(*words)]
         while made[-1].done:
             assert len(made) < MOST_PASSES, f"no rest:\n{made[-1].log}"
-            made.append(self.once())
+            made.append(self.once(*words))
         return tuple(made)
 
     def passes_until(self, condition: Callable[[], bool], *words: str) -> tuple[Pass, ...]:
