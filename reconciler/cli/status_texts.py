@@ -209,6 +209,9 @@ def _replica(one: ReplicaView, terminal: Terminal) -> Iterator[str]:
         code = "" if service.exit_code is None else f" with code {service.exit_code}"
         health = f", {service.health}" if service.health else ""
         yield safe(f"    {service.name}: {service.state}{code}{health}  {service.image}\n")
+    for log in one.logs:
+        yield f"    last lines of {safe(log.service)}:\n"
+        yield from (f"      {safe(line)}\n" for line in log.text.splitlines())
     for endpoint in one.endpoints:
         yield f"    {endpoint.port}: {endpoint.url or endpoint.address}\n"
 

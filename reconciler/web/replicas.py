@@ -12,6 +12,7 @@ from reconciler.web.views import (
     GpuShareView,
     Health,
     HealthMark,
+    LogView,
     ReplicaView,
     RunnerUpView,
     ScoreView,
@@ -55,6 +56,7 @@ def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> Repl
         ),
         services=tuple(map(_service, report.services)) if report else (),
         message=report.message if report else "",
+        logs=_logs(report),
     )
 
 
@@ -74,6 +76,7 @@ def leftover_view(node: NodeName, report: ReplicaReport) -> ReplicaView:
         endpoints=(),
         services=tuple(map(_service, report.services)),
         message=report.message,
+        logs=_logs(report),
     )
 
 
@@ -158,6 +161,11 @@ def _service(report: ServiceReport) -> ServiceView:
         health=report.health,
         exit_code=report.exit_code,
     )
+
+
+def _logs(report: ReplicaReport | None) -> tuple[LogView, ...]:
+    logs = report.logs if report else ()
+    return tuple(LogView(service=one.service, text=one.text) for one in logs)
 
 
 def _share(share: GpuShare, beat: Heartbeat | None) -> GpuShareView:

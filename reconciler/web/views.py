@@ -158,6 +158,14 @@ class WhyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """The last lines of a failing service's log. Its node masked the secrets in them."""
+
+    service: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaView:
     """One replica: where, why there, and how it fares. message: what its node last complained of.
 
@@ -177,6 +185,7 @@ class ReplicaView:
     endpoints: tuple[EndpointView, ...]
     services: tuple[ServiceView, ...]
     message: str
+    logs: tuple[LogView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from schemas.assignment import (
     Verdict,
     Why,
 )
-from schemas.heartbeat import ReplicaState, RuntimeReport
+from schemas.heartbeat import LogTail, ReplicaState, RuntimeReport
 from schemas.layout import replica_folder
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TemplateName, TreeId
 from schemas.node import Duty
@@ -135,6 +135,7 @@ def a_busy_fleet() -> Facts:
             a_service_report("crash", state="exited", health="", exit_code=137),
             a_service_report("side", health="unhealthy"),
         ),
+        logs=(LogTail(service="crash", text="loading the model\nkey **** refused"),),
     )
     return facts_of(
         an_observed(
@@ -264,6 +265,7 @@ def a_hostile_fleet() -> Facts:
         state=ReplicaState.FAILED,
         message=HOSTILE,
         services=(a_service_report(HOSTILE, image=HOSTILE, state=HOSTILE, health=HOSTILE),),
+        logs=(LogTail(service=HOSTILE, text=HOSTILE),),
     )
     beat = a_heartbeat(
         agent=HOSTILE,

@@ -139,6 +139,13 @@ def test_a_deployment_shows_where_why_and_how_to_reach_it() -> None:
         assert words in text
 
 
+def test_the_log_of_what_fails_is_shown_line_by_line() -> None:
+    page = seen(a_page(a_busy_fleet()), "/deployments/crash")
+
+    assert "Last lines of crash" in page.text
+    assert "key **** refused" in page.text
+
+
 def test_a_deployment_that_fits_nowhere_shows_why_and_what_would_help() -> None:
     text = seen(a_page(a_busy_fleet()), "/deployments/huge").text
 
