@@ -18,7 +18,7 @@ from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
-from reconciler.rebalancing import Published, may_move, moved_lately, rebalanced
+from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError, Problem
@@ -54,8 +54,16 @@ class Clock(Protocol):
         """Now, as people say it: for the date of commits."""
 
 
-def pass_once(reader: Reader, renderer: Renderer, sightings: Sightings, clock: Clock) -> Outcome:
+def pass_once(
+    reader: Reader,
+    renderer: Renderer,
+    sightings: Sightings,
+    clock: Clock,
+    tried: Tried | None = None,
+) -> Outcome:
     """Read, decide, publish. Who comes too late reads and decides again; nothing is ever merged.
+
+    tried: the same for every pass of a loop, so that a search in vain is not made again.
 
     Raises:
         RepositoryError: a remote did not answer, or refused, or somebody else kept publishing.
@@ -67,7 +75,7 @@ def pass_once(reader: Reader, renderer: Renderer, sightings: Sightings, clock: C
         result = decide(reader.read(), clock.steady(), sightings, renderer)
         if may_move(result):
             lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())
-            result = rebalanced(result, lately, renderer)
+            result = rebalanced(result, lately, renderer, tried or Tried())
         sightings = result.sightings
         tries += 1
         try:
@@ -108,6 +116,7 @@ class Loop:
     rng: random.Random
     sightings: Sightings
     saved: Callable[[Sightings], None]
+    _tried: Tried = field(default_factory=Tried)
     _failures: int = 0
     _said: tuple[Problem, ...] = field(default=())
     _complaint: str = ""
@@ -121,7 +130,7 @@ class Loop:
     def _pass(self) -> timedelta:
         """Make one pass, and say how long to wait at most for the next."""
         try:
-            outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock)
+            outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock, self._tried)
         except (RepositoryError, BadDocumentError, AssertionError) as error:
             return self._failed(error)
         if self._complaint:

@@ -39,6 +39,13 @@ class Published:
     first: bool
 
 
+@dataclass(slots=True)
+class Tried:
+    """The last state of a fleet in which no move gained anything, not to be searched again."""
+
+    state: object = None
+
+
 def moved_lately(log: Iterable[Published], now: datetime) -> int | None:
     """Count the moves to rebalance of the last hour. `log` is newest first.
 
@@ -62,17 +69,22 @@ def may_move(result: Pass) -> bool:
     return willing and unrest(result) is None
 
 
-def rebalanced(result: Pass, lately: int | None, renderer: Renderer) -> Pass:
+def rebalanced(result: Pass, lately: int | None, renderer: Renderer, tried: Tried) -> Pass:
     """Add the moves that gain most to a pass, as far as the budget goes.
 
-    lately: how many were moved in the last hour; None: unknown, and nothing is moved.
+    lately: how many were moved in the last hour; None: unknown, and nothing is moved. tried: keeps
+    what was found out for the next pass.
     """
     budget = result.observed.fleet.rebalance
     if lately is None or not may_move(result):
         return result
     most = min(budget.moves_per_pass, budget.moves_per_hour - lately)
-    moves = proposals(result, most) if most > 0 else ()
+    state = (most, _searched(result))
+    if most <= 0 or state == tried.state:
+        return result
+    moves = proposals(result, most)
     if not moves:
+        tried.state = state
         return result
     again = decide_with(result, moves, renderer)
     # What was not asked for must not come along: neither another move, nor anything held anew.
@@ -142,6 +154,12 @@ def _is_done(report: ReplicaReport | None, folder: str | None) -> bool:
     if report is None or report.observed != folder:
         return False
     return report.state not in (ReplicaState.PENDING, ReplicaState.STARTING)
+
+
+def _searched(result: Pass) -> object:
+    """Everything that a search for moves depends on."""
+    desired = desired_of(result.observed, result.held)
+    return desired, result.nodes, result.previous, still(result.observed)
 
 
 def _moved(result: Pass) -> dict[ReplicaName, NodeName]:

@@ -7,7 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.rebalancing import Published, moved_lately, proposals, unrest
+from reconciler.rebalancing import (
+    Published,
+    Tried,
+    moved_lately,
+    proposals,
+    rebalanced,
+    unrest,
+)
 from schemas.heartbeat import ReplicaState
 from schemas.layout import replica_folder
 from tests.builders import A_MOMENT, a_replica_report
@@ -189,6 +196,27 @@ def test_a_commit_of_people_comes_before_any_move() -> None:
 
     assert outcome.commit is not None
     assert outcome.result.moves == ()
+
+
+def test_a_search_in_vain_is_made_again_only_after_a_change() -> None:
+    fleet = a_lopsided_fleet("{movesPerPass: 5, movesPerHour: 5}", replicas=2)
+    world, tried = fleet.world, Tried()
+    result = world.decide()
+
+    first = rebalanced(result, 0, world.renderer, tried)
+    remembered = tried.state
+    again = rebalanced(world.decide(), 0, world.renderer, tried)
+
+    assert first is result
+    assert remembered is not None
+    assert tried.state is remembered
+    assert again.moves == ()
+    other = a_lopsided_fleet("{movesPerPass: 5, movesPerHour: 5}")
+    assert len(rebalanced(other.world.decide(), 0, world.renderer, tried).moves) > 1
+    tried.state = None
+    assert rebalanced(other.world.decide(), None, world.renderer, tried).moves == ()
+    assert rebalanced(other.world.decide(), 5, world.renderer, tried).moves == ()
+    assert len(rebalanced(other.world.decide(), 4, world.renderer, tried).moves) == 1
 
 
 def test_history_tells_what_was_moved_and_what_it_gains() -> None:
