@@ -9,6 +9,7 @@ from reconciler.placing.improving import improve
 from reconciler.placing.newcomers import place_newcomers
 from reconciler.placing.plan import Desired, Placement, Plan
 from reconciler.placing.refusing import hint, reasons
+from reconciler.placing.reordering import reorder
 from reconciler.placing.residents import settle_residents
 from schemas.assignment import Reason, Refusal
 from schemas.names import DeploymentName, ReplicaName, split_replica
@@ -37,7 +38,7 @@ def drafted(
     settle_residents(draft)
     draft.learn()
     left = place_newcomers(draft)
-    if left and improve(draft, left):
+    if left and (improve(draft, left) or reorder(draft, left)):
         place_newcomers(draft)
     return draft
 

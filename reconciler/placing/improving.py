@@ -28,7 +28,7 @@ def improve(draft: Draft, left: list[ReplicaName]) -> bool:
     movable = [
         one
         for name, one in sorted(draft.placed.items())
-        if _is_new(one, draft) and free_to_go(need_for(name, draft), draft)
+        if is_new(one, draft) and free_to_go(need_for(name, draft), draft)
     ]
     names = [*(one.replica for one in movable), *waiting]
     pieces = [
@@ -68,7 +68,7 @@ def need_for(name: ReplicaName, draft: Draft) -> Need:
     return draft.needs[split_replica(name)[0]]
 
 
-def _is_new(one: Placement, draft: Draft) -> bool:
+def is_new(one: Placement, draft: Draft) -> bool:
     """Whether it does not run anywhere yet."""
     return one.replica not in draft.before and one.deployment in draft.needs
 

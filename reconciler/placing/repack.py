@@ -60,27 +60,6 @@ class Repack:
             return []
         return self._chain(number, links, frozenset({number}))
 
-    def gain(self, number: int) -> float:
-        """How much better the best place is than the one it has. Changes nothing."""
-        piece = self.pieces[number]
-        here = piece.choice
-        if here is None:
-            return 0.0
-        self._out(number)
-        best, stay = self.core.best(piece.ask), self.core.on(piece.ask, here.row)
-        self._put(number, here)
-        if best is None or stay is None or best.row == here.row:
-            return 0.0
-        return best.score - stay.score
-
-    def improve(self, number: int) -> None:
-        """Move one to the best place there is for it."""
-        piece = self.pieces[number]
-        self._out(number)
-        choice = self.core.best(piece.ask)
-        if choice is not None:
-            self._put(number, choice)
-
     def _chain(self, number: int, links: int, busy: frozenset[int]) -> list[int] | None:
         """Take the place of another, who goes elsewhere."""
         if links == 0:

@@ -17,7 +17,7 @@ from schemas.node import Duty
 from schemas.resources import PlacementRules, Preemption
 from tests.sim.placing.worlds import a_need, breaches, some_needs, some_nodes, where
 
-SEEDS = range(250)
+SEEDS = range(100)
 
 
 def a_world(
