@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.runtime.port import (
+    LOG_BYTES,
+    LOG_LINES,
     Container,
     Details,
     Image,
@@ -97,13 +99,14 @@ class SimulatedRuntime:
             started=str(made.starts),
             exit_code=made.container.exit_code,
             out_of_memory=made.out_of_memory,
-            environment={"SERVICE": made.container.service, **self.script.environment},
+            environment={**_environment(made.description), **self.script.environment},
         )
 
     def logs(self, container: str) -> str:
         """What the script says that it printed."""
         self._enter("logs")
-        return self.script.logs.get(self._of_id(container).container.service, "")
+        text = self.script.logs.get(self._of_id(container).container.service, "")
+        return "\n".join(text.splitlines()[-LOG_LINES:])[-LOG_BYTES:]
 
     def report(self) -> RuntimeReport:
         """Say plainly that nothing here is real."""
@@ -403,6 +406,15 @@ def _volume(volume: Any, folder: Path) -> dict[str, Any]:
     if long.get("type") == "bind":
         long["source"] = _absolute(str(long["source"]), folder)
     return long
+
+
+def _environment(description: str) -> dict[str, str]:
+    """The environment of a container; one that was put there by hand has none."""
+    try:
+        environment = json.loads(description).get("environment") or {}
+    except ValueError:
+        return {}
+    return {name: str(value) for name, value in environment.items()}
 
 
 def _with_environment(service: dict[str, Any], folder: Path) -> None:

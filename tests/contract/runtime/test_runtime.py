@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtime.port import Container, Project, RuntimeDownError, RuntimeFailedError
+from agent.runtime.port import LOG_LINES, Container, Project, RuntimeDownError, RuntimeFailedError
 from tests.contract.runtime.world import (
     ABSENT,
     IMAGE,
@@ -246,3 +246,50 @@ def test_an_engine_that_hangs_is_down_and_never_empty(world: World, tmp_path: Pa
 
     assert error
     assert ids(world) == before
+
+
+def test_restarts_and_ends_are_told(world: World, tmp_path: Path, eventually: Eventually) -> None:
+    again = a_service(restart="always", environment={"MODE": "test"})
+    run(world, a_project(tmp_path / "chat", "chat-0", {"web": again}))
+    container = by_service(world)["web"]
+    before = world.runtime.details(container.id)
+
+    world.fall(container, 3)
+
+    eventually(lambda: world.runtime.details(container.id).restarts >= 1)
+    assert (before.restarts, before.exit_code, before.out_of_memory) == (0, None, False)
+    assert before.environment["MODE"] == "test"
+
+
+def test_each_start_is_told_apart(world: World, tmp_path: Path, eventually: Eventually) -> None:
+    project = a_project(tmp_path / "chat", "chat-0", {"job": a_service()})
+    run(world, project)
+    container = by_service(world)["job"]
+    before = world.runtime.details(container.id)
+    world.end(container, 4)
+    eventually(lambda: by_service(world)["job"].state == "exited")
+    ended = world.runtime.details(container.id)
+
+    world.runtime.up(project)
+
+    assert (ended.exit_code, ended.started) == (4, before.started)
+    assert world.runtime.details(container.id).started != before.started
+
+
+def test_the_last_lines_of_a_log_are_told(
+    world: World, tmp_path: Path, eventually: Eventually
+) -> None:
+    lines = "\n".join(f"line {number}" for number in range(100))
+    printing = world.print_lines("web", lines)
+    run(world, a_project(tmp_path / "chat", "chat-0", {"web": {**a_service(), **printing}}))
+    container = by_service(world)["web"].id
+
+    eventually(lambda: world.runtime.logs(container).rstrip().endswith("line 99"))
+
+    assert len(world.runtime.logs(container).splitlines()) <= LOG_LINES
+
+
+def test_a_container_that_is_gone_has_no_details_and_no_log(world: World) -> None:
+    for call in (world.runtime.details, world.runtime.logs):
+        with pytest.raises(RuntimeFailedError):
+            call("f" * 64)

@@ -44,6 +44,12 @@ class World(Protocol):
     def end(self, container: Container, code: int) -> None:
         """Make a container end with this code."""
 
+    def fall(self, container: Container, code: int) -> None:
+        """Make a container end that its engine starts again."""
+
+    def print_lines(self, service: str, lines: str) -> Mapping[str, Any]:
+        """What to write into a service that prints these lines first."""
+
     def put_foreign(self, project: str, name: str) -> str:
         """Start a container without our labels, in a project named a little longer than this."""
 
@@ -100,6 +106,13 @@ class SimulatedWorld:
 
     def end(self, container: Container, code: int) -> None:
         self.runtime.change(container.id, "exited", code)
+
+    def fall(self, container: Container, code: int) -> None:
+        self.runtime.fall(container.id, code)
+
+    def print_lines(self, service: str, lines: str) -> Mapping[str, Any]:
+        self.runtime.script.logs[service] = lines
+        return {}
 
     def put_foreign(self, project: str, name: str) -> str:
         foreign = Container(
@@ -181,6 +194,14 @@ class DockerWorld:
 
     def end(self, container: Container, code: int) -> None:
         self.docker("exec", container.id, "sh", "-c", f"echo {code} > /tmp/end")
+
+    def fall(self, container: Container, code: int) -> None:
+        self.end(container, code)
+
+    def print_lines(self, service: str, lines: str) -> Mapping[str, Any]:
+        del service
+        command = a_service()["command"][2]
+        return {"command": ["sh", "-c", f"printf '%s\\n' '{lines}'; {command}"]}
 
     def put_foreign(self, project: str, name: str) -> str:
         labels = ("--label", f"{MADE}={project}x", "--label", f"com.docker.compose.service={name}")
