@@ -46,7 +46,8 @@ class Child:
         process = self._started()
         try:
             return _converse(process, request, monotonic() + self._wall_seconds)
-        except (EOFError, BrokenPipeError) as error:
+        except (EOFError, BrokenPipeError, ValueError, RecursionError) as error:
+            # ValueError: what it wrote is no JSON, so somebody else than our worker wrote it.
             cause = _cause(process)
             self.close()
             raise KilledError(cause) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, OrderedDict
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from reconciler.observing.snapshot import TemplateBundle
 from reconciler.rendering.bundle import SUFFIX, Parts, parts_of
@@ -23,7 +23,10 @@ KILLS_MAX: Final = 3
 FILES_MAX: Final = 64
 BYTES_MAX: Final = 1024 * 1024
 
+T = TypeVar("T")
+
 _Key: TypeAlias = tuple[object, ...]
+_NO_SENSE: Final = "the rendering process gave an answer that makes no sense"
 _HEAVY_FIX: Final = "look for a loop that does not end, or for something that grows without bound"
 
 
@@ -69,7 +72,7 @@ class BoundedRenderer:
             return Unrendered(problems=parts.problems)
         request = {"folder": parts.folder, "sources": parts.sources, "context": job.context}
         try:
-            return _judged(job, parts, self._child.ask(request))
+            return _judged(job, parts, _sensible(self._child.ask(request), parts))
         except KilledError as error:
             kills[folder] += 1
             return _refused(job, str(error))
@@ -78,6 +81,31 @@ class BoundedRenderer:
 def _folder_key(bundle: TemplateBundle) -> _Key:
     # Bytes remember their hash, so that this is cheap for files that are the same objects.
     return (bundle.template.place.path, *sorted(bundle.files.items()))
+
+
+def _sensible(answer: Any, parts: Parts) -> Any:
+    """The answer, if it has the form of one, and files only where there are templates.
+
+    Whoever breaks out of the sandbox writes the answer, and must not choose where a file goes.
+    """
+    files, problems = _field(answer, "files", dict), _field(answer, "problems", list)
+    named = files.keys() <= parts.sources.keys()
+    written = all(isinstance(text, str) for text in files.values())
+    if named and written and all(map(_is_problem, problems)):
+        return answer
+    raise KilledError(_NO_SENSE)
+
+
+def _field(answer: Any, key: str, kind: type[T]) -> T:
+    value = answer.get(key) if isinstance(answer, dict) else None
+    if isinstance(value, kind):
+        return value
+    raise KilledError(_NO_SENSE)
+
+
+def _is_problem(told: object) -> bool:
+    kinds = [type(part) for part in told] if isinstance(told, list) else []
+    return kinds == [str, int, int, str, str]
 
 
 def _judged(job: RenderJob, parts: Parts, answer: Any) -> Outcome:

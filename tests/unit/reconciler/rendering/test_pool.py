@@ -92,6 +92,36 @@ class Dying(Child):
         raise KilledError("the template was stopped")
 
 
+class Lying(Child):
+    """Answers what whoever broke out of the sandbox makes it answer."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def ask(self, request: object) -> Any:
+        del request
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        {"files": [], "problems": []},
+        {"files": {"../../beta/assignment.json": "{}"}, "problems": []},
+        {"files": {"compose.yaml.j2": 1}, "problems": []},
+        {"files": {}, "problems": [["a", 1]]},
+        {"files": {}, "problems": [["a", "b", 1, "c", "d"]]},
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_no_file(answer: Any) -> None:
+    outcome = BoundedRenderer(Lying(answer)).render((a_job(),))
+
+    assert "makes no sense" in told(outcome[0])
+
+
 def test_the_same_job_is_rendered_once() -> None:
     renderer = BoundedRenderer()
     first = renderer.render((a_job(),))
