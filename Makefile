@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 FAST := tests/unit tests/contract tests/fuzz tests/sim tests/golden
 export PYTHON
 
-.PHONY: help setup setup-test demo demo-down test check lint fix golden sim sim-one fuzz bench bench-placement screenshots clean
+.PHONY: help setup setup-test demo demo-down test check lint fix golden sim sim-one soak fuzz bench bench-placement screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,15 @@ bench: setup-test ## measure, and write docs/performance.md and build/bench.json
 
 bench-placement: setup ## packing of a production GPU trace: ARGS="--nodes F --pods F ..."
 	$(BIN)/python -m tests.bench.openb $(ARGS)
+
+sim: setup-test ## real reconcilers and agents among faults, in virtual time; JSON last
+	$(BIN)/python -m tests.sim.fleet --seeds $(or $(SEEDS),48)
+
+sim-one: setup-test ## one life of the simulator, step by step: SEED=17
+	$(BIN)/python -m tests.sim.fleet --seed $(or $(SEED),0)
+
+soak: setup-test ## many lives of the simulator: SEEDS=1000 FIRST=0
+	$(BIN)/python -m tests.sim.fleet --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)
 
 fuzz: setup ## what reads input, with twenty times the examples; some minutes
 	$(PYTEST) -q -n 2 --hypothesis-profile=fuzz tests/fuzz

@@ -1,0 +1,100 @@
+"""A reconciler of the simulated fleet: the real loop, one pass at a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.loop import Loop
+from reconciler.observing.inventory import Sightings
+from reconciler.observing.memory import SightingsFile
+from reconciler.observing.read import Reader
+from reconciler.rendering.port import Renderer
+from tests.sim.fleet.machine import Machine, Surroundings
+
+# Longer than any run.
+NEVER: Final = 1e12
+
+
+class _Clock:
+    """As `SystemClock`: the steady time starts at the wall time of its making, and never jumps."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._start, self._at = around.wall(), around.now()
+
+    def steady(self) -> datetime:
+        return self._start + timedelta(seconds=self._around.now() - self._at)
+
+    def wall(self) -> datetime:
+        return self._around.wall()
+
+
+@dataclass(slots=True)
+class _OnePass:
+    """Lets the loop make one pass, and hears how long it would wait for the next."""
+
+    longest: timedelta | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.longest is not None
+
+    def wait(self, longest: timedelta, calm: timedelta) -> None:
+        del calm
+        self.longest = longest
+
+
+class Decider(Machine):
+    """One reconciler. watches: whether it hears of refs that move. stopped: it was told to end."""
+
+    kind = "reconciler"
+
+    def __init__(self, name: str, around: Surroundings, renderer: Renderer) -> None:
+        super().__init__(name, around)
+        self.watches = self.rng.random() < 0.5
+        self.stopped = False
+        self.loop: Loop | None = None
+        self._renderer = renderer
+
+    def step(self) -> float:
+        if self.stopped:
+            self.loop = None
+            return NEVER
+        if self.loop is None:
+            self.loop = self._start()
+        self.loop.waiting = waiting = _OnePass()
+        self.loop.run()
+        return (waiting.longest or timedelta(seconds=1)).total_seconds()
+
+    def died(self) -> float:
+        self.loop = None
+        return self.rng.uniform(0.5, 30.0)
+
+    def reboot(self) -> None:
+        super().reboot()
+        self.loop = None
+
+    @property
+    def complaint(self) -> str:
+        """Why the last pass failed; empty: it did not."""
+        return self.loop._complaint if self.loop else ""
+
+    def _start(self) -> Loop:
+        clock = _Clock(self.around)
+        kept = SightingsFile(self.around.folder, boot_id=f"boot-{self.boots}")
+
+        def saved(sightings: Sightings) -> None:
+            self.point("before sightings.json")
+            kept.save(sightings, clock.steady(), self.around.now())
+
+        return Loop(
+            reader=Reader(self.repository, self.repository, "main"),
+            renderer=self._renderer,
+            clock=clock,
+            waiting=_OnePass(),
+            rng=self.rng,
+            sightings=kept.load(clock.steady(), self.around.now()),
+            saved=saved,
+        )

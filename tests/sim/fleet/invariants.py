@@ -1,0 +1,218 @@
+"""What must hold after every step. A new promise is one function and one line in PROMISES."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from fleet.objects import read_commit
+from schemas.assignment import AssignedReplica
+from schemas.layout import ASSIGNED_REFS, ASSIGNMENTS_REF, heartbeat_ref
+from schemas.names import CommitId, NodeName
+from schemas.resources import Sharing
+from tests.builders import CARDS
+from tests.sim.fleet.documents import Version
+from tests.sim.fleet.ledger import Ledger
+from tests.sim.fleet.world import World
+
+Promise: TypeAlias = Callable[[World, Ledger], Iterator[str]]
+
+# A pull, a removal and a start for each of a dozen commits: more than people make in two minutes.
+CALM_SECONDS, CALM_ACTS = 120.0, 60
+
+
+def nothing_promised_twice(world: World, ledger: Ledger) -> Iterator[str]:
+    """S2: no GPU, memory, port or replica is promised twice."""
+    if not ledger.published:
+        return
+    counts = Counter(one.name for each in ledger.assignments.values() for one in each.replicas)
+    yield from (f"{name} is on {count} nodes" for name, count in counts.items() if count > 1)
+    for name, assignment in ledger.assignments.items():
+        yield from _overfull(world, name, assignment.replicas)
+
+
+def _overfull(world: World, name: str, replicas: tuple[AssignedReplica, ...]) -> Iterator[str]:
+    host = world.hosts[name]
+    memory = sum(one.resources.memory_mib for one in replicas)
+    if memory > host.memory_mib:
+        yield f"{name} has {host.memory_mib} MiB, {memory} are promised"
+    yield from _shared_ports(name, replicas)
+    yield from _shared_gpus(world, name, replicas)
+
+
+def _shared_ports(name: str, replicas: tuple[AssignedReplica, ...]) -> Iterator[str]:
+    ports = Counter(port for one in replicas for port in one.ports.values())
+    yield from (f"port {p} of {name} is given {c} times" for p, c in ports.items() if c > 1)
+
+
+def _shared_gpus(world: World, name: str, replicas: tuple[AssignedReplica, ...]) -> Iterator[str]:
+    sizes = {
+        report.uuid: CARDS[card][1]
+        for card, report in zip(world.hosts[name].cards, world.hosts[name].facts.gpus, strict=True)
+    }
+    holders: dict[str, list[AssignedReplica]] = defaultdict(list)
+    used: Counter[str] = Counter()
+    for one in replicas:
+        for share in one.gpus:
+            holders[share.uuid].append(one)
+            used[share.uuid] += share.memory_mib
+    for uuid, ours in holders.items():
+        names = ", ".join(one.name for one in ours)
+        if len(ours) > 1 and any(one.sharing is Sharing.EXCLUSIVE for one in ours):
+            yield f"GPU {uuid} of {name} is given whole, and to {names}"
+        if used[uuid] > sizes.get(uuid, 0):  # type: ignore[call-overload]
+            yield f"GPU {uuid} of {name} has {sizes} MiB, {used[uuid]} are given to {names}"
+
+
+def nothing_runs_twice_over(world: World, ledger: Ledger) -> Iterator[str]:
+    """S2: what runs on a host never shares a whole GPU or a port with what is still to go."""
+    for name in sorted({name for name, _ in ledger.starts}):
+        running = _running(world, ledger, name)
+        yield from (f"running: {what}" for what in _shared_ports(name, running))
+        yield from (f"running: {what}" for what in _shared_gpus(world, name, running))
+
+
+def _running(world: World, ledger: Ledger, name: str) -> tuple[AssignedReplica, ...]:
+    """What the replicas that run on a host were promised, each once.
+
+    Not one that the agent tried in vain to remove: the agent does not know what that one holds, and
+    lets others start beside it. docs/simulator.md says so among what is not promised yet.
+    """
+    found: dict[str, AssignedReplica] = {}
+    agent = world.hosts[name].agent
+    for replica, containers in world.hosts[name].running().items():
+        if agent is None or agent.notebook.tries(replica).failures:
+            continue
+        for one in containers:
+            grant = ledger.granted.get((name, replica, ledger.trees.get((name, one.id), "")))
+            if grant is not None:
+                found[replica] = grant
+    return tuple(found[replica] for replica in sorted(found))
+
+
+def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
+    """S3: a container is started only from files that its node was told to run."""
+    for name, start in ledger.starts:
+        if (name, start.container.replica, start.tree) not in ledger.granted:
+            yield f"{name} started {start.container.replica} from {start.tree}, never assigned"
+
+
+def nothing_goes_back(world: World, ledger: Ledger) -> Iterator[str]:
+    """S4: generation and accepted commit never go back; nobody reports what was never told."""
+    for name, host in world.hosts.items():
+        accepted = host.agent.notebook.accepted if host.agent else None
+        if accepted is None:
+            continue
+        now = (accepted.assignment.generation, str(accepted.commit))
+        # Whoever lost the memory of what was obeyed believes the remote again.
+        life = (name, host.disk.damages)
+        before = ledger.accepted.get(life, (0, ""))
+        if now == before:
+            continue
+        ledger.accepted[life] = now
+        if now[0] < before[0]:
+            yield f"{name} obeyed generation {before[0]}, and now {now[0]}"
+        if now[0] == before[0] and before[1] and not _descends(world, now[1], before[1]):
+            yield f"{name} obeys {now[1]}, which does not follow {before[1]}"
+    for beat in ledger.beats:
+        if beat.generation > ledger.newest.get(beat.node, 0):
+            yield f"{beat.node} reports generation {beat.generation}, which was never published"
+
+
+def _descends(world: World, newer: str, older: str) -> bool:
+    waiting = [newer]
+    while waiting:
+        one = waiting.pop()
+        if one == older:
+            return True
+        waiting += read_commit(CommitId(one), world.server.objects[one][1]).parents
+    return False
+
+
+def history_is_linear(world: World, ledger: Ledger) -> Iterator[str]:
+    """S5: every decision follows the one before, and so does every node's part of it."""
+    for move in ledger.moves:
+        if move.writer not in world.deciders:
+            continue
+        if move.new is None:
+            yield f"{move.writer} removed {move.ref}"
+            continue
+        parents = read_commit(CommitId(move.new), world.server.objects[move.new][1]).parents
+        if parents != ((move.old,) if move.old else ()):
+            yield f"{move.ref} went from {move.old} to {move.new}, whose parents are {parents}"
+
+
+def everything_was_wished(world: World, ledger: Ledger) -> Iterator[str]:
+    """S6: what is started looks as some commit of main says, every service of it."""
+    for name, start in ledger.starts:
+        environment = start.made_from.get("environment", {})
+        look = Version(
+            environment.get("MARK", ""), environment.get("TEXT", ""), start.container.image
+        )
+        deployment = start.container.deployment
+        if look not in world.person.versions.get(deployment, ()):
+            yield f"{name} runs {start.container.replica} as {look}, which nobody wrote"
+
+
+def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
+    """S10: an agent moves only its own ref, a reconciler only those of decisions."""
+    for move in ledger.moves:
+        if move.writer in world.hosts and move.ref != heartbeat_ref(NodeName(move.writer)):
+            yield f"{move.writer} moved {move.ref}"
+        ours = move.ref == ASSIGNMENTS_REF or move.ref.startswith(ASSIGNED_REFS)
+        if move.writer in world.deciders and not ours:
+            yield f"{move.writer} moved {move.ref}"
+
+
+def nobody_hammers(world: World, ledger: Ledger) -> Iterator[str]:
+    """S14: no replica is pulled, started and stopped in a tight loop, whatever fails."""
+    del ledger
+    for name, host in world.hosts.items():
+        for project, times in host.engine.acts.items():
+            while times and times[0] < world.now - CALM_SECONDS:
+                times.popleft()
+            if len(times) > CALM_ACTS:
+                yield f"{name} acts {len(times)} times on {project} in {CALM_SECONDS:.0f} s"
+                times.clear()
+
+
+def no_pass_breaks_a_promise(world: World, _ledger: Ledger) -> Iterator[str]:
+    """S12: no pass of a reconciler ends in our own mistake, or in what it wrote itself."""
+    for decider in world.deciders.values():
+        kind = decider.complaint.partition(":")[0]
+        if kind in {"AssertionError", "BrokenPlanError", "BadDocumentError"}:
+            yield f"{decider.name}: {decider.complaint}"
+
+
+PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
+    ("S2", nothing_promised_twice),
+    ("S2", nothing_runs_twice_over),
+    ("S3", only_assigned_is_started),
+    ("S4", nothing_goes_back),
+    ("S5", history_is_linear),
+    ("S6", everything_was_wished),
+    ("S10", everybody_writes_their_own),
+    ("S14", nobody_hammers),
+    ("S12", no_pass_breaks_a_promise),
+)
+
+
+def watch(world: World, ledger: Ledger) -> None:
+    """Hold every promise against the world after every step from now on."""
+
+    def look(world: World) -> None:
+        ledger.look(world)
+        _count_double_runs(world, ledger)
+        for name, promise in PROMISES:
+            for what in promise(world, ledger):
+                world.breach(name, what)
+
+    world.after_step.append(look)
+
+
+def _count_double_runs(world: World, ledger: Ledger) -> None:
+    """A replica that starts while it still runs elsewhere. Nothing fences yet, so it is counted."""
+    for name, replica in {(name, one.container.replica) for name, one in ledger.starts}:
+        if any(replica in o.running() for other, o in world.hosts.items() if other != name):
+            ledger.double_runs += 1

@@ -1,0 +1,115 @@
+"""What was ever published, started and heard in a world: what the promises are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleet import trees
+from fleet.objects import Entry, read_commit, tree_entries
+from fleet.port import Tree
+from reconciler.observing.documents import read_assignment, read_decision, read_heartbeat
+from schemas.assignment import AssignedReplica, Assignment, Decision
+from schemas.heartbeat import Heartbeat
+from schemas.layout import (
+    ASSIGNMENT_FILE,
+    ASSIGNMENTS_REF,
+    DECISION_FILE,
+    HEARTBEAT_FILE,
+    NODE_REFS,
+    NODES,
+)
+from schemas.names import CommitId, TreeId
+from tests.sim.fleet.engine import Start
+from tests.sim.fleet.wire import Move, Server
+from tests.sim.fleet.world import World
+
+# What may be brought back later; older ones are forgotten.
+KEPT = 8
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Kept from step to step.
+
+    assignments, decision, tree: as last published. granted: what every replica was ever promised,
+    by node, replica and tree. newest: the highest generation that each node was ever told.
+    accepted: generation and commit that each agent obeyed last, by node and loss of memory.
+    trees: which files each container on a host was made from, by host and id.
+    spoken: who moved each node's heartbeat last.
+    moves, starts, beats: what happened since the last step.
+    """
+
+    assignments: Mapping[str, Assignment] = field(default_factory=dict)
+    decision: Decision = field(default_factory=Decision)
+    tree: Tree | None = None
+    granted: dict[tuple[str, str, str], AssignedReplica] = field(default_factory=dict)
+    newest: dict[str, int] = field(default_factory=dict)
+    accepted: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+    trees: dict[tuple[str, str], str] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+    starts: list[tuple[str, Start]] = field(default_factory=list)
+    beats: list[Heartbeat] = field(default_factory=list)
+    spoken: dict[str, str] = field(default_factory=dict)
+    published: bool = False
+    double_runs: int = 0
+
+    def look(self, world: World) -> None:
+        """Write down what the last step did."""
+        self.moves, self.beats, self.starts, self.published = world.moves, [], [], False
+        for move in self.moves:
+            if move.new is None:
+                continue
+            if move.ref == ASSIGNMENTS_REF:
+                self._note_decision(world, move.new)
+            elif move.ref.startswith(NODE_REFS):
+                self.spoken[move.ref] = move.writer
+                self._note_heartbeat(world, move)
+        for host in world.hosts.values():
+            if host.engine.starts:
+                self.starts += [(host.name, one) for one in host.engine.starts]
+                host.engine.starts = []
+        self.trees |= {(name, one.container.id): one.tree for name, one in self.starts}
+
+    def _note_decision(self, world: World, commit: str) -> None:
+        self.published = True
+        self.tree = tree = tree_at(world.server, commit)
+        found = {}
+        for path, file in tree.files.items():
+            content = world.server.objects[file.blob][1]
+            if path.endswith(f"/{ASSIGNMENT_FILE}"):
+                assignment = read_assignment(content, path)
+                assert isinstance(assignment, Assignment), "the reconciler publishes what is valid"
+                found[str(assignment.node)] = assignment
+            elif path == DECISION_FILE:
+                decision = read_decision(content, path)
+                assert isinstance(decision, Decision), "the reconciler publishes what is valid"
+                self.decision = decision
+        self.assignments = found
+        for name, assignment in found.items():
+            self.newest[name] = max(self.newest.get(name, 0), assignment.generation)
+            for one in assignment.replicas:
+                self.granted[name, one.name, tree.folders[f"{NODES}/{name}/{one.name}"]] = one
+        world.backups = [*world.backups, dict(world.server.refs)][-KEPT:]
+
+    def _note_heartbeat(self, world: World, move: Move) -> None:
+        assert move.new is not None
+        file = tree_at(world.server, move.new).files.get(HEARTBEAT_FILE)
+        if file is None:
+            return
+        beat = read_heartbeat(world.server.objects[file.blob][1], f"{move.ref}/{HEARTBEAT_FILE}")
+        if isinstance(beat, Heartbeat):
+            self.beats.append(beat)
+            world.heard[beat.node] = [*world.heard.get(beat.node, []), beat][-KEPT:]
+
+
+def tree_at(server: Server, commit: str) -> Tree:
+    """The tree of a commit, as the server has it."""
+
+    def load(tree: str) -> tuple[Entry, ...]:
+        return tree_entries(server.objects[tree][1])
+
+    root = read_commit(CommitId(commit), server.objects[commit][1]).tree
+    return trees.list_tree(
+        TreeId(root), load, lambda blobs: {blob: len(server.objects[blob][1]) for blob in blobs}
+    )

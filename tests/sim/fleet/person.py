@@ -1,0 +1,271 @@
+"""The people of the fleet: they commit what they want, and now and then what nobody can want."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fleet.memory import MemoryRepository
+from schemas.names import CommitId
+from tests.builders import A_MOMENT
+from tests.sim.fleet.actor import Actor
+from tests.sim.fleet.documents import (
+    MARKS,
+    TAGS,
+    TEMPLATES,
+    TEXTS,
+    NodeWish,
+    Version,
+    Wish,
+    Wishes,
+    deployment_path,
+    node_path,
+)
+from tests.sim.fleet.wire import Server
+
+MAIN: Final = "refs/heads/main"
+MEMORIES: Final = (64, 256, 512, 1024, 3000, 10_000_000)
+BAD_DEPLOYMENTS: Final = (
+    b"nonsense",
+    b"kind: [unclosed",
+    b"\xff\xfe\x00junk",
+    b"apiVersion: miaas/v1\nkind: Deployment\nmetadata: {name: NAME}\nspec: {template: gone}\n",
+    b"apiVersion: miaas/v1\nkind: Deployment\nmetadata: {name: NAME}\n"
+    b"spec: {template: web, x: 1}\n",
+    b"apiVersion: miaas/v1\nkind: Deployment\nmetadata: {name: NAME}\n"
+    b"spec: {template: web, parameters: {text: 12}}\n",
+    b"a: &a [x]\nb: *a\n",
+)
+BAD_COMPOSE: Final = (
+    b"services: {{ nowhere.at.all }}\n",
+    b"services:\n  web: {image: {{ params.image }}, privileged: true}\n",
+    b"{% if %}",
+    b"services: []\n",
+    b"{{ 1 / 0 }}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A commit of main, and what was wished by it."""
+
+    commit: CommitId
+    wishes: Wishes
+
+
+class Person(Actor):
+    """Everybody who commits. history: every commit that main ever stood at, oldest first.
+
+    versions: for each deployment, every look that some commit of main gave it.
+    broke: called with the files before and after a commit that did nothing but break documents.
+    """
+
+    def __init__(self, server: Server, rng: random.Random, hosts: tuple[str, ...]) -> None:
+        super().__init__("person")
+        self.rng = rng
+        self.hosts = hosts
+        self.wishes = Wishes(nodes={name: self._node() for name in hosts})
+        self.history: list[Written] = []
+        self.versions: dict[str, set[Version]] = {}
+        self.did: dict[str, int] = {}
+        self.pause = 20.0
+        self.about_to_break: Callable[[str, bytes], None] = lambda _path, _text: None
+        self._server = server
+        self._repository = MemoryRepository(server)
+        self._serial = 0
+        for _ in range(rng.randint(2, 8)):
+            self._deploy()
+        self.did.clear()
+        self.commit()
+
+    def step(self) -> float:
+        name, act = self.rng.choice(ACTS)
+        if act(self):
+            self.did[name] = self.did.get(name, 0) + 1
+            self.commit()
+        return self.rng.expovariate(1 / self.pause)
+
+    def died(self) -> float:
+        return 1.0
+
+    def commit(self) -> None:
+        """Commit what is wished now."""
+        parent = self._repository.fetch(MAIN).get(MAIN)
+        tree = self._repository.write(None, dict(self.wishes.files()))
+        made = self._repository.commit(tree, parent=parent, message="a change", at=A_MOMENT)
+        self._server.writer = self.name
+        self._repository.push_own(MAIN, made)
+        self.history.append(Written(made, self.wishes.copy()))
+        for name, version in self.wishes.versions().items():
+            self.versions.setdefault(name, set()).add(version)
+
+    def rewind(self) -> bool:
+        """Force main back to an older commit."""
+        if len(self.history) < 3:
+            return False
+        old = self.rng.choice(self.history[-6:-1])
+        self.wishes = old.wishes.copy()
+        self._server.put_ref(MAIN, old.commit, self.name)
+        return True
+
+    def mend_all(self) -> None:
+        """Take back what stops the whole fleet, and commit."""
+        self.wishes.odd = {p: t for p, t in self.wishes.odd.items() if p != "fleet.yaml"}
+        self.commit()
+
+    # what they do ----------------------------------------------------------------------------
+
+    def _some(self) -> str | None:
+        names = sorted(self.wishes.deployments)
+        return self.rng.choice(names) if names else None
+
+    def _deploy(self) -> bool:
+        if len(self.wishes.deployments) >= 10:
+            return False
+        self._serial += 1
+        self.wishes.deployments[f"d{self._serial}"] = self._wish()
+        return True
+
+    def _wish(self) -> Wish:
+        rng, template = self.rng, self.rng.choice(TEMPLATES)
+        gpus = rng.choice((1, 1, 1, 2, 9)) if template == "model" else 0
+        return Wish(
+            template=template,
+            text=rng.choice(TEXTS),
+            tag=rng.choice(TAGS),
+            replicas=rng.choice((0, 1, 1, 2, 3, 5)),
+            memory_mib=rng.choice(MEMORIES[:4]) if rng.random() < 0.9 else rng.choice(MEMORIES),
+            gpus=gpus,
+            gpu_mib=rng.choice((0, 4000, 9000)) if gpus == 1 else 0,
+            shelf=rng.choice(("", "", "", "low", "high")),
+            priority=rng.choice((0, 0, 0, 10)),
+        )
+
+    def _change(self) -> bool:
+        name = self._some()
+        if name is None:
+            return False
+        wish, rng = self.wishes.deployments[name], self.rng
+        self.wishes.deployments[name] = rng.choice(
+            (
+                replace(wish, text=rng.choice(TEXTS)),
+                replace(wish, tag=rng.choice(TAGS)),
+                replace(wish, memory_mib=rng.choice(MEMORIES)),
+                replace(wish, shelf=rng.choice(("", "low", "high"))),
+            )
+        )
+        return True
+
+    def _scale(self) -> bool:
+        name = self._some()
+        if name is None:
+            return False
+        wish = self.wishes.deployments[name]
+        self.wishes.deployments[name] = replace(wish, replicas=self.rng.randrange(6))
+        return True
+
+    def _remove(self) -> bool:
+        name = self._some()
+        if name is None:
+            return False
+        del self.wishes.deployments[name]
+        self.wishes.odd.pop(deployment_path(name), None)
+        return True
+
+    def _break(self) -> bool:
+        name = self._some()
+        if name is None:
+            return False
+        text = self.rng.choice(BAD_DEPLOYMENTS).replace(b"NAME", name.encode())
+        return self._write_odd(deployment_path(name), text)
+
+    def _break_template(self) -> bool:
+        path = f"templates/{self.rng.choice(TEMPLATES)}/compose.yaml.j2"
+        return self._write_odd(path, self.rng.choice(BAD_COMPOSE))
+
+    def _break_node(self) -> bool:
+        names = sorted(self.wishes.nodes)
+        return bool(names) and self._write_odd(node_path(self.rng.choice(names)), b"kind: Nod\n")
+
+    def _break_fleet(self) -> bool:
+        return self._write_odd("fleet.yaml", b"kind: Fleet\nmetadata: {}\n")
+
+    def _write_odd(self, path: str, text: bytes) -> bool:
+        self.about_to_break(path, text)
+        self.wishes.odd[path] = text
+        return True
+
+    def _mend(self) -> bool:
+        if not self.wishes.odd:
+            return False
+        del self.wishes.odd[self.rng.choice(sorted(self.wishes.odd))]
+        return True
+
+    def _change_template(self) -> bool:
+        name = self.rng.choice(TEMPLATES)
+        self.wishes.marks[name] = self.rng.choice(MARKS)
+        return True
+
+    def _node(self, duty: str = "active") -> NodeWish:
+        return NodeWish(duty=duty, shelf=self.rng.choice(("low", "low", "high")))
+
+    def _set_duty(self, duty: str) -> bool:
+        names = sorted(self.wishes.nodes)
+        if not names:
+            return False
+        name = self.rng.choice(names)
+        self.wishes.nodes[name] = replace(self.wishes.nodes[name], duty=duty)
+        return True
+
+    def _relabel(self) -> bool:
+        names = sorted(self.wishes.nodes)
+        if names:
+            name = self.rng.choice(names)
+            shelf = self.rng.choice(("low", "high"))
+            self.wishes.nodes[name] = replace(self.wishes.nodes[name], shelf=shelf)
+        return bool(names)
+
+    def _remove_node(self) -> bool:
+        names = sorted(self.wishes.nodes)
+        if len(names) < 2:
+            return False
+        name = self.rng.choice(names)
+        del self.wishes.nodes[name]
+        self.wishes.odd.pop(node_path(name), None)
+        return True
+
+    def _add_node(self) -> bool:
+        missing = sorted(set(self.hosts) - set(self.wishes.nodes))
+        if missing:
+            self.wishes.nodes[self.rng.choice(missing)] = self._node()
+        return bool(missing)
+
+
+# Those that stand here twice are done twice as often.
+ACTS: Final[tuple[tuple[str, Callable[[Person], bool]], ...]] = (
+    ("deploy", Person._deploy),
+    ("deploy", Person._deploy),
+    ("change", Person._change),
+    ("change", Person._change),
+    ("scale", Person._scale),
+    ("scale", Person._scale),
+    ("remove", Person._remove),
+    ("break a deployment", Person._break),
+    ("break a template", Person._break_template),
+    ("break a node", Person._break_node),
+    ("break fleet.yaml", Person._break_fleet),
+    ("mend", Person._mend),
+    ("mend", Person._mend),
+    ("mend", Person._mend),
+    ("change a template", Person._change_template),
+    ("cordon", lambda person: person._set_duty("cordoned")),
+    ("drain", lambda person: person._set_duty("draining")),
+    ("activate", lambda person: person._set_duty("active")),
+    ("activate", lambda person: person._set_duty("active")),
+    ("relabel a node", Person._relabel),
+    ("remove a node", Person._remove_node),
+    ("add a node", Person._add_node),
+    ("add a node", Person._add_node),
+)
