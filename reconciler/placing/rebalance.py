@@ -1,8 +1,8 @@
 """Which moves of what runs would gain most. Pure; nothing is moved here.
 
-Two kinds of gain. Somebody without a node gets one if others make room: that comes first. And a
-replica may fit better elsewhere, after a node joined or others left: then its place there scores
-more than its own, by enough to be worth a restart.
+Somebody without a node gets one if others make room: that comes first. Then, a replica may fit
+better elsewhere, after a node joined or others left: its place there scores more than its own, by
+enough to be worth a restart. Or its place no longer keeps a rule, and another one does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from reconciler.observing.node import Node
-from reconciler.placing.around import left_by_rules
+from reconciler.placing.around import each_rule, left_by_rules
 from reconciler.placing.core import LEVEL, NEVER, PREFER, TIE
 from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted
@@ -28,6 +28,8 @@ from schemas.resources import Strategy
 ENOUGH_ROOM: Final = 0.25
 # Nor is one that levels two nodes by less than a tenth of a node.
 ENOUGH_LEVEL: Final = LEVEL / 10
+# A rule that is kept again is worth a replica, whatever the packing loses by it.
+A_RULE: Final = 1.0
 # So many nodes are tried for one that has none: the ones with the fewest to move.
 TRIES: Final = 8
 
@@ -191,14 +193,18 @@ class _Search:
         scores = draft.core.scores(ask) - self._order(need)
         here = float(scores[row])
         enough = ENOUGH_ROOM if need.strategy is Strategy.PACK else ENOUGH_LEVEL
+        broken = next((text for text, kept in each_rule(need, draft) if not kept[row]), None)
         new = None
-        if here > NEVER and float(scores.max()) - here >= enough:
+        if here > NEVER and (broken or float(scores.max()) - here >= enough):
             new = find_place(old.replica, need, draft)
         draft.undo(mark)
         if new is None or new.node == old.node:
             return None
         there = draft.ground.index[new.node]
         gain = float(scores[there]) - here
+        if broken:
+            why = f"keeps a rule that {old.node} does not: {broken}"
+            return _move(old, new, max(gain, A_RULE), why)
         liked = float(ask.liked[there] - ask.liked[row])
         return _move(old, new, gain, _words(need, gain, liked)) if gain >= enough else None
 
