@@ -17,7 +17,8 @@ from reconciler.observing.read import Reader
 from schemas.assignment import Assignment, parse_assignment
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import NodeName
-from tests.unit.reconciler.world import World, a_world, deployment, node
+from tests.builders import a_host
+from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment, node
 
 
 class Killed(BaseException):
@@ -240,3 +241,25 @@ def _check(world: World, generations: dict[NodeName, int]) -> None:
         for port in one.ports.values()
     ]
     assert len(ports) == len(set(ports))
+
+
+def test_what_explains_a_place_may_change_without_a_commit() -> None:
+    world = a_world(
+        files=a_small_fleet(**{"deployments/chat.yaml": deployment("chat", replicas=3)})
+    )
+    first = world.pass_once()
+    told = world.tree()
+
+    # Everything by which the nodes are scored changes, and nothing that is promised.
+    for step, cores in enumerate((12, 8, 24), start=2):
+        host = a_host(cpu_milli=cores * 1000, memory_mib=cores * 2048)
+        world.beat("alpha", sequence=step, host=host, images=("example.org/web:1.0",))
+        outcome = world.pass_once()
+
+        assert outcome.commit is None
+        assert world.tree() == told
+    fresh = a_world(files=dict(world.files))
+    fresh.beat("alpha", sequence=2, host=host)
+    others = {one.replica: one.why for one in fresh.pass_once().result.plan.placements}
+    kept = {one.replica: one.why for one in first.result.plan.placements}
+    assert others != kept, "decided anew, the same fleet would be explained otherwise"
