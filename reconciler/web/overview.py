@@ -95,11 +95,12 @@ def _faults(
 ) -> tuple[str, ...]:
     ailing = sum(map(_is_bad, deployments))
     down = sum(node.mark.state in _BAD_NODE for node in nodes)
-    general = sum(not problem.deployment for problem in problems)
+    # Those that hold a deployment are told by it already; if there are others, all are counted.
+    general = any(not problem.deployment for problem in problems)
     found = (
         f"{ailing} of {count(len(deployments), 'deployment')} not well" if ailing else "",
         f"{down} of {count(len(nodes), 'node')} not well" if down else "",
-        f"{count(general, 'problem')} in documents" if general else "",
+        f"{count(len(problems), 'problem')} in documents" if general else "",
     )
     return tuple(filter(None, found))
 

@@ -40,7 +40,7 @@ def test_faults_are_counted_first() -> None:
 
     assert seen.verdict.level is Level.BAD
     assert seen.verdict.text == (
-        "5 of 10 deployments not well, 2 of 5 nodes not well, 1 problem in documents."
+        "5 of 10 deployments not well, 2 of 5 nodes not well, 2 problems in documents."
     )
 
 
