@@ -1,7 +1,7 @@
 """`miaas-state-gc`: keeps a state repository of your own small.
 
 Each heartbeat replaces the last one and leaves three objects behind that no ref reaches, 12 KB on
-disk. Git itself keeps such objects for two weeks: fifty nodes would fill 12 GB with them.
+disk. Git itself keeps such objects for two weeks: fifty nodes would leave 24 GB of them.
 
 What no ref reaches is packed at once, where heartbeats shrink to some hundred bytes each, and goes
 for good after an hour. Pushes and fetches may go on meanwhile:
