@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.host.belongings import Belongings
+from agent.host.sockets import listening
 from schemas.heartbeat import HostReport
 
 MIB: Final = 2**20
@@ -63,7 +64,7 @@ def host_report(docker_root: Path, ours: Ours, held: Belongings) -> HostReport:
         foreign_memory_mib=max(0, taken - held.memory_mib),
         foreign_disk_mib=max(0, disk.used // MIB - ours.image_mib - folders_mib(ours.folders)),
         addresses=addresses(_interface_addresses()),
-        ports=tuple(sorted((listening_ports() - ours.ports) | ours.published)),
+        ports=tuple(sorted((_listening_here() - ours.ports) | ours.published)),
     )
 
 
@@ -87,6 +88,13 @@ def listening_ports(root: Path = Path("/")) -> frozenset[int]:
     """TCP ports that something listens on, on any address: Docker could publish none of them."""
     tables = (root / "proc/net" / name for name in ("tcp", "tcp6"))
     return frozenset(port for table in tables if table.exists() for port in _listening(table))
+
+
+def _listening_here() -> frozenset[int]:
+    try:
+        return listening()
+    except OSError:  # an old kernel, or a sandbox around us
+        return listening_ports()
 
 
 def existing(path: Path) -> Path:
