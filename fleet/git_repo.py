@@ -41,6 +41,7 @@ from fleet.objects import (
 )
 from fleet.port import Commit, RefUpdate, Tree
 from fleet.push_report import Outcome, read_report
+from fleet.spare import NoRoomError, is_full, spare
 from fleet.updates import check_updates
 from schemas.names import BlobId, CommitId, TreeId
 
@@ -246,6 +247,8 @@ class GitRepository:
                 else ("index-pack", "--stdin")
             )
             done = self._mirror.git(*arguments, data=pack(self._pending))
+            if done.code != 0 and is_full(done.err):
+                raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
             if done.code != 0:
                 raise self._read_failure(done)
             mirror.count_change(self._mirror)
@@ -272,12 +275,29 @@ class GitRepository:
         why = ""
         with self._lock:
             for _ in range(TRIES):
-                outcome, why = self._push(("--force",), {ref: new})
+                try:
+                    outcome, why = self._push(("--force",), {ref: new})
+                except NoRoomError:
+                    outcome, why = self._push_from_memory(ref, new)
                 if outcome is Outcome.MOVED:
                     return
                 if outcome is Outcome.REJECTED:
                     raise RejectedError(f"{redacted(self._mirror.url)} refused: {why}")
         raise UnreachableError(f"{redacted(self._mirror.url)} did not move {ref}: {why}")
+
+    def _push_from_memory(self, ref: str, new: CommitId) -> tuple[Outcome, str]:
+        """Push what the disk has no room for: a node whose disk is full has to say so."""
+        with mirror.held(self._mirror), spare(self._mirror) as view:
+            done = view.git("unpack-objects", "-q", data=pack(self._pending))
+            if done.code != 0:
+                raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
+            words = ("push", "--porcelain", "--no-verify", "--force", "--", self._mirror.url)
+            done = view.git(*words, f"{new}:{ref}")
+        outcome, why = read_report(done.code, done.out.decode("utf-8", "replace"), done.err)
+        if outcome is Outcome.MOVED:
+            self._pending.clear()
+            self._pending_bytes = 0
+        return outcome, why
 
     def _push(
         self, options: tuple[str, ...], moves: Mapping[str, CommitId | None]

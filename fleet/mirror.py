@@ -158,9 +158,12 @@ def drop_stale_locks(mirror: Mirror) -> bool:
 
 
 def count_change(mirror: Mirror) -> None:
-    """Note that objects were added."""
-    with open(f"{mirror.folder}/{CHANGES_FILE}", "ab") as file:  # noqa: PTH123
-        file.write(b".")
+    """Note that objects were added. On a full disk the count stays behind, and does no harm."""
+    try:
+        with open(f"{mirror.folder}/{CHANGES_FILE}", "ab") as file:  # noqa: PTH123
+            file.write(b".")
+    except OSError:
+        return
 
 
 def is_upkeep_due(mirror: Mirror) -> bool:
