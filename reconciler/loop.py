@@ -131,17 +131,22 @@ class Loop:
         """Make one pass, and say how long to wait at most for the next."""
         try:
             outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock, self._tried)
-        except (RepositoryError, BadDocumentError, AssertionError) as error:
+            self._keep(outcome.result.sightings)
+        # OSError: no process or file can be had now (descriptors, memory, a full disk).
+        except (RepositoryError, BadDocumentError, AssertionError, OSError) as error:
             return self._failed(error)
         if self._complaint:
             log.info("passes succeed again", extra={"pairs": {"failed": self._failures}})
         self._failures, self._complaint = 0, ""
-        if outcome.result.sightings != self.sightings:
-            self.saved(outcome.result.sightings)
-        self.sightings = outcome.result.sightings
         self._tell_notices(outcome.result)
         tell(outcome)
         return outcome.result.observed.fleet.timings.poll
+
+    def _keep(self, sightings: Sightings) -> None:
+        is_new = sightings != self.sightings
+        self.sightings = sightings
+        if is_new:
+            self.saved(sightings)
 
     def _failed(self, error: Exception) -> timedelta:
         complaint = f"{type(error).__name__}: {error}"

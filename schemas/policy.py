@@ -171,6 +171,20 @@ def _environment(keys: Keys, value: object) -> Iterator[Finding]:
     for where in bare:
         what = f"{dotted(where)} has no value, and would copy the agent's own"
         yield Finding(where, what, 'give it a value, "" for an empty one')
+    yield from _taken_gpus(keys, value)
+
+
+def _taken_gpus(keys: Keys, value: object) -> Iterator[Finding]:
+    """Where NVIDIA's runtime is the engine's default, this variable hands out any GPU."""
+    entries = [((*keys, name), name, str(entry)) for name, entry in _map(value).items()]
+    for index, entry in enumerate(_list(value)):
+        name, _, text = str(entry).partition("=")
+        entries.append(((*keys, index), name, text))
+    for where, name, text in entries:
+        if name == "NVIDIA_VISIBLE_DEVICES" and text.strip() not in {"none", "void"}:
+            what = f"{dotted(where)} would take GPUs that were not assigned"
+            fix = "remove it; reserve them by device_ids in deploy.resources.reservations.devices"
+            yield Finding(where, what, fix)
 
 
 def _env_files(keys: Keys, value: object) -> Iterator[Finding]:

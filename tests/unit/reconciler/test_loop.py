@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -53,8 +54,11 @@ class Script:
 
 
 def looped(world: World, *steps: object) -> list[float]:
+    return looped_keeping(world, [].append, *steps)
+
+
+def looped_keeping(world: World, saved: Callable[[Sightings], None], *steps: object) -> list[float]:
     script = Script(list(steps))
-    kept: list[Sightings] = []
     Loop(
         reader=world.reader,
         renderer=world.renderer,
@@ -62,7 +66,7 @@ def looped(world: World, *steps: object) -> list[float]:
         waiting=script,
         rng=random.Random(1),
         sightings={},
-        saved=kept.append,
+        saved=saved,
     ).run()
     return script.waits
 
@@ -106,6 +110,19 @@ def test_failures_are_told_once_and_tried_ever_less_often(log: io.StringIO) -> N
     doubled = [wait / 2**n for n, wait in enumerate(waits[:6])]
     assert all(0.9 <= first <= 1.1 for first in doubled)
     assert all(wait <= BACK_OFF_LAST.total_seconds() * 1.1 for wait in waits)
+
+
+def test_a_full_disk_is_told_and_stops_nothing(log: io.StringIO) -> None:
+    def full(_: Sightings) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    world = a_world()
+
+    looped_keeping(world, full, None, None)
+
+    lines = log.getvalue().splitlines()
+    assert "No space left on device" in lines[0]
+    assert world.client.fetch("refs/heads/assignments")
 
 
 def test_an_odd_heartbeat_is_told_once(log: io.StringIO) -> None:

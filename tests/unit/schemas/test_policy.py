@@ -253,6 +253,16 @@ def test_a_dollar_in_a_key_is_refused() -> None:
     assert "the key '${X}' has a $" in whats(a_file(environment={"${X}": "1"}))
 
 
+@pytest.mark.parametrize(
+    ("entry", "refused"), [("all", True), ("0", True), ("", True), ("none", False), ("void", False)]
+)
+def test_gpus_cannot_be_taken_by_a_variable(entry: str, refused: bool) -> None:
+    name = "NVIDIA_VISIBLE_DEVICES"
+
+    assert bool(whats(a_file(environment={name: entry}))) is refused
+    assert bool(whats(a_file(environment=[f"{name}={entry}"]))) is refused
+
+
 @pytest.mark.parametrize("environment", [{"A": None}, ["A"], ["A=1", "B"]])
 def test_a_bare_variable_would_copy_the_agents_own(environment: Any) -> None:
     (what,) = whats(a_file(environment=environment))
