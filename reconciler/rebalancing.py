@@ -56,7 +56,9 @@ def moved_lately(log: Iterable[Published], now: datetime) -> int | None:
     for one in log:
         if one.at <= now - HOUR:
             return moves
-        moves += sum(int(found["more"] or 1) for found in _TRAILER.finditer(one.message))
+        # The trailers alone: the subject may say the same once more.
+        trailers = one.message.rstrip().rpartition("\n\n")[2]
+        moves += sum(int(found["more"] or 1) for found in _TRAILER.finditer(trailers))
         if one.first:
             return moves
     return None

@@ -44,12 +44,11 @@ def why_here(
     if spares:
         terms.append(_term("spares GPUs", SPARES_GPUS, SPARES_GPUS))
     text = "packs the fleet best" if pack else "is the emptiest"
-    return Why(
-        text=text,
-        score=round(choice.score, 4),
-        terms=tuple(terms),
-        runners_up=tuple(one for one in runners if one.node != draft.ground.nodes[row].name)[:3],
-    )
+    score, here = round(choice.score, 4), draft.ground.nodes[row].name
+    # Where many are placed at once, runners were scored before the first of them: whoever was
+    # ahead then has since got one of the others, and came second to nobody.
+    behind = (one for one in runners if one.node != here and one.score <= score)
+    return Why(text=text, score=score, terms=tuple(terms), runners_up=tuple(behind)[:3])
 
 
 def _term(name: str, amount: float, weight: float) -> ScoreTerm:

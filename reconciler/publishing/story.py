@@ -51,7 +51,8 @@ def message(result: Pass, found: Preview) -> str:
     for fate, name in _TRAILERS.items():
         lines = [f"{name}: {_where(one)}" for one in found.replicas if one.fate is fate]
         trailers += _first(LINES_MAX, lines)
-    trailers += _first(LINES_MAX, [f"{TRAILER}: {_gain(move)}" for move in result.moves])
+    gains = [f"{TRAILER}: {_gain(move)}, {_flat(move.why)}" for move in result.moves]
+    trailers += _first(LINES_MAX, gains)
     trailers += _first(LINES_MAX, [f"Held: {name}" for name in result.held])
     trailers += _first(LINES_MAX, [f"Deleted-Volume: {one}" for one in _deleted(found)])
     parts = (_subject(result, found), "\n".join(body), "\n".join(trailers))
@@ -73,7 +74,7 @@ def _subject(result: Pass, found: Preview) -> str:
         return _quiet_subject(result)
     if result.moves:
         rest = f" and {len(result.moves) - 1} more" if len(result.moves) > 1 else ""
-        return _flat(f"{TRAILER}: {_gain(result.moves[0])}") + rest
+        return f"{TRAILER}: {_gain(result.moves[0])}{rest}"
     names = sorted({one.deployment for one in found.replicas})
     head = names[0] if len(names) == 1 else f"{len(names)} deployments"
     if len(found.replicas) == 1:
@@ -84,7 +85,7 @@ def _subject(result: Pass, found: Preview) -> str:
 
 
 def _gain(move: Move) -> str:
-    return f"{move.replica} from {move.was_on} to {move.to.node}: +{move.gain:.2f}, {move.why}"
+    return f"{move.replica} from {move.was_on} to {move.to.node}: +{move.gain:.2f}"
 
 
 def _quiet_subject(result: Pass) -> str:

@@ -15,6 +15,7 @@ _MEANINGS: Final = {
     "order": "comes early in the order in which nodes are filled",
     "preferred labels": "has labels that are preferred",
     "image is there": "has the image already",
+    "spares GPUs": "leaves nodes with GPUs to those that need them",
 }
 # Terms below this only decide between equals.
 _TELLING: Final = 0.01

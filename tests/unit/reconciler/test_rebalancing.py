@@ -21,8 +21,9 @@ from tests.builders import A_MOMENT, a_replica_report
 from tests.unit.reconciler.world import FLEET, World, a_small_fleet, a_world, deployment, node
 
 MINUTE = timedelta(minutes=1)
-ONE = "web-0: move\n\nReason: better\nRebalanced: web-0 from a to b: +1.00, why\n"
-MANY = "x\n\n" + "Rebalanced: web-0 from a to b: +1.00, why\n" * 50 + "Rebalanced: and 7 more\n"
+MOVED = "Rebalanced: web-0 from a to b: +1.00"
+ONE = f"{MOVED}\n\nReason: better\n{MOVED}, why\n"
+MANY = "x\n\n" + f"{MOVED}, why\n" * 50 + "Rebalanced: and 7 more\n"
 
 
 def said(minutes: int, message: str = ONE, *, first: bool = False) -> Published:
@@ -132,6 +133,7 @@ def test_at_most_so_many_an_hour_and_in_the_end_none() -> None:
         clock.pass_by(10 * MINUTE)
 
     assert len(made) > 2, "the budget of one hour is not enough"
+    assert made[:2] == [made[0], made[0]], "the budget is used at once"
     for at in made:
         assert sum(at - timedelta(hours=1) < other <= at for other in made) <= 2
     assert proposals(fleet.world.decide(), 10) == ()
@@ -229,5 +231,7 @@ def test_history_tells_what_was_moved_and_what_it_gains() -> None:
     where = move.removeprefix("Moved: ")
     assert where.startswith(f"{name} from ")
     assert message.startswith(f"Rebalanced: {where}: +")
+    assert len(message.splitlines()[0]) < 72
     assert f"\nRebalanced: {where}: +" in message
+    assert message.endswith("of a node emptier\n")
     assert "could not stay" not in message

@@ -37,7 +37,7 @@ def test_the_first_decision() -> None:
     assert story(world) == (
         "chat: place chat-0 on alpha\n"
         "\n"
-        "place chat-0 on alpha: best of 1 nodes\n"
+        "place chat-0 on alpha: is the emptiest\n"
         "admit the node alpha\n"
         "\n"
         f"Source: {world.decide().observed.source}\n"
@@ -165,7 +165,7 @@ def test_a_nodes_own_commit_tells_its_part() -> None:
     result = world.decide()
 
     assert node_message(result, preview(result), NodeName("alpha")) == (
-        "alpha: generation 2\n\nplace chat-1 on alpha: best of 1 nodes\n\n"
+        "alpha: generation 2\n\nplace chat-1 on alpha: is the emptiest\n\n"
         f"Source: {result.observed.source}\n"
     )
 
