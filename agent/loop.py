@@ -110,8 +110,9 @@ class Agent:
     def step(self, reasons: frozenset[Reason] = frozenset()) -> Outcome:
         """Make one pass. What the world refuses becomes a problem in the outcome, no error."""
         self._look(reasons)
-        self._prepare()
         containers, docker_problem = self._listing(reasons)
+        if containers is not None:  # each replica would wait for an engine that does not answer
+            self._prepare()
         containers = self._audited(containers, asked=Reason.LIMITS in reasons)
         swept = self._sweep(containers)
         done = self._act(containers)

@@ -15,7 +15,7 @@ from agent.pacing import Budget, next_keep_alive
 from agent.report import substance
 from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
-from schemas.heartbeat import Heartbeat, ReplicaReport, dump_heartbeat
+from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport, dump_heartbeat
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 
@@ -128,12 +128,17 @@ class Speaker:
             accepted=accepted.commit if accepted else None,
             accepted_generation=accepted.assignment.generation if accepted else 0,
             host=facts.host,
-            runtime=self.runtime.report(),
+            runtime=self._runtime(news),
             gpus=facts.gpus,
             replicas=news.replicas,
             images=self._images(news),
             problems=(*news.problems, *facts.problems),
         )
+
+    def _runtime(self, news: News) -> RuntimeReport:
+        """The engine's versions. One that was just silent is not asked again: it takes long."""
+        error = news.runtime_error
+        return RuntimeReport(error=error) if error else self.runtime.report()
 
     def _images(self, news: News) -> tuple[str, ...]:
         """The images present; none where the engine does not say."""

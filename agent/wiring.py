@@ -217,8 +217,9 @@ def open_facts(settings: Settings) -> ReadFacts:
         # Asked once it can be answered: an engine may be down when the agent starts.
         if not roots and (found := _data_root(settings)) is not None:
             roots.append(found)
-        root = roots[0] if roots else Path("/var/lib/docker")
-        return steadied(read_facts(root, _ours(settings, containers, ports), gpus))
+        if not roots:  # an engine that does not say this says nothing else, and that takes long
+            return steadied(read_facts(Path("/var/lib/docker"), _known(containers, ports), gpus))
+        return steadied(read_facts(roots[0], _ours(settings, containers, ports), gpus))
 
     return facts
 
@@ -229,6 +230,10 @@ def _ours(settings: Settings, containers: tuple[Container, ...], ports: frozense
         engine = DockerSocket(socket_path(settings.docker_host))
         with contextlib.suppress(RuntimeDownError):  # told by every other call in this pass
             return holdings(engine, settings.node, containers, ports)
+    return _known(containers, ports)
+
+
+def _known(containers: tuple[Container, ...], ports: frozenset[int]) -> Ours:
     return Ours(containers=tuple(one.id for one in containers), ports=ports)
 
 

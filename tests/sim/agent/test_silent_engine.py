@@ -1,0 +1,42 @@
+"""An engine that does not answer is asked once a pass, and is no failure of any replica."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.loop import Reason
+from fleet.memory import MemoryServer
+from tests.sim.agent.world import Host, Publisher, compose
+
+HEARD = frozenset({Reason.ASKED, Reason.CONTAINERS})
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host with work to do, whose engine is silent."""
+    server = MemoryServer()
+    Publisher(server).publish({f"chat-{n}": {"compose.yaml": compose()} for n in range(5)})
+    made = Host(server, tmp_path)
+    made.script.down = "no answer within 5 s"
+    return made
+
+
+def test_a_silent_engine_is_told_and_counts_as_nobody_elses_failure(host: Host) -> None:
+    outcome = host.step()
+
+    assert outcome.acts == ()
+    assert set(host.agent.notebook.memory.tries) == {"docker"}
+    assert "no answer within 5 s" in host.heartbeat().runtime.error
+
+
+def test_everything_starts_as_soon_as_the_engine_is_heard_again(host: Host) -> None:
+    host.step()
+    host.script.down = ""
+    host.now += 1
+
+    host.agent.step(HEARD)
+
+    assert len(host.containers()) == 10
+    assert {one.state for one in host.containers().values()} == {"running"}
