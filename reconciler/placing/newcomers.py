@@ -21,7 +21,7 @@ from schemas.names import DeploymentName, ReplicaName, replica_name
 from schemas.resources import Preemption, Sharing
 
 # The part of all deployments by which those with whole GPUs go ahead: measured on mixes of both.
-HEAD_START: Final = 0.11
+HEAD_START: Final = 0.12
 # The scarcity of GPU models is weighed anew after so many replicas.
 LOOK_AGAIN: Final = 1000
 
