@@ -54,7 +54,8 @@ class Script:
 
 
 def looped(world: World, *steps: object) -> list[float]:
-    return looped_keeping(world, [].append, *steps)
+    kept: list[Sightings] = []
+    return looped_keeping(world, kept.append, *steps)
 
 
 def looped_keeping(world: World, saved: Callable[[Sightings], None], *steps: object) -> list[float]:
