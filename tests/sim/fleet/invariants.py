@@ -133,7 +133,8 @@ def _descends(world: World, newer: str, older: str) -> bool:
 def history_is_linear(world: World, ledger: Ledger) -> Iterator[str]:
     """S5: every decision follows the one before, and so does every node's part of it."""
     for move in ledger.moves:
-        if move.writer not in world.deciders:
+        # Two reconcilers that decide the same at the same moment make the same commit: no move.
+        if move.writer not in world.deciders or move.old == move.new:
             continue
         if move.new is None:
             yield f"{move.writer} removed {move.ref}"
