@@ -50,7 +50,7 @@ def docker_works(_need: Need, node: Node) -> str | None:
 
 
 def disk_has_room(_need: Need, node: Node) -> str | None:
-    """Refuse a node whose disk is nearly full, whatever was promised of it: images need room too."""
+    """Refuse a node whose disk is nearly full: images need room too, beside what was promised."""
     return DISK_PRESSURE if node.disk_pressure else None
 
 
