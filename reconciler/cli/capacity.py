@@ -13,7 +13,7 @@ from reconciler.cli.plan import asked_snapshot
 from reconciler.cli.terminal import Terminal
 from reconciler.decide import decide, desired_of
 from reconciler.observing.observe import observe
-from reconciler.placing.whatif import capacity
+from reconciler.placing.capacity import capacity
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.web.looking import first_sightings
 

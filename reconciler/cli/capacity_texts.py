@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from reconciler.cli.terminal import Paint, Terminal, safe, table
-from reconciler.placing.whatif import MORE_MAX, Capacity, LargestFit
+from reconciler.placing.capacity import MORE_MAX, Capacity, LargestFit
 from reconciler.web.words import cores, count, enumerate_names, memory
 from schemas.names import ReplicaName
 

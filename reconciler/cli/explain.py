@@ -80,7 +80,7 @@ def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
     if node not in {judged.name for judged in looked.facts.nodes}:
         why = f"{node} gets nothing until nodes/{node}.yaml is committed"
         return NodeAnswer(deployment=name, node=node, here=(), objections=(why,))
-    return why_not(looked.facts, wanted[name], NodeName(node))
+    return why_not(looked.facts, name, NodeName(node))
 
 
 def _plain(

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.observing.node import Node
+from reconciler.placing.capacity import MORE_MAX, Capacity, LargestFit, capacity
 from reconciler.placing.engine import plan
 from reconciler.placing.plan import Need, Placement
-from reconciler.placing.whatif import MORE_MAX, Capacity, LargestFit, capacity
 from schemas.names import DeploymentName, NodeName
 from schemas.node import Duty
 from schemas.resources import PlacementRules, Resources, Sharing, Spread

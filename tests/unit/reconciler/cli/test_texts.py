@@ -21,8 +21,8 @@ from reconciler.cli.proposal_texts import (
 )
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.terminal import safe
+from reconciler.placing.capacity import MORE_MAX, Capacity, LargestFit
 from reconciler.placing.rebalance import Move
-from reconciler.placing.whatif import MORE_MAX, Capacity, LargestFit
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.overview import fleet_view
 from reconciler.web.plain import dumps

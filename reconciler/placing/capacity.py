@@ -1,4 +1,4 @@
-"""What if: a node is lost, one joins, something new is deployed; and how much still fits."""
+"""How much still fits, and which node the fleet could not lose."""
 
 from __future__ import annotations
 
@@ -13,36 +13,12 @@ from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted, plan
 from reconciler.placing.improving import free_to_go
 from reconciler.placing.newcomers import find_place, find_place_without
-from reconciler.placing.plan import Desired, Need, Placement, Plan
+from reconciler.placing.plan import Desired, Need, Placement
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
 from schemas.resources import Resources
 
 # Beyond a hundred more, nobody asks how many exactly.
 MORE_MAX: Final = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A supposed change: nodes that are lost, nodes that join or become so, what is deployed."""
-
-    lose: frozenset[NodeName] = frozenset()
-    add: tuple[Node, ...] = ()
-    deploy: tuple[Need, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """What a supposed change would lead to, beside the plan without it.
-
-    moved: replicas that would go to another node. lost: placed without the change, nowhere with it.
-    gained: nowhere without it, placed with it.
-    """
-
-    before: Plan
-    after: Plan
-    moved: tuple[tuple[ReplicaName, NodeName, NodeName], ...]
-    lost: tuple[ReplicaName, ...]
-    gained: tuple[ReplicaName, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,30 +55,6 @@ class Capacity:
     room: Mapping[DeploymentName, int]
     critical: tuple[tuple[NodeName, tuple[ReplicaName, ...]], ...]
     tied: frozenset[ReplicaName]
-
-
-def simulate(
-    desired: tuple[Desired, ...],
-    inventory: tuple[Node, ...],
-    previous: tuple[Placement, ...],
-    change: Change,
-) -> Difference:
-    """Say what the plan would be. A deployment of a known name replaces the one there is."""
-    before = plan(desired, inventory, previous)
-    new = {one.deployment for one in change.deploy}
-    gone = change.lose | {node.name for node in change.add}
-    nodes = (*(node for node in inventory if node.name not in gone), *change.add)
-    changed = (*(one for one in desired if one.deployment not in new), *change.deploy)
-    after = plan(changed, nodes, before.placements)
-    was = {one.replica: one.node for one in before.placements}
-    now = {one.replica: one.node for one in after.placements}
-    return Difference(
-        before=before,
-        after=after,
-        moved=tuple((r, was[r], now[r]) for r in sorted(was.keys() & now) if was[r] != now[r]),
-        lost=tuple(sorted(was.keys() - now)),
-        gained=tuple(sorted(now.keys() - was)),
-    )
 
 
 def capacity(
