@@ -55,10 +55,14 @@ def table(figures: Mapping[str, float]) -> str:
     for goal in GOALS:
         sign = "<=" if goal.better == "lower" else ">="
         figure = figures.get(goal.key)
-        shown = "not measured" if figure is None else f"{figure:,.4g}"
+        shown = "not measured" if figure is None else _shown(figure)
         mark = "" if figure is None else ("met" if goal.met(figure) else "**missed**")
         rows.append(f"| {goal.what} | {sign} {goal.bound:,g} | {shown} | {mark} |")
     return "\n".join(rows)
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.4g}"
 
 
 def merge(file: Path, figures: Mapping[str, float]) -> dict[str, float]:
