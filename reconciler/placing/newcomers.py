@@ -78,13 +78,19 @@ def _find_in(
 
 
 def _waiting(draft: Draft) -> list[ReplicaName]:
-    """List the replicas without a node, in the order in which they are placed."""
-    return [
-        replica
+    """List the replicas without a node, in the order in which they are placed.
+
+    Of equals, who ran until now and has to move goes before who is new: a newcomer evicts nobody.
+    """
+    waiting = [
+        (need, replica)
         for need in in_order(draft.needs)
         for index in range(need.replicas)
         if (replica := replica_name(need.deployment, index)) not in draft.placed
     ]
+    if any(replica in draft.before for _, replica in waiting):
+        waiting.sort(key=lambda one: (-one[0].priority, one[1] not in draft.before))
+    return [replica for _, replica in waiting]
 
 
 def in_order(needs: Mapping[DeploymentName, Need]) -> list[Need]:

@@ -323,3 +323,18 @@ def test_without_gpu_goes_where_no_gpu_is_lost() -> None:
     made = plan((busy, plain), (a_gpu_node("a"), a_node("b")), ())
 
     assert where(made) == {"train-0": "a", "web-0": "b"}
+
+
+def test_who_has_to_move_goes_before_an_equal_newcomer() -> None:
+    before = plan((a_need("hello", ports={"http": 8080}),), (a_node("b"),), ())
+    to_a = PlacementRules(pin=(NodeName("a"),))
+    needs = tuple(
+        a_need(name, ports={"http": 8080}, rules=to_a) for name in ("a-newcomer", "hello")
+    )
+
+    made = plan(needs, (a_node("a"), a_node("b")), before.placements)
+
+    assert where(made) == {"hello-0": "a"}
+    assert why_not(made) == {
+        "a-newcomer-0": ("pinned to a", "port 8080 (http) is taken by hello-0")
+    }
