@@ -27,8 +27,8 @@ test: setup-test lint ## everything that must hold: lint, types, rooms, fast tes
 	$(PYTEST) -q -n 2 -m "not e2e and not soak" $(FAST)
 	$(PYTEST) -q -m "e2e and not soak" tests
 
-check: setup lint ## under a minute, no network: lint, types, rooms, fast tests
-	$(PYTEST) -q -n 2 -m "not e2e and not soak" $(FAST)
+check: setup lint ## two minutes, no network: lint, types, rooms, unit and contract tests
+	$(PYTEST) -q -n 2 -m "not e2e and not soak" tests/unit tests/contract
 
 lint:
 	$(BIN)/ruff check .
