@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 
@@ -9,7 +10,7 @@ class Killed(BaseException):
     """The process ends here, as by kill -9. No handler of the real code may catch it."""
 
 
-class Actor:
+class Actor(ABC):
     """A program, or a person, that makes a step whenever its time has come.
 
     due: when the next step is; None: never, unless somebody wakes it.
@@ -31,13 +32,13 @@ class Actor:
         self.dawdle = 0.0
         self.nap = 0.0
 
+    @abstractmethod
     def step(self) -> float:
         """Do what is due, and say in how many seconds the next step is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def died(self) -> float:
         """Forget all that a process forgets at its end; say in how many seconds it starts again."""
-        raise NotImplementedError
 
 
 class Points(Protocol):
