@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from schemas.codec import dump_json, parse_json
-from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, TemplateName
+from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName, TemplateName
 from schemas.probes import Probe
 from schemas.problem import Problem
 from schemas.resources import Drift, Resources, Sharing, VolumeRemoval
@@ -49,6 +49,20 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """The grant of a replica of which no two copies may run; see `schemas.fencing`.
+
+    incarnation: of the node; in any other its agent must not start it.
+    epoch: grows with every grant of this replica.
+    stop_after_seconds: how long the agent may be cut off before it stops it.
+    """
+
+    incarnation: str
+    epoch: int
+    stop_after_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedReplica:
     """One replica that a node has to run. Its files stand in the folder of its name.
 
@@ -57,6 +71,7 @@ class AssignedReplica:
     probes: what its agent asks it. rollback: whether a failed start brings the last version back.
     drift: whether its agent mends what differs though nobody decided so, or only tells.
     on_remove: what becomes of its volumes here once this node no longer has to run it.
+    fence: None: a second copy does no harm.
     """
 
     name: ReplicaName
@@ -72,6 +87,7 @@ class AssignedReplica:
     rollback: bool = False
     drift: Drift = Drift.HEAL
     on_remove: VolumeRemoval = VolumeRemoval.KEEP
+    fence: Fence | None = None
     why: Why
 
 
@@ -116,9 +132,31 @@ class Refusal:
     hint: str = ""
 
 
+class Phase(StrEnum):
+    """How the newest version of a deployment fares."""
+
+    SETTLED = "settled"  # it is everywhere, or none ever began
+    ROLLING = "rolling"  # it comes in, replica by replica
+    STALLED = "stalled"  # it did not get ready in time, and stays as it is
+    ROLLED_BACK = "rolledBack"  # it did not get ready: the last good one is back until main changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why some replicas are not changed now, or not started yet. reason: one word."""
+
+    reason: str
+    text: str = ""
+    replicas: tuple[ReplicaName, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentDecision:
-    """What became of one deployment. A refusal's wording alone is never a reason to write."""
+    """What became of one deployment. The wording of a refusal or hold is no reason to write.
+
+    phase: of its newest version. source: the commit of main that brought this one; None: unknown.
+    message: why it stalled or was rolled back.
+    """
 
     name: DeploymentName
     template: str
@@ -126,14 +164,32 @@ class DeploymentDecision:
     verdict: Verdict
     problems: tuple[Problem, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    phase: Phase = Phase.SETTLED
+    source: CommitId | None = None
+    message: str = ""
+    holds: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenure:
+    """Who holds a replica of which no two copies may run, or held it last."""
+
+    replica: ReplicaName
+    node: NodeName
+    incarnation: str
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What became of every deployment, and what is wrong with documents that belong to none."""
+    """What became of every deployment, and what is wrong with documents that belong to none.
+
+    tenures: sorted by replica.
+    """
 
     deployments: tuple[DeploymentDecision, ...] = ()
     problems: tuple[Problem, ...] = ()
+    tenures: tuple[Tenure, ...] = ()
 
 
 def parse_assignment(text: str, *, path: str) -> Assignment:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
-from schemas.marks import NO_MARKS, Keys, Marks
+from schemas.expressions import check_expressions
+from schemas.marks import NO_MARKS, Marks
 from schemas.names import DeploymentName, TemplateName
 from schemas.page import Page, open_page
 from schemas.problem import Place
 from schemas.resources import Drift, GpuNeed, PlacementRules, VolumeRemoval
+from schemas.rollout import (
+    Disconnect,
+    Update,
+    read_disconnect,
+    read_update,
+    write_disconnect,
+    write_update,
+)
 from schemas.shape import (
     check_gpus,
     present,
@@ -48,16 +56,6 @@ class ResourceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """How a new version comes in.
-
-    rollback: a version whose containers cannot be started gives way to the last good one.
-    """
-
-    rollback: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A parsed deployment. Holding one means that it is valid.
 
@@ -66,6 +64,8 @@ class Deployment:
     on_remove: `delete` gives the volumes of a replica up when its node no longer has to run it.
     drift: None means: as fleet.yaml says.
     priority: higher goes first; 0 unless said otherwise.
+    depends_on: deployments that have to be ready before this one is started or changed.
+    suspend: nothing about it is changed; what runs goes on.
     marks: where each value stands in the file.
     """
 
@@ -82,6 +82,9 @@ class Deployment:
     on_remove: VolumeRemoval = VolumeRemoval.KEEP
     drift: Drift | None = None
     update: Update = field(default_factory=Update)
+    disconnect: Disconnect = field(default_factory=Disconnect)
+    depends_on: tuple[DeploymentName, ...] = ()
+    suspend: bool = False
     priority: int = 0
     place: Place
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
@@ -96,7 +99,8 @@ def parse_deployment(text: str, *, path: str) -> Deployment:
     page = open_page(text, path=path, schema="deployment")
     check_gpus(page)
     _check_ports(page)
-    _check_conditions(page)
+    for rule in ("require", "prefer"):
+        check_expressions(page, "spec", "placement", rule)
     page.close()
     metadata, spec = page.get("metadata"), page.get("spec")
     ports = spec.get("ports", {})
@@ -113,7 +117,10 @@ def parse_deployment(text: str, *, path: str) -> Deployment:
         on_move=VolumeMoves(spec.get("volumes", {}).get("onMove", VolumeMoves.STAY)),
         on_remove=VolumeRemoval(spec.get("volumes", {}).get("onRemove", VolumeRemoval.KEEP)),
         drift=Drift(spec["drift"]) if "drift" in spec else None,
-        update=Update(**spec.get("update", {})),
+        update=read_update(spec.get("update", {})),
+        disconnect=read_disconnect(spec.get("disconnect", {})),
+        depends_on=tuple(DeploymentName(name) for name in spec.get("dependsOn", [])),
+        suspend=spec.get("suspend", False),
         priority=spec.get("priority", 0),
         place=Place(path),
         marks=page.marks,
@@ -140,7 +147,10 @@ def dump_deployment(deployment: Deployment) -> str:
         },
         "volumes": present({"onMove": on_move, "onRemove": on_remove}),
         "drift": deployment.drift and deployment.drift.value,
-        "update": present({"rollback": deployment.update.rollback or None}),
+        "update": write_update(deployment.update),
+        "disconnect": write_disconnect(deployment.disconnect),
+        "dependsOn": list(deployment.depends_on),
+        "suspend": deployment.suspend or None,
         "priority": unless(deployment.priority, 0),
     }
     return write_document("Deployment", metadata, spec)
@@ -163,33 +173,3 @@ def _check_ports(page: Page) -> None:
             what = f"the host port {port} is given to {seen[port]!r} and to {name!r}"
             page.refuse(("spec", "ports", name), (what, "use another port, or auto"))
         seen.setdefault(port, name)
-
-
-def _check_conditions(page: Page) -> None:
-    for rule in ("require", "prefer"):
-        for index, entry in page.entries("spec", "placement", rule):
-            keys: Keys = ("spec", "placement", rule, index)
-            if not isinstance(index, int):
-                continue  # the short form, where every entry means In
-            values = entry.get("values", [])
-            fix = _values_fix(entry["operator"], values)
-            if fix:
-                what = f"the operator {entry['operator']} has {len(values) or 'no'} values"
-                if len(values) == 1:
-                    what = f"the operator {entry['operator']} has the value {values[0]!r}"
-                page.refuse((*keys, "values") if values else keys, (what, fix))
-
-
-_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
-
-
-def _values_fix(operator: str, values: list[str]) -> str | None:
-    """What to do about the values of a condition; None where they suit its operator."""
-    match operator:
-        case "In" | "NotIn":
-            return None if values else "give it the values to compare with"
-        case "Exists" | "DoesNotExist":
-            return "remove the values, or use In" if values else None
-        case _:
-            single = len(values) == 1 and _NUMBER.match(values[0])
-            return None if single else 'give it one number in quotes, like ["4"]'

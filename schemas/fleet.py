@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from schemas.expressions import check_expressions, read_expression, write_expression
+from schemas.guards import (
+    Guards,
+    Window,
+    check_windows,
+    read_guards,
+    read_window,
+    write_guards,
+    write_window,
+)
 from schemas.marks import NO_MARKS, Marks
 from schemas.names import FleetName
 from schemas.page import Page, open_page
 from schemas.problem import Place
 from schemas.quantity import duration, format_duration
-from schemas.resources import Drift, Resources, Strategy
+from schemas.resources import Drift, Expression, Resources, Strategy
 from schemas.shape import present, read_resources, unless, write_document, write_resources
 
 
@@ -55,6 +65,9 @@ class Fleet:
     strategy: None means: pack what needs GPUs, spread the rest.
     reserved: kept free on every node for the host itself, unless the node's record says otherwise.
     drift: what agents do about it, unless the deployment says otherwise.
+    waves: changes come to the nodes that meet the first of these first; to the rest last.
+    windows: when what runs may be changed or moved by plan.
+    suspend: nothing in the fleet is changed; what runs goes on.
     marks: where each value stands in the file.
     """
 
@@ -65,6 +78,10 @@ class Fleet:
     reserved: Resources = field(default_factory=Resources)
     rebalance: RebalanceBudget = field(default_factory=RebalanceBudget)
     drift: Drift = Drift.HEAL
+    guards: Guards = field(default_factory=Guards)
+    waves: tuple[Expression, ...] = ()
+    windows: tuple[Window, ...] = ()
+    suspend: bool = False
     place: Place = field(default=Place(path="fleet.yaml"))
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
 
@@ -78,6 +95,8 @@ def parse_fleet(text: str, *, path: str) -> Fleet:
     page = open_page(text, path=path, schema="fleet")
     _check_timings(page)
     _check_ports(page)
+    check_expressions(page, "spec", "waves")
+    check_windows(page)
     page.close()
     spec = page.get("spec") or {}
     strategy = spec.get("placement", {}).get("strategy")
@@ -93,6 +112,10 @@ def parse_fleet(text: str, *, path: str) -> Fleet:
             moves_per_hour=rebalance.get("movesPerHour", 0),
         ),
         drift=Drift(spec.get("drift", Drift.HEAL)),
+        guards=read_guards(spec.get("guards", {})),
+        waves=tuple(map(read_expression, spec.get("waves", []))),
+        windows=tuple(map(read_window, spec.get("windows", []))),
+        suspend=spec.get("suspend", False),
         place=Place(path),
         marks=page.marks,
     )
@@ -123,6 +146,10 @@ def dump_fleet(fleet: Fleet) -> str:
             }
         ),
         "drift": unless(fleet.drift.value, Drift.HEAL.value),
+        "guards": write_guards(fleet.guards),
+        "waves": [write_expression(one) for one in fleet.waves],
+        "windows": [write_window(one) for one in fleet.windows],
+        "suspend": fleet.suspend or None,
     }
     return write_document("Fleet", {"name": fleet.name}, spec)
 

@@ -110,6 +110,8 @@ class ReplicaReport:
     observed: tree id of the files that it runs from. drifted: in what it differs from them though
     nobody decided so, where its deployment wants that told and not healed.
     logs: of services that fail, from when they began to.
+    since: when `state` last changed, by the node's own clock; for people. None: unknown.
+    epoch: of the grant under which it was started; 0: it needs none.
     """
 
     name: ReplicaName
@@ -120,13 +122,15 @@ class ReplicaReport:
     drifted: str = ""
     services: tuple[ServiceReport, ...] = ()
     logs: tuple[LogTail, ...] = ()
+    since: datetime | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
     """A parsed heartbeat. Holding one means that it is valid.
 
-    incarnation: changes at every boot of the host.
+    incarnation: changes at every boot of the host, and when its agent gave up what is fenced.
     sequence: grows with each heartbeat of an incarnation.
     sent_at: by the node's own clock, for people to read and for nothing else.
     observed: commit of the assignment that the agent last converged to; None before the first.

@@ -28,6 +28,7 @@ class NodeRecord:
     """A parsed node document. Holding one means that it is valid.
 
     reserved: kept free for the host itself; None means the fleet's.
+    suspend: nothing on it is changed; what runs goes on.
     marks: where each value stands in the file.
     """
 
@@ -37,6 +38,7 @@ class NodeRecord:
     taints: tuple[Taint, ...] = ()
     duty: Duty = Duty.ACTIVE
     reserved: Resources | None = None
+    suspend: bool = False
     place: Place
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
 
@@ -58,6 +60,7 @@ def parse_node(text: str, *, path: str) -> NodeRecord:
         taints=tuple(Taint(**taint) for taint in spec.get("taints", [])),
         duty=Duty(spec.get("duty", Duty.ACTIVE)),
         reserved=read_resources(spec["reserved"]) if "reserved" in spec else None,
+        suspend=spec.get("suspend", False),
         place=Place(path),
         marks=page.marks,
     )
@@ -76,6 +79,7 @@ def dump_node(record: NodeRecord) -> str:
                 present({"key": taint.key, "value": taint.value}) for taint in record.taints
             ],
             "duty": unless(record.duty.value, Duty.ACTIVE.value),
+            "suspend": record.suspend or None,
         }
     )
     if record.reserved is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from schemas.expressions import read_expression, write_expression
 from schemas.layout import API_VERSION
 from schemas.names import DeploymentName, NodeName
 from schemas.page import Page
@@ -142,7 +143,7 @@ def read_rules(plain: Plain) -> PlacementRules:
     return PlacementRules(
         require=tuple(read_conditions(plain.get("require", []))),
         prefer=tuple(
-            Preference(expression=_expression(entry), weight=entry.get("weight", 1))
+            Preference(expression=read_expression(entry), weight=entry.get("weight", 1))
             for entry in plain.get("prefer", [])
         ),
         near=tuple(_neighbourhood(entry) for entry in plain.get("near", [])),
@@ -166,9 +167,9 @@ def write_rules(rules: PlacementRules) -> dict[str, Any]:
     """Write where replicas may and should go."""
     return present(
         {
-            "require": [_write_expression(entry) for entry in rules.require],
+            "require": [write_expression(entry) for entry in rules.require],
             "prefer": [
-                {**_write_expression(entry.expression), "weight": entry.weight}
+                {**write_expression(entry.expression), "weight": entry.weight}
                 for entry in rules.prefer
             ],
             "near": [_write_neighbourhood(entry) for entry in rules.near],
@@ -189,7 +190,7 @@ def write_rules(rules: PlacementRules) -> dict[str, Any]:
 def read_conditions(plain: Iterable[Plain] | Plain) -> Iterable[Expression]:
     """Read conditions in either form. `{zone: a, rack: [b, c]}` means: In each of these."""
     if not isinstance(plain, Mapping):
-        return (_expression(entry) for entry in plain)
+        return (read_expression(entry) for entry in plain)
     return (
         Expression(
             key=key,
@@ -198,19 +199,6 @@ def read_conditions(plain: Iterable[Plain] | Plain) -> Iterable[Expression]:
         )
         for key, values in plain.items()
     )
-
-
-def _expression(plain: Plain) -> Expression:
-    return Expression(
-        key=plain["key"],
-        operator=Operator(plain["operator"]),
-        values=tuple(plain.get("values", [])),
-    )
-
-
-def _write_expression(expression: Expression) -> dict[str, Any]:
-    head = {"key": expression.key, "operator": expression.operator.value}
-    return head | ({"values": list(expression.values)} if expression.values else {})
 
 
 def _neighbourhood(plain: Plain) -> Neighbourhood:

@@ -13,16 +13,21 @@ from schemas.assignment import (
     Assignment,
     Decision,
     DeploymentDecision,
+    Fence,
     GpuShare,
+    Hold,
+    Phase,
     Reason,
     Refusal,
     RunnerUp,
     ScoreTerm,
+    Tenure,
     Verdict,
     Why,
 )
-from schemas.deployment import Deployment, ResourceRequest, Update, VolumeMoves
+from schemas.deployment import Deployment, ResourceRequest, VolumeMoves
 from schemas.fleet import Fleet, PortRange, RebalanceBudget, Timings
+from schemas.guards import Guards, Window, WindowKind
 from schemas.heartbeat import (
     GpuReport,
     Heartbeat,
@@ -55,6 +60,7 @@ from schemas.resources import (
     Toleration,
     VolumeRemoval,
 )
+from schemas.rollout import Disconnect, Portion, Update, UpdateStrategy
 from schemas.template import Template, TemplatePort
 from schemas.template_probes import TemplateProbe
 
@@ -163,6 +169,15 @@ rules = st.builds(
 )
 
 
+durations = st.integers(0, 30 * 24 * 3600).map(lambda seconds: timedelta(seconds=seconds))
+
+
+def portions(least: int) -> Any:
+    """A number or a share."""
+    numbers = st.builds(Portion, number=st.integers(least, 100000))
+    return numbers | st.builds(Portion, percent=st.integers(0, 100))
+
+
 @st.composite
 def host_ports(draw: Any) -> dict[str, int | None]:
     """Ports of a deployment: no number twice."""
@@ -191,7 +206,24 @@ deployments = st.builds(
     on_move=st.sampled_from(VolumeMoves),
     on_remove=st.sampled_from(VolumeRemoval),
     drift=st.none() | st.sampled_from(Drift),
-    update=st.builds(Update, rollback=st.booleans()),
+    update=st.builds(
+        Update,
+        strategy=st.sampled_from(UpdateStrategy),
+        max_unavailable=portions(1),
+        canary=st.integers(0, 1000),
+        soak=durations,
+        progress_deadline=durations,
+        max_failures=st.integers(1, 1000),
+        rollback=st.booleans(),
+    ),
+    disconnect=st.builds(
+        Disconnect,
+        lose_after=st.none() | durations,
+        stop_after=st.none() | durations,
+        replace=st.none() | st.booleans(),
+    ),
+    depends_on=few(names, unique=True),
+    suspend=st.booleans(),
     priority=st.integers(-1000, 1000),
     place=st.just(Place("deployments/x.yaml")),
 )
@@ -228,6 +260,18 @@ fleets = st.builds(
         moves_per_hour=st.integers(0, 10000),
     ),
     drift=st.sampled_from(Drift),
+    guards=st.builds(Guards, max_removals=portions(0), evacuations_per_minute=st.integers(0, 500)),
+    waves=few(expressions()),
+    windows=few(
+        st.builds(
+            Window,
+            kind=st.sampled_from(WindowKind),
+            cron=st.sampled_from(["0 22 * * 1-5", "*/5 * * * *", "30 4 1 JAN *"]),
+            duration=st.integers(1, 7 * 24).map(lambda hours: timedelta(hours=hours)),
+            time_zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+        )
+    ),
+    suspend=st.booleans(),
     place=st.just(Place("fleet.yaml")),
 )
 records = st.builds(
@@ -238,6 +282,7 @@ records = st.builds(
     taints=few(st.builds(Taint, key=keys, value=lines)),
     duty=st.sampled_from(Duty),
     reserved=st.none() | resources,
+    suspend=st.booleans(),
     place=st.just(Place("nodes/x.yaml")),
 )
 cards = st.builds(
@@ -398,6 +443,8 @@ replica_reports = st.builds(
         )
     ),
     logs=few(st.builds(LogTail, service=unicode_texts.filter(bool), text=unicode_texts)),
+    since=st.none() | moments,
+    epoch=counts,
 )
 heartbeats = st.builds(
     Heartbeat,
@@ -455,6 +502,13 @@ assigned_replicas = st.builds(
     rollback=st.booleans(),
     drift=st.sampled_from(Drift),
     on_remove=st.sampled_from(VolumeRemoval),
+    fence=st.none()
+    | st.builds(
+        Fence,
+        incarnation=unicode_texts,
+        epoch=st.integers(1, 10**12),
+        stop_after_seconds=st.integers(1, 2592000),
+    ),
     why=whys,
 )
 assignments = st.builds(
@@ -484,7 +538,28 @@ decisions = st.builds(
             verdict=st.sampled_from(Verdict),
             problems=few(problems, 2),
             refusals=few(refusals, 2),
+            phase=st.sampled_from(Phase),
+            source=st.none() | ids,
+            message=unicode_texts,
+            holds=few(
+                st.builds(
+                    Hold,
+                    reason=st.sampled_from(["window", "gate"]),
+                    text=unicode_texts,
+                    replicas=few(replica_names),
+                ),
+                2,
+            ),
         )
     ),
     problems=few(problems),
+    tenures=few(
+        st.builds(
+            Tenure,
+            replica=replica_names,
+            node=names,
+            incarnation=unicode_texts,
+            epoch=st.integers(1, 10**12),
+        )
+    ),
 )

@@ -19,8 +19,9 @@ from referencing import Registry
 
 from schemas.check import ANNOTATIONS, FORMATS, KEYWORDS, check, follow, schema_named
 from schemas.codec import camel
-from schemas.deployment import Deployment, ResourceRequest, Update
+from schemas.deployment import Deployment, ResourceRequest
 from schemas.fleet import Fleet, PortRange, RebalanceBudget, Timings
+from schemas.guards import Guards, Window
 from schemas.machine import Card, Machine
 from schemas.node import NodeRecord
 from schemas.quantity import BadQuantityError
@@ -35,6 +36,7 @@ from schemas.resources import (
     Taint,
     Toleration,
 )
+from schemas.rollout import Disconnect, Update
 from schemas.template import Template, TemplatePort
 from schemas.template_probes import TemplateProbe
 from schemas.yaml_text import read_yaml
@@ -71,8 +73,15 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "reserved": "spec.reserved",
             "rebalance": "spec.rebalance",
             "drift": "spec.drift",
+            "guards": "spec.guards",
+            "waves": "spec.waves",
+            "windows": "spec.windows",
+            "suspend": "spec.suspend",
         },
     ),
+    ("fleet", Guards, "spec.guards", SAME),
+    ("fleet", Expression, "spec.waves[]", SAME),
+    ("fleet", Window, "spec.windows[]", SAME),
     ("fleet", Timings, "spec.timings", SAME),
     ("fleet", PortRange, "spec.ports", SAME),
     ("fleet", Resources, "spec.reserved", AMOUNTS),
@@ -81,7 +90,13 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
         "node",
         NodeRecord,
         "",
-        {**HEAD, "taints": "spec.taints", "duty": "spec.duty", "reserved": "spec.reserved"},
+        {
+            **HEAD,
+            "taints": "spec.taints",
+            "duty": "spec.duty",
+            "reserved": "spec.reserved",
+            "suspend": "spec.suspend",
+        },
     ),
     ("node", Taint, "spec.taints[]", SAME),
     ("node", Resources, "spec.reserved", AMOUNTS),
@@ -141,11 +156,15 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "on_remove": "spec.volumes.onRemove",
             "drift": "spec.drift",
             "update": "spec.update",
+            "disconnect": "spec.disconnect",
+            "depends_on": "spec.dependsOn",
+            "suspend": "spec.suspend",
             "priority": "spec.priority",
         },
     ),
     ("deployment", ResourceRequest, "spec.resources", {**AMOUNTS, "gpus": "gpus"}),
     ("deployment", Update, "spec.update", SAME),
+    ("deployment", Disconnect, "spec.disconnect", SAME),
     ("deployment", GpuNeed, "spec.resources.gpus", GPUS),
     ("deployment", PlacementRules, "spec.placement", SAME),
     ("deployment", Expression, "spec.placement.require[]", SAME),

@@ -7,9 +7,9 @@ from dataclasses import replace
 from reconciler.observing.snapshot import TemplateBundle
 from reconciler.placing.plan import Plan
 from reconciler.publishing.assignments import told
-from schemas.deployment import Update
 from schemas.names import NodeName, TemplateName
 from schemas.probes import Probe
+from schemas.rollout import Update
 from schemas.template_probes import TemplateProbe
 from tests.builders import a_deployment, a_placement, a_record, a_template
 from tests.unit.reconciler.web.fleets import an_observed
