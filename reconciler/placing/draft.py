@@ -13,7 +13,7 @@ from reconciler.placing.asks import Columns, admitted, ask_of
 from reconciler.placing.core import Ask, Core
 from reconciler.placing.ground import Bools, Ground
 from reconciler.placing.hosted import Hosted
-from reconciler.placing.plan import Desired, Keep, Need, Placement
+from reconciler.placing.plan import FREE, Bound, Desired, Keep, Need, Placement
 from reconciler.placing.workload import Shape
 from schemas.assignment import Reason
 from schemas.names import DeploymentName, ReplicaName
@@ -35,14 +35,17 @@ class Draft:
         desired: Iterable[Desired],
         inventory: Iterable[Node],
         previous: Iterable[Placement],
+        bound: Bound = FREE,
     ) -> None:
         desired, previous = tuple(desired), tuple(previous)
         self.needs = {one.deployment: one for one in desired if isinstance(one, Need)}
         self.kept = frozenset(one.deployment for one in desired if isinstance(one, Keep))
+        self.bound = bound
         self.before = {
             one.replica: one
             for one in sorted(previous, key=lambda one: one.replica)
-            if one.deployment in self.needs or one.deployment in self.kept
+            if (one.deployment in self.needs or one.deployment in self.kept)
+            and one.replica not in bound.absent
         }
         self.ground = Ground(inventory)
         self.columns = Columns(self.ground)
@@ -83,6 +86,10 @@ class Draft:
         if need.deployment not in self._admitted:
             self._admitted[need.deployment] = admitted(need, self.columns)
         return self._admitted[need.deployment]
+
+    def holds(self, placement: Placement) -> bool:
+        """Whether a resident stays as it is, whatever would be better."""
+        return placement.deployment in self.kept or placement.replica in self.bound.frozen
 
     def row(self, placement: Placement) -> int | None:
         """The row of a placement's node; None if the node has no record."""

@@ -7,7 +7,7 @@ from reconciler.placing.around import has_rules
 from reconciler.placing.draft import Draft
 from reconciler.placing.improving import improve
 from reconciler.placing.newcomers import place_newcomers
-from reconciler.placing.plan import Desired, Placement, Plan
+from reconciler.placing.plan import FREE, Bound, Desired, Placement, Plan
 from reconciler.placing.refusing import hint, reasons
 from reconciler.placing.reordering import reorder
 from reconciler.placing.residents import settle_residents
@@ -16,14 +16,19 @@ from schemas.names import DeploymentName, ReplicaName, split_replica
 
 
 def plan(
-    desired: tuple[Desired, ...], inventory: tuple[Node, ...], previous: tuple[Placement, ...]
+    desired: tuple[Desired, ...],
+    inventory: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    bound: Bound = FREE,
 ) -> Plan:
     """Place every desired replica, and leave where it is whatever may stay there.
+
+    What is frozen stays in any case, and what is absent gets no place and no refusal.
 
     The same input gives the same plan, in any order of input, and a plan made again from its own
     result changes nothing.
     """
-    draft = drafted(desired, inventory, previous)
+    draft = drafted(desired, inventory, previous, bound)
     return Plan(
         placements=tuple(draft.placed[name] for name in sorted(draft.placed)),
         refusals=refusals_of(draft),
@@ -31,10 +36,13 @@ def plan(
 
 
 def drafted(
-    desired: tuple[Desired, ...], inventory: tuple[Node, ...], previous: tuple[Placement, ...]
+    desired: tuple[Desired, ...],
+    inventory: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    bound: Bound = FREE,
 ) -> Draft:
     """Make the plan, and leave it open for those who want to ask on."""
-    draft = Draft(desired, inventory, previous)
+    draft = Draft(desired, inventory, previous, bound)
     settle_residents(draft)
     draft.learn()
     left = place_newcomers(draft)
@@ -77,7 +85,8 @@ def _why_none(name: DeploymentName, draft: Draft) -> tuple[tuple[Reason, ...], s
 def _wanted(draft: Draft) -> list[ReplicaName]:
     """All replicas of all needs, by name."""
     return sorted(
-        ReplicaName(f"{need.deployment}-{index}")
+        name
         for need in draft.needs.values()
         for index in range(need.replicas)
+        if (name := ReplicaName(f"{need.deployment}-{index}")) not in draft.bound.absent
     )

@@ -87,6 +87,7 @@ def _waiting(draft: Draft) -> list[ReplicaName]:
         for need in in_order(draft.needs)
         for index in range(need.replicas)
         if (replica := replica_name(need.deployment, index)) not in draft.placed
+        and replica not in draft.bound.absent
     ]
     if any(replica in draft.before for _, replica in waiting):
         waiting.sort(key=lambda one: (-one[0].priority, one[1] not in draft.before))

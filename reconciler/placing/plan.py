@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from schemas.assignment import GpuShare, Refusal, Why
 from schemas.fleet import PortRange
@@ -58,6 +58,21 @@ class Placement:
     priority: int = 0
     pinned: bool = False
     why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """What a plan must leave alone.
+
+    frozen: replicas that stay exactly as they were, wherever that is.
+    absent: replicas that have no place for now, whether they had one or not.
+    """
+
+    frozen: frozenset[ReplicaName] = frozenset()
+    absent: frozenset[ReplicaName] = frozenset()
+
+
+FREE: Final = Bound()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

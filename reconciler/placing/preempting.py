@@ -40,7 +40,7 @@ def _lower(need: Need, row: int, draft: Draft) -> list[Placement]:
     able = [
         one
         for one in draft.on_row[row].values()
-        if one.priority < need.priority and not one.pinned and one.deployment not in draft.kept
+        if one.priority < need.priority and not one.pinned and not draft.holds(one)
     ]
     return sorted(able, key=lambda one: (one.priority, _size(one), one.replica))
 

@@ -30,7 +30,7 @@ def settle_residents(draft: Draft) -> None:
     changed: list[tuple[Placement, Need]] = []
     for old in residents:
         need = draft.needs.get(old.deployment)
-        if need is not None and old.replica in draft.placed:
+        if need is not None and old.replica in draft.placed and not draft.holds(old):
             _settle(old, need, draft, changed)
     changed.sort(key=lambda pair: (_grows(*pair), -pair[1].priority, pair[0].replica))
     left = len(changed) + 1
@@ -44,7 +44,7 @@ def settle_residents(draft: Draft) -> None:
 
 def _still_wanted(old: Placement, draft: Draft) -> bool:
     """Whether the deployment still has a replica of this number, and the node a record."""
-    if old.deployment in draft.kept:
+    if draft.holds(old):
         return True
     wanted = split_replica(old.replica)[1] < draft.needs[old.deployment].replicas
     return wanted and draft.row(old) is not None
