@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from agent.accepted import Accepted, accepted_from_json, accepted_to_json
 from agent.backoff import Tries
-from agent.intake import Accepted, accepted_from_json, accepted_to_json
 from agent.journal import Journal
 from agent.memory import Memory, Present, from_json, to_json
 from agent.shelf import Shelf

@@ -49,7 +49,7 @@ def _speaks_with(host: Host, **fields: Any) -> None:
     tools = host.agent._tools
     speaker = replace(tools.speaker, **fields)
     tools = replace(tools, speaker=speaker)
-    host.agent = Agent(NODE, host.agent.notebook, tools, host.agent._clock)
+    host.agent = Agent(NODE, host.agent.notebook, tools, host.agent._desk.clock)
 
 
 def _pushes_in(host: Host, seconds: int, each: Callable[[], None]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import agent.intake
-import agent.loop
+import agent.orders
 import reconciler.decide
 import reconciler.publishing.changes
 from agent.converge import Act, Down, acts
@@ -105,7 +105,7 @@ def no_removals(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_downs(*arguments: Any) -> tuple[Act, ...]:
         return tuple(act for act in acts(*arguments) if not isinstance(act, Down))
 
-    monkeypatch.setattr(agent.loop, "acts", without_downs)
+    monkeypatch.setattr(agent.orders, "acts", without_downs)
 
 
 def no_generations(monkeypatch: pytest.MonkeyPatch) -> None:
