@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.converge import Act
 from agent.desk import Desk
+from agent.holding import holding_of
 from agent.memory import Present
 from agent.reading import Listing, listing, prepare
 from agent.reasons import Reason
@@ -26,7 +27,7 @@ def act(desk: Desk, containers: Listing) -> tuple[Act, ...]:
     if not decided:
         return ()
     held = notebook.memory.held
-    done = desk.tools.performer.perform(decided, notebook, orders.deployments())
+    done = desk.tools.performer.perform(decided, notebook, orders.replicas())
     if notebook.memory.held == held:
         return done
     # A version gave way, and nothing serves before the last good one is back.
@@ -40,9 +41,10 @@ def settle(desk: Desk, containers: Listing) -> tuple[Act, ...]:
     orders, notebook = desk.orders(), desk.notebook
     if containers is None or orders.accepted is None:
         return ()
-    reached, deployments = orders.reached(containers), orders.deployments()
+    reached, replicas = orders.reached(containers), orders.replicas()
     for replica, tree in reached.items():
-        present = Present(deployment=deployments[replica], tree=tree)
+        one = replicas[replica]
+        present = Present(deployment=one.deployment, tree=tree, holding=holding_of(one))
         if notebook.memory.present.get(replica) != present:
             notebook.note_present(replica, present)
         if notebook.tries(replica).failures:

@@ -12,16 +12,18 @@ from agent.converge import (
     Remembered,
     Wanted,
     acts,
-    faults,
+    delays,
     is_left_alone,
     own_containers,
 )
+from agent.faults import faults
+from agent.holding import holding_of
 from agent.memory import Memory
 from agent.rollback import chosen, is_held
 from agent.rollback import told as held_text
 from agent.runtime.port import Container
 from schemas.assignment import AssignedReplica
-from schemas.names import DeploymentName, NodeName, ReplicaName, TreeId
+from schemas.names import NodeName, ReplicaName, TreeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,12 @@ class Orders:
             return ()
         return acts(self.node, self.wanted(), containers, self.remembered())
 
+    def delays(self, containers: tuple[Container, ...] | None) -> Mapping[ReplicaName, str]:
+        """Which replicas wait until another lets something go, and for whom, in words."""
+        if containers is None:
+            return {}
+        return delays(self.node, self.wanted(), containers, self.remembered())
+
     def wanted(self) -> tuple[Wanted, ...]:
         """Every replica that is to run, sorted by name."""
         prepared, replicas = self.memory.prepared, self.replicas()
@@ -55,6 +63,7 @@ class Orders:
                 replica=replica,
                 deployment=replicas[replica].deployment,
                 drift=replicas[replica].drift,
+                holding=holding_of(replicas[replica]),
                 tree=tree,
                 services=(
                     prepared[replica].services
@@ -71,6 +80,7 @@ class Orders:
         known = {ReplicaName(name) for name in (*trees, *memory.present, *memory.tries)}
         return Remembered(
             present={replica: one.tree for replica, one in memory.present.items()},
+            held={replica: one.holding for replica, one in memory.present.items()},
             interrupted=self.interrupted,
             waiting=frozenset(name for name in known if self.waits(name, trees.get(name, ""))),
             strangers=memory.findings.strangers,
@@ -130,10 +140,6 @@ class Orders:
     def replicas(self) -> Mapping[ReplicaName, AssignedReplica]:
         """What was said of each assigned replica."""
         return {one.name: one for one in self.accepted.assignment.replicas} if self.accepted else {}
-
-    def deployments(self) -> Mapping[ReplicaName, DeploymentName]:
-        """The deployment of each assigned replica."""
-        return {name: one.deployment for name, one in self.replicas().items()}
 
     def ports(self) -> frozenset[int]:
         """The host ports that were given to us."""

@@ -24,10 +24,12 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, disk_problem: s
     orders = desk.orders()
     memory, names = orders.memory, {*orders.trees(), *orders.memory.present}
     watches = desk.tools.vigil.watches(desk.notebook, orders.replicas())
+    delays = orders.delays(containers)
     courses = {
         name: Course(
             tree=memory.present[name].tree if name in memory.present else "",
             message=orders.failure(name),
+            delay=delays.get(name, ""),
             intruders=intruders(desk.node, name, memory.findings.strangers),
             watch=watches.get(name, Watch()),
         )

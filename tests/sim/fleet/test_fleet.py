@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import agent.converge
 import agent.intake
 import agent.orders
 import reconciler.decide
@@ -108,6 +109,11 @@ def no_removals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent.orders, "acts", without_downs)
 
 
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent starts what it is told, whoever still holds its GPU."""
+    monkeypatch.setattr(agent.converge, "leftovers", lambda *_: {})
+
+
 def no_generations(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reconciler never counts on."""
 
@@ -134,6 +140,7 @@ def no_holding(monkeypatch: pytest.MonkeyPatch) -> None:
             id="pushes on an expected parent",
         ),
         pytest.param(no_removals, set[str](), {"L1"}, id="removals"),
+        pytest.param(no_waiting, {"removal fails"}, {"S2"}, id="the wait for what is still held"),
         pytest.param(no_generations, {"state restored"}, {"L4"}, id="generations"),
         pytest.param(no_holding, set[str](), {"S11"}, id="the holding of what is broken"),
     ],
