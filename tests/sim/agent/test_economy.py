@@ -97,6 +97,17 @@ def test_noise_causes_no_push_but_the_keep_alive(
     assert _pushes_in(host, HOUR_SECONDS // 2, lambda: None) in {6, 7}
 
 
+def test_a_card_that_is_slowed_down_now_and_then_causes_no_push(host: Host) -> None:
+    heat = itertools.cycle([("heat",), (), ("heat", "power limit")])
+
+    def facts(*_: object) -> Facts:
+        return Facts(host=a_host(), gpus=(a_gpu_report(throttles=next(heat)),))
+
+    _speaks_with(host, facts=facts)
+
+    assert _pushes_in(host, HOUR_SECONDS // 2, lambda: None) in {6, 7}
+
+
 def test_other_peoples_images_and_containers_cause_no_push(host: Host) -> None:
     numbers = itertools.count()
 
