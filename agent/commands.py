@@ -18,7 +18,8 @@ from agent.clock import Clock
 from agent.glance import Memo, fingerprint, stamp, write_memo
 from agent.lock import BusyError, acquire
 from agent.log import set_up_logging
-from agent.loop import Agent, Outcome, Reason
+from agent.loop import Agent, Outcome
+from agent.reasons import Reason
 from agent.runtime.docker_socket import DEFAULT_HOST, BadDockerHostError, socket_path
 from agent.settings import (
     CONFIG_FILE,

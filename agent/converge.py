@@ -8,7 +8,10 @@ from typing import TypeAlias
 
 from agent.content import ServiceWant
 from agent.drift import STUCK, Stranger, spoiled
+from agent.faults import faults
+from agent.holding import NOTHING, Holding, leftovers, obstacles, wait_text
 from agent.runtime.port import Container
+from agent.turns import Turns, turns
 from schemas.layout import project_name
 from schemas.names import DeploymentName, NodeName, ReplicaName, TreeId, split_replica
 from schemas.resources import Drift
@@ -19,6 +22,7 @@ class Wanted:
     """A replica that should run. services None: its files cannot be used; it stays as it is.
 
     drift: whether it is made right again when it changes though nobody decided so.
+    holding: what it is given of this host.
     """
 
     replica: ReplicaName
@@ -26,6 +30,7 @@ class Wanted:
     tree: TreeId
     services: tuple[ServiceWant, ...] | None
     drift: Drift = Drift.HEAL
+    holding: Holding = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,7 @@ class Remembered:
 
     present: replicas that were started and not yet removed, even where no container is left: their
         networks may be. Each with the tree that it last started from; empty: none did.
+    held: what each of them may hold of this host; None: nobody knows.
     interrupted: replicas of which an act began and never ended.
     waiting: replicas whose last try failed not long enough ago.
     strangers: containers in projects of ours that nobody assigned, by whoever looked last.
@@ -41,6 +47,7 @@ class Remembered:
     """
 
     present: Mapping[ReplicaName, str] = field(default_factory=dict)
+    held: Mapping[ReplicaName, Holding | None] = field(default_factory=dict)
     interrupted: frozenset[ReplicaName] = frozenset()
     waiting: frozenset[ReplicaName] = frozenset()
     strangers: tuple[Stranger, ...] = ()
@@ -49,11 +56,15 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Down:
-    """Stop a replica and remove its containers and networks. Its volumes stay."""
+    """Stop a replica and remove its containers and networks. Its volumes stay.
+
+    after: whose acts must not have failed before.
+    """
 
     replica: ReplicaName
     project: str
     reason: str
+    after: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +78,29 @@ class Pull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """Make a replica run from its files. Services that are as they should be are left alone."""
+    """Make a replica run from its files. Services that are as they should be are left alone.
+
+    after: who has to let something go before: nothing of theirs must have failed.
+    """
 
     replica: ReplicaName
     tree: TreeId
     reason: str
+    after: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveContainer:
-    """Stop one container and remove it. The others of its replica serve on."""
+    """Stop one container and remove it. The others of its replica serve on.
+
+    after: as for `Up`, which follows.
+    """
 
     replica: ReplicaName
     tree: TreeId
     container: str
     reason: str
+    after: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +112,7 @@ class RemoveVolumes:
     reason: str
 
 
+Own: TypeAlias = Mapping[ReplicaName, tuple[Container, ...]]
 Act: TypeAlias = Down | Pull | Up | RemoveContainer | RemoveVolumes
 
 
@@ -126,11 +146,86 @@ def acts(
         )
         for replica in sorted(remembered.removable - set(wanted) - remembered.waiting)
     ]
-    for replica, want in sorted(wanted.items()):
-        if replica not in remembered.waiting and not is_left_alone(want, remembered):
-            decided.extend(_evictions(node, want, remembered))
-            decided.extend(_renewal(want, own.get(replica, ()), _reason(want, own, remembered)))
+    decided += _changes(node, wanted, own, remembered, frozenset(gone))
     return tuple(decided)
+
+
+def delays(
+    node: NodeName,
+    assigned: tuple[Wanted, ...],
+    observed: tuple[Container, ...],
+    remembered: Remembered,
+) -> Mapping[ReplicaName, str]:
+    """Which replicas wait until another lets something go, and for whom, in words."""
+    own = own_containers(node, observed)
+    left = _leftovers(assigned, own, remembered)
+    if not left:
+        return {}
+    found = {
+        want.replica: wait_text(obstacles(want.replica, want.holding, left))
+        for want in assigned
+        if _reason(want, own, remembered)
+    }
+    return {replica: text for replica, text in found.items() if text}
+
+
+def _changes(
+    node: NodeName,
+    wanted: Mapping[ReplicaName, Wanted],
+    own: Own,
+    remembered: Remembered,
+    gone: frozenset[ReplicaName],
+) -> Iterator[Act]:
+    """The acts on replicas that are to run. Who needs what another still holds comes after it."""
+    reasons = {
+        replica: _reason(want, own, remembered)
+        for replica, want in wanted.items()
+        if replica not in remembered.waiting and not is_left_alone(want, remembered)
+    }
+    left = _leftovers(tuple(wanted.values()), own, remembered)
+    waits = {
+        replica: frozenset(
+            one.holder for one in (obstacles(replica, wanted[replica].holding, left))
+        )
+        if reason
+        else frozenset()
+        for replica, reason in reasons.items()
+    }
+    row = turns(waits, gone)
+    made = {
+        replica: (
+            *_evictions(node, wanted[replica], remembered),
+            *_renewal(wanted[replica], own.get(replica, ()), reasons[replica], waits[replica]),
+        )
+        for replica in (*row.order, *row.circle)
+    }
+    for replica in row.order:
+        yield from made[replica]
+    if row.circle:
+        yield from _around(node, row, made)
+
+
+def _around(
+    node: NodeName, row: Turns, made: Mapping[ReplicaName, tuple[Act, ...]]
+) -> Iterator[Act]:
+    """Change those that wait for each other: images first, then some stop, then each its turn."""
+    for replica in row.circle:
+        yield from (act for act in made[replica] if isinstance(act, Pull))
+    for replica in row.yielding:
+        yield Down(
+            replica=replica,
+            project=project_name(node, replica),
+            reason="it holds what others need that hold what it needs",
+            after=frozenset(row.circle),
+        )
+    for replica in row.circle:
+        yield from (act for act in made[replica] if not isinstance(act, Pull))
+
+
+def _leftovers(
+    assigned: tuple[Wanted, ...], own: Own, remembered: Remembered
+) -> Mapping[ReplicaName, Holding | None]:
+    return leftovers({want.replica: want.holding for want in assigned}, remembered.held, own)
 
 
 def is_left_alone(want: Wanted, remembered: Remembered) -> bool:
@@ -167,7 +262,9 @@ def intruder_text(stranger: Stranger) -> str:
     return f"container {stranger.id[:12]} of {stranger.image} was put into the project by hand"
 
 
-def _renewal(want: Wanted, containers: tuple[Container, ...], reason: str) -> Iterator[Act]:
+def _renewal(
+    want: Wanted, containers: tuple[Container, ...], reason: str, after: frozenset[ReplicaName]
+) -> Iterator[Act]:
     """The acts that bring one replica to what it should be: images first, so that it serves on."""
     if not reason:
         return
@@ -177,9 +274,13 @@ def _renewal(want: Wanted, containers: tuple[Container, ...], reason: str) -> It
         service = services.get(container.service)
         if container.state in STUCK or (service is not None and _is_spoiled(service, container)):
             yield RemoveContainer(
-                replica=want.replica, tree=want.tree, container=container.id, reason=reason
+                replica=want.replica,
+                tree=want.tree,
+                container=container.id,
+                reason=reason,
+                after=after,
             )
-    yield Up(replica=want.replica, tree=want.tree, reason=reason)
+    yield Up(replica=want.replica, tree=want.tree, reason=reason, after=after)
 
 
 def _is_spoiled(service: ServiceWant, container: Container) -> bool:
@@ -187,9 +288,7 @@ def _is_spoiled(service: ServiceWant, container: Container) -> bool:
     return container.content_hash == service.hash and any(spoiled(service, container))
 
 
-def own_containers(
-    node: NodeName, observed: tuple[Container, ...]
-) -> Mapping[ReplicaName, tuple[Container, ...]]:
+def own_containers(node: NodeName, observed: tuple[Container, ...]) -> Own:
     """Group the containers that are truly ours by replica.
 
     A label can be copied to a container by hand; only one that also stands in the project that
@@ -212,20 +311,7 @@ def _is_sound(container: Container) -> bool:
     return deployment == container.deployment
 
 
-def faults(services: tuple[ServiceWant, ...], containers: tuple[Container, ...]) -> Iterator[str]:
-    """Say everything in which the containers of a replica are not what they should be."""
-    by_service: dict[str, list[Container]] = {}
-    for container in containers:
-        by_service.setdefault(container.service, []).append(container)
-    for service in services:
-        yield from _service_faults(service, by_service.pop(service.name, []))
-    for name in sorted(by_service):
-        yield f"service {name} is no longer part of it"
-
-
-def _reason(
-    want: Wanted, own: Mapping[ReplicaName, tuple[Container, ...]], remembered: Remembered
-) -> str:
+def _reason(want: Wanted, own: Own, remembered: Remembered) -> str:
     """Why a replica needs an act; empty: it needs none."""
     if want.services is None:
         return ""
@@ -239,35 +325,3 @@ def _reason(
         # Same content under a new tree id: a file changed that no service uses. Nothing to do.
         return ""
     return found
-
-
-def _service_faults(service: ServiceWant, containers: list[Container]) -> Iterator[str]:
-    """Say in what one service is not as it should be."""
-    if any(container.content_hash != service.hash for container in containers):
-        yield f"content of service {service.name} changed"
-    elif not containers and service.copies:
-        yield f"service {service.name} is missing"
-    elif len(containers) != service.copies:
-        yield f"service {service.name} has {len(containers)} containers, {service.copies} wanted"
-    for container in containers:
-        if container.content_hash == service.hash:
-            if container.state not in STUCK and not is_well(service, container):
-                yield f"service {service.name} is {state_text(container)}"
-            yield from (f"service {service.name} {told}" for told in spoiled(service, container))
-
-
-def is_well(service: ServiceWant, container: Container) -> bool:
-    """Whether a container is in a state in which it may be left alone.
-
-    `restarting` is Docker's own healing at work; a second healer would only fight it.
-    """
-    if container.state in {"running", "restarting"}:
-        return True
-    return service.finishes and container.state == "exited" and container.exit_code == 0
-
-
-def state_text(container: Container) -> str:
-    """A container's state in words, with its exit code where it has one."""
-    if container.exit_code is None or container.state == "running":
-        return container.state
-    return f"{container.state} with code {container.exit_code}"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.clock import Clock
-from agent.loop import Agent, Outcome, Reason
+from agent.loop import Agent, Outcome
 from agent.notify import Systemd
+from agent.reasons import Reason
 from agent.wakes import Wakes
 
 # Without Docker's events someone has to look. A listing takes a few milliseconds.

@@ -19,7 +19,7 @@ from agent.enrol import (
     write_config,
 )
 from agent.lock import BusyError, acquire
-from agent.loop import Reason
+from agent.reasons import Reason
 from agent.settings import Settings
 from agent.wiring import build, open_facts, open_prober, open_runtime, open_state, rehearse
 from fleet.port import RepositoryError

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from agent.accepted import Accepted
 from fleet.port import Repository, Tree
-from schemas.assignment import Assignment, dump_assignment, parse_assignment
+from schemas.assignment import Assignment, parse_assignment
 from schemas.layout import ASSIGNMENT_FILE, COMPOSE_FILE
 from schemas.names import CommitId, NodeName, ReplicaName, TreeId
 from schemas.problem import BadDocumentError
@@ -20,21 +21,6 @@ MOST_BYTES = 16 << 20
 
 class RefusedError(Exception):
     """The assignment must not be obeyed. The message says why; the last good one stays."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """An assignment that is obeyed.
-
-    trees: tree id of each replica's files. removable: replicas that it no longer has, whose volumes
-    are to be deleted. They stand here, and not with what is remembered, because the word and the
-    assignment that takes the replica away have to reach the disk as one.
-    """
-
-    commit: CommitId
-    assignment: Assignment
-    trees: Mapping[ReplicaName, TreeId]
-    removable: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,31 +79,6 @@ def removable(last: Accepted | None, kept: Iterable[ReplicaName]) -> frozenset[R
         if replica.on_remove is VolumeRemoval.DELETE
     }
     return (last.removable | told) - frozenset(kept)
-
-
-def accepted_to_json(accepted: Accepted) -> dict[str, object]:
-    """Write what is obeyed as plain values."""
-    return {
-        "commit": accepted.commit,
-        "assignment": dump_assignment(accepted.assignment),
-        "trees": dict(accepted.trees),
-        "removable": sorted(accepted.removable),
-    }
-
-
-def accepted_from_json(value: object) -> Accepted | None:
-    """Read what is obeyed. None: it is damaged or was never written; the next look mends that."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        return Accepted(
-            commit=CommitId(str(value["commit"])),
-            assignment=parse_assignment(value["assignment"], path=ASSIGNMENT_FILE),
-            trees={ReplicaName(name): TreeId(tree) for name, tree in value["trees"].items()},
-            removable=frozenset(map(ReplicaName, value.get("removable", ()))),
-        )
-    except (KeyError, AttributeError, TypeError, BadDocumentError):
-        return None
 
 
 def _assignment(repository: Repository, tree: Tree) -> Assignment:

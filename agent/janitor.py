@@ -90,7 +90,7 @@ class Janitor:
             return ()  # the next listing says so
         kept = still_known(brought, stored)
         notebook.memory = replace(notebook.memory, images=kept)
-        acts = sweep(stored, kept, now, pressed=memory.pressed)
+        acts = sweep(stored, kept, now, ids, pressed=memory.pressed)
         for act in acts:
             self._remove(act, notebook)
         return acts

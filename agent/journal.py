@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from agent.converge import Act, Down, Up
+from agent.holding import Holding, holding_from_json
 from agent.shelf import Shelf
 from schemas.names import ReplicaName
 
@@ -13,11 +15,15 @@ FILE = "journal.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """An act that began. Found at a start, it says that the act may be half done."""
+    """An act that began. Found at a start, it says that the act may be half done.
+
+    holding: what the replica holds once it runs; None: nobody knows.
+    """
 
     kind: str
     replica: ReplicaName
     deployment: str
+    holding: Holding | None = None
 
 
 class Journal:
@@ -26,7 +32,7 @@ class Journal:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    def begin(self, act: Act, deployment: str) -> None:
+    def begin(self, act: Act, deployment: str, holding: Holding) -> None:
         """Write down what is about to be done, before the first container is touched.
 
         A pull needs no intent: an image half there is no harm. Nor does the removal of a single
@@ -37,10 +43,13 @@ class Journal:
         """
         if not isinstance(act, Down | Up):
             return
-        kind = "down" if isinstance(act, Down) else "up"
-        self._shelf.write_json(
-            FILE, {"kind": kind, "replica": act.replica, "deployment": deployment}
+        intent = Intent(
+            kind="down" if isinstance(act, Down) else "up",
+            replica=act.replica,
+            deployment=deployment,
+            holding=holding,
         )
+        self._shelf.write_json(FILE, asdict(intent))
 
     def end(self) -> None:
         """Note that the act ended, and that its result is remembered elsewhere."""
@@ -55,5 +64,15 @@ class Journal:
         if not replica or kind not in {"up", "down"}:
             return None
         return Intent(
-            kind=kind, replica=ReplicaName(replica), deployment=str(value.get("deployment", ""))
+            kind=kind,
+            replica=ReplicaName(replica),
+            deployment=str(value.get("deployment", "")),
+            holding=_holding(value.get("holding")),
         )
+
+
+def _holding(value: Any) -> Holding | None:
+    try:
+        return holding_from_json(value)
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -6,10 +6,11 @@ import logging
 import random
 from dataclasses import dataclass, replace
 
+from agent.accepted import Accepted
 from agent.backoff import failed, waits
 from agent.clock import Clock
 from agent.files import ReplicaFiles
-from agent.intake import Accepted, RefusedError, take
+from agent.intake import RefusedError, take
 from agent.notebook import Notebook
 from agent.pacing import next_poll
 from fleet.port import Repository, RepositoryError

@@ -13,6 +13,7 @@ from agent.backoff import Tries
 from agent.content import ServiceWant
 from agent.crashes import Crashes, Fall, Seen
 from agent.drift import Findings, Stranger
+from agent.holding import Holding, holding_from_json
 from agent.probing import Phase, Standing
 from agent.rollback import Held
 from agent.runtime.port import Limits
@@ -37,10 +38,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """A replica that was started here. tree: what it started from; empty: no start went well."""
+    """A replica that was started here.
+
+    tree: what it started from; empty: no start went well. holding: what it may hold of this host;
+    None: nobody knows.
+    """
 
     deployment: str
     tree: str = ""
+    holding: Holding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +127,7 @@ def from_json(value: object, *, boot: str) -> Memory:
 def _memory(value: dict[str, Any]) -> Memory:
     rest = {key: part for key, part in value.items() if key != "version"}
     rest["prepared"] = {name: _prepared(part) for name, part in value["prepared"].items()}
-    rest["present"] = {name: Present(**part) for name, part in value["present"].items()}
+    rest["present"] = {name: _present(part) for name, part in value["present"].items()}
     rest["tries"] = {name: Tries(**part) for name, part in value["tries"].items()}
     rest["good"] = {name: _prepared(part) for name, part in value.get("good", {}).items()}
     rest["held"] = {name: Held(**part) for name, part in value.get("held", {}).items()}
@@ -134,6 +140,10 @@ def _memory(value: dict[str, Any]) -> Memory:
     rest["findings"] = _findings(value["findings"])
     rest["spoken"] = Spoken(**value["spoken"])
     return Memory(**rest)
+
+
+def _present(value: dict[str, Any]) -> Present:
+    return Present(**{**value, "holding": holding_from_json(value.get("holding"))})
 
 
 def _findings(value: dict[str, Any]) -> Findings:

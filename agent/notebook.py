@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from agent.accepted import Accepted, accepted_from_json, accepted_to_json
 from agent.backoff import Tries
-from agent.intake import Accepted, accepted_from_json, accepted_to_json
+from agent.holding import merged
 from agent.journal import Journal
 from agent.memory import Memory, Present, from_json, to_json
 from agent.shelf import Shelf
@@ -98,6 +99,10 @@ class Notebook:
             extra={"pairs": {"act": intent.kind, "replica": intent.replica}},
         )
         self.interrupted = frozenset({intent.replica})
-        if intent.replica not in self.memory.present:
+        known = self.memory.present.get(intent.replica)
+        if known is None:
             deployment = DeploymentName(intent.deployment)
-            self.note_present(intent.replica, Present(deployment=deployment))
+            known = Present(deployment=deployment, holding=intent.holding)
+        elif intent.kind == "up":
+            known = replace(known, holding=merged(known.holding, intent.holding))
+        self.note_present(intent.replica, known)

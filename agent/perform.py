@@ -11,13 +11,15 @@ from typing import assert_never
 from agent.backoff import failed, started
 from agent.clock import Clock
 from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
+from agent.holding import NOTHING, Holding, excess, holding_of, merged
 from agent.janitor import Janitor
 from agent.memory import Present
 from agent.notebook import Notebook
 from agent.prepare import Preparer
 from agent.rollback import held_back
 from agent.runtime.port import Runtime, RuntimeDownError, RuntimeFailedError, UnfinishedError
-from schemas.names import DeploymentName, ReplicaName
+from schemas.assignment import AssignedReplica
+from schemas.names import ReplicaName
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +42,22 @@ class Performer:
         self,
         decided: tuple[Act, ...],
         notebook: Notebook,
-        deployments: Mapping[ReplicaName, DeploymentName],
+        assigned: Mapping[ReplicaName, AssignedReplica],
     ) -> tuple[Act, ...]:
         """Apply acts in order and say which were tried.
 
-        A failure ends the acts on that replica and on no other. An engine that went away ends all.
+        A failure ends the acts on that replica, and on those that wait for it to let something go.
+        An engine that went away ends all.
         """
         given_up: set[ReplicaName] = set()
         tried: list[Act] = []
         for act in decided:
-            if act.replica in given_up:
+            if act.replica in given_up or not given_up.isdisjoint(_waits_for(act)):
+                given_up.add(act.replica)
                 continue
             tried.append(act)
             try:
-                self._apply(act, notebook, deployments)
+                self._apply(act, notebook, assigned)
             except StillPullingError:
                 given_up.add(act.replica)
             except (RuntimeFailedError, OSError) as error:
@@ -62,7 +66,7 @@ class Performer:
                 message = f"{_verb(act)}: {error}"
                 self.note_failure(notebook, act.replica, subject, message)
                 if isinstance(act, Up) and not isinstance(error, UnfinishedError):
-                    self._hold_back(act, notebook, message)
+                    self._hold_back(act, notebook, holding_of(assigned[act.replica]), message)
             except RuntimeDownError as error:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
                 break
@@ -83,21 +87,27 @@ class Performer:
         }
         log.warning("act failed", extra={"pairs": pairs})
 
-    def _hold_back(self, act: Up, notebook: Notebook, message: str) -> None:
-        """Let the last good version of a replica run again, where that is wanted and possible."""
+    def _hold_back(self, act: Up, notebook: Notebook, given: Holding, message: str) -> None:
+        """Let the last good version of a replica run again, where that is wanted and possible.
+
+        Not one that held what is no longer given: others may have it by now.
+        """
         memory, good = notebook.memory, notebook.memory.good.get(act.replica)
         if act.replica not in notebook.rollbacks or good is None or good.tree == act.tree:
+            return
+        held = notebook.memory.present[act.replica].holding
+        if held is None or excess(held, given) != NOTHING:
             return
         if not self.preparer.is_ready(act.replica, good, good.tree):
             return  # its files are not as they were: there is nothing to go back to
         now = self.clock.boottime()
-        held = held_back(memory.held.get(act.replica), act.tree, message, now)
-        notebook.memory = replace(memory, held={**memory.held, act.replica: held})
+        back = held_back(memory.held.get(act.replica), act.tree, message, now)
+        notebook.memory = replace(memory, held={**memory.held, act.replica: back})
         pairs = {
             "replica": act.replica,
             "failed": act.tree,
             "good": good.tree,
-            "wait_seconds": round(held.until - now),
+            "wait_seconds": round(back.until - now),
         }
         log.warning("rolled back", extra={"pairs": pairs})
 
@@ -105,7 +115,7 @@ class Performer:
         self,
         act: Act,
         notebook: Notebook,
-        deployments: Mapping[ReplicaName, DeploymentName],
+        assigned: Mapping[ReplicaName, AssignedReplica],
     ) -> None:
         """Carry out one act.
 
@@ -113,7 +123,7 @@ class Performer:
             RuntimeFailedError, RuntimeDownError: the engine.
             OSError: the intent or the result could not be written down.
         """
-        self._begin(act, notebook, deployments)
+        self._begin(act, notebook, assigned.get(act.replica))
         match act:
             case Down():
                 self.runtime.down(act.project)
@@ -133,7 +143,7 @@ class Performer:
                 notebook.forget_removable(act.replica)
                 return
             case Up():
-                self._up(act, notebook, deployments[act.replica])
+                self._up(act, notebook, assigned[act.replica])
             case _:
                 assert_never(act)
         notebook.interrupted -= {act.replica}
@@ -141,33 +151,45 @@ class Performer:
         notebook.journal.end()
         _say_done(act)
 
-    def _begin(
-        self, act: Act, notebook: Notebook, deployments: Mapping[ReplicaName, DeploymentName]
-    ) -> None:
+    def _begin(self, act: Act, notebook: Notebook, replica: AssignedReplica | None) -> None:
         """Write the intent down. A removal goes on without: it may be what makes room on the disk.
 
         Raises:
             OSError: it could not be written, and the act needs it.
         """
         try:
-            notebook.journal.begin(act, deployments.get(act.replica, DeploymentName("")))
+            if replica is None:
+                notebook.journal.begin(act, "", NOTHING)
+            else:
+                notebook.journal.begin(act, replica.deployment, holding_of(replica))
         except OSError:
             if not isinstance(act, Down):
                 raise
 
-    def _up(self, act: Up, notebook: Notebook, deployment: DeploymentName) -> None:
+    def _up(self, act: Up, notebook: Notebook, replica: AssignedReplica) -> None:
         """Start a replica. It counts as present from the first moment: a failed start leaves parts.
+
+        Until it runs it may hold what it held and what it is given.
 
         Raises:
             RuntimeFailedError, RuntimeDownError: the engine.
         """
-        known = notebook.memory.present.get(act.replica) or Present(deployment=deployment)
-        notebook.note_present(act.replica, known)
+        holding = holding_of(replica)
+        fresh = Present(deployment=replica.deployment, holding=NOTHING)
+        known = notebook.memory.present.get(act.replica, fresh)
+        either = merged(known.holding, holding)
+        notebook.note_present(act.replica, replace(known, holding=either))
         self.runtime.up(self.preparer.project(act.replica, act.tree))
-        notebook.note_present(act.replica, Present(deployment=deployment, tree=act.tree))
+        present = Present(deployment=replica.deployment, tree=act.tree, holding=holding)
+        notebook.note_present(act.replica, present)
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
+
+
+def _waits_for(act: Act) -> frozenset[ReplicaName]:
+    """The replicas of which nothing may have failed before."""
+    return act.after if isinstance(act, Down | RemoveContainer | Up) else frozenset()
 
 
 def _subject(act: Act, notebook: Notebook) -> str:

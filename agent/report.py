@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from agent.content import ServiceWant
-from agent.converge import Wanted, faults, intruder_text
+from agent.converge import Wanted, intruder_text
 from agent.drift import Stranger, without_limits
+from agent.faults import faults
 from agent.runtime.port import Container
 from agent.watched import Watch
 from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState, ServiceReport
@@ -29,11 +30,13 @@ class Course:
     """What is known of one replica beside its containers.
 
     tree: what it last started from; empty: no start went well. message: why the last try failed.
-    watch: what watching over it told. intruders: containers put into its project by hand.
+    delay: for whom it waits before it can change. watch: what watching over it told.
+    intruders: containers put into its project by hand.
     """
 
     tree: str = ""
     message: str = ""
+    delay: str = ""
     watch: Watch = field(default_factory=Watch)
     intruders: tuple[Stranger, ...] = ()
 
@@ -111,7 +114,7 @@ def _message(
             parts = (watch.fell, watch.starting)
         case _:
             parts = (watch.fell,)
-    return "; ".join(part for part in parts if part)
+    return "; ".join(part for part in (course.delay, *parts) if part)
 
 
 def _logs(state: ReplicaState, watch: Watch) -> tuple[LogTail, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -54,13 +54,17 @@ def noted(brought: Brought, needed: Iterable[str], ids: Mapping[str, str], now: 
 
 
 def sweep(
-    stored: tuple[Image, ...], brought: Brought, now: float, *, pressed: bool
+    stored: tuple[Image, ...], brought: Brought, now: float, used: Container[str], *, pressed: bool
 ) -> tuple[RemoveImages, ...]:
-    """Say which images to remove now: under pressure the longest unneeded, otherwise the old."""
+    """Say which images to remove now: under pressure the longest unneeded, otherwise the old.
+
+    used: ids of the images that our containers were made from, under whatever name. Such an image
+    may have come by another name since, which nothing needs.
+    """
     unneeded = sorted(
         (since, image.id, image)
         for image in stored
-        if (since := unneeded_since(image, brought)) is not None
+        if image.id not in used and (since := unneeded_since(image, brought)) is not None
     )
     if pressed:
         chosen = [image for _, _, image in unneeded[:MOST_IN_A_PASS]]

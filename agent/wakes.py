@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from agent.loop import Reason
+from agent.reasons import Reason
 
 
 class Wakes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.asking import answer_well, ask_all
 from agent.audit import Auditor
 from agent.clock import Clock
+from agent.desk import Tools
 from agent.files import ReplicaFiles
 from agent.glance import access, mirror_folder
 from agent.host.disk import read_disk
@@ -21,7 +22,7 @@ from agent.host.hardware import Ours
 from agent.host.steady import steadied
 from agent.janitor import Janitor, ReadDisk, unknown_disk
 from agent.look import Look
-from agent.loop import Agent, Tools
+from agent.loop import Agent
 from agent.notebook import Notebook
 from agent.pacing import Budget
 from agent.perform import Performer

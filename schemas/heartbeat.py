@@ -23,6 +23,8 @@ class GpuReport:
     used_mib: held by all processes. index: as the driver counts at this boot.
     compute_capability, driver, cuda: empty where the vendor's library does not say.
     sickness: why it must not be used (`lost`, `pending remap`, ...); empty when it is well.
+    withheld: why it is only told of and not given out, however well it is; empty: it is given out.
+    throttles: what slows it down just now, `heat` or `power limit` for example, sorted.
     parent: the UUID of the card of a MIG instance; empty for a whole card.
     utilisation_percent, temperature_c, power_w: None where the card does not say.
     """
@@ -42,6 +44,8 @@ class GpuReport:
     utilisation_percent: int | None = None
     temperature_c: int | None = None
     power_w: int | None = None
+    throttles: tuple[str, ...] = ()
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ class Card:
 
     total_mib, used_mib: None where the card has no memory of its own and shares the host's.
     reserved_mib: kept by the driver for itself; part of neither used nor free.
-    sickness: why it must not be used; empty when it is well.
+    sickness: why it must not be used; empty when it is well. withheld: why it is not given out,
+    however well it is. throttles: what slows it down just now, sorted.
     parent: UUID of the card of a MIG instance; empty for a whole card.
     """
 
@@ -38,6 +39,9 @@ class Card:
     utilisation_percent: int | None = None
     temperature_c: int | None = None
     power_w: int | None = None
+    throttles: tuple[str, ...] = ()
+    vendor: str = "nvidia"
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,5 +88,6 @@ def _card(card: dict[str, Any]) -> Card:
             **card,
             "holders": tuple(Holder(**holder) for holder in card["holders"]),
             "compute_capability": tuple(card["compute_capability"]),
+            "throttles": tuple(card["throttles"]),
         }
     )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from agent.host.cards import Card, Reading, parse_reading
+from agent.host.bounded import READING_SECONDS, BoundedReading
+from agent.host.cards import Card, Reading
+from agent.host.drm import devices
 from schemas.heartbeat import GpuReport
 from schemas.names import GpuUuid
 
-if TYPE_CHECKING:
-    import subprocess
-
-# Eight cards answer within a second; a first call without persistence mode wakes each one up.
-READING_SECONDS: Final = 20.0
-DEATH_SECONDS: Final = 1.0  # a killed process is gone in milliseconds, or not for a long time
 NVIDIA: Final = "0x10de"
 DISPLAY_CLASS: Final = "0x03"  # PCI: VGA and 3D controllers, not the sound device of the same card
 # A card that is handed to a virtual machine is none of the host's business.
@@ -33,10 +28,10 @@ class HostMemory:
 
 
 class GpuReader:
-    """Reads the cards of this host. Remembers a reading that hangs, and starts none beside it.
+    """Reads the cards of this host.
 
     root: where dev, proc and sys stand. Without a card or a driver there, nothing is asked and
-    nothing imported. environment: for the child; None means ours. seconds: for one reading.
+    nothing imported. environment: for the children; None means ours. seconds: for one reading.
     """
 
     def __init__(
@@ -47,18 +42,39 @@ class GpuReader:
         seconds: float = READING_SECONDS,
     ) -> None:
         self._root = root
-        self._environment = environment
-        self._seconds = seconds
-        self._hanging: subprocess.Popen[str] | None = None
+        self._nvidia = BoundedReading(
+            "agent.host.nvml",
+            driver="the NVIDIA driver",
+            fix="run `nvidia-smi` and see `dmesg`; a reboot may be needed",
+            environment=environment,
+            seconds=seconds,
+        )
+        self._others = BoundedReading(
+            "agent.host.drm",
+            str(root),
+            driver="a driver of AMD or Intel",
+            fix="see `dmesg`; a reboot may be needed",
+            environment=environment,
+            seconds=seconds,
+        )
 
     def read(self) -> Reading:
-        """One look at all cards. It ends in time whatever the driver does. Raises nothing."""
+        """One look at all cards. It ends in time whatever a driver does. Raises nothing."""
+        nvidia = self._read_nvidia()
+        if not devices(self._root):
+            return nvidia
+        others = self._others.read()
+        return replace(
+            nvidia,
+            cards=(*nvidia.cards, *others.cards),
+            problems=(*nvidia.problems, *others.problems),
+        )
+
+    def _read_nvidia(self) -> Reading:
         cards = nvidia_cards(self._root)
         if not cards and not _driver_is_loaded(self._root):
             return Reading()
-        if self._hanging is not None and self._hanging.poll() is None:
-            return Reading(problems=(_hangs(self._hanging.pid),))
-        reading = self._asked()
+        reading = self._nvidia.read()
         if reading.asleep and cards:
             return Reading(
                 problems=(
@@ -67,42 +83,6 @@ class GpuReader:
                 )
             )
         return reading
-
-    def _asked(self) -> Reading:
-        import subprocess  # noqa: PLC0415 - hosts without NVIDIA need not pay for it
-
-        child = subprocess.Popen(
-            # -P: whatever stands in the current folder is not ours to import.
-            [sys.executable, "-P", "-m", "agent.host.nvml"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=None if self._environment is None else dict(self._environment),
-        )
-        try:
-            out, complaint = child.communicate(timeout=self._seconds)
-        except subprocess.TimeoutExpired:
-            self._give_up(child)
-            return Reading(problems=(_hangs(child.pid),))
-        try:
-            return parse_reading(out)
-        except ValueError:
-            why = (complaint.strip().splitlines() or [f"it ended with {child.returncode}"])[-1]
-            return Reading(problems=(f"the GPUs cannot be read: {why[:200]}",))
-
-    def _give_up(self, child: subprocess.Popen[str]) -> None:
-        """Kill it. One that hangs inside the kernel dies only when that call ends: remember it."""
-        import subprocess  # noqa: PLC0415 - see _asked
-
-        child.kill()
-        for pipe in (child.stdout, child.stderr):
-            if pipe is not None:
-                pipe.close()
-        try:
-            child.wait(timeout=DEATH_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._hanging = child
 
 
 def reports(reading: Reading, ours: frozenset[int], shared: HostMemory) -> tuple[GpuReport, ...]:
@@ -155,15 +135,17 @@ def _report(card: Card, reading: Reading, ours: frozenset[int], shared: HostMemo
     return GpuReport(
         uuid=GpuUuid(card.uuid),
         index=card.index,
-        vendor="nvidia",
+        vendor=card.vendor,
         model=card.model,
         memory_mib=card.total_mib if card.total_mib is not None else shared.total_mib,
         foreign_mib=foreign_mib(card, ours) if own_memory else shared.foreign_mib,
         used_mib=card.used_mib if card.used_mib is not None else _held(card),
         compute_capability=(capability[0], capability[1]) if len(capability) == 2 else (),  # noqa: PLR2004 - major and minor
-        driver=reading.driver,
-        cuda=reading.cuda,
+        driver=reading.driver if card.vendor == "nvidia" else (),
+        cuda=reading.cuda if card.vendor == "nvidia" else (),
         sickness=card.sickness,
+        withheld=card.withheld,
+        throttles=card.throttles,
         parent=card.parent,
         utilisation_percent=card.utilisation_percent,
         temperature_c=card.temperature_c,
@@ -173,13 +155,6 @@ def _report(card: Card, reading: Reading, ours: frozenset[int], shared: HostMemo
 
 def _held(card: Card) -> int:
     return sum(holder.mib or 0 for holder in card.holders)
-
-
-def _hangs(pid: int) -> str:
-    return (
-        f"the NVIDIA driver hangs: process {pid} got no answer. "
-        "Fix: run `nvidia-smi` and see `dmesg`; a reboot may be needed"
-    )
 
 
 def _line(path: Path) -> str:

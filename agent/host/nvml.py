@@ -31,6 +31,16 @@ FATAL: Final = {
 ASLEEP: Final = frozenset(
     {pynvml.NVML_ERROR_DRIVER_NOT_LOADED, pynvml.NVML_ERROR_LIBRARY_NOT_FOUND}
 )
+# What slows a card down against the will of whoever uses it. That it idles, or that somebody chose
+# its clocks, is none of these.
+THROTTLES: Final = {
+    pynvml.nvmlClocksEventReasonSwPowerCap: "power limit",
+    pynvml.nvmlClocksEventReasonHwSlowdown: "hardware slowdown",
+    pynvml.nvmlClocksEventReasonSwThermalSlowdown: "heat",
+    pynvml.nvmlClocksEventReasonHwThermalSlowdown: "heat",
+    pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown: "power brake",
+    pynvml.nvmlClocksThrottleReasonReliability: "reliability",
+}
 INIT_FIXES: Final = {
     pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "the driver was updated: reboot the host",
     pynvml.NVML_ERROR_NO_PERMISSION: "let the agent read /dev/nvidia*",
@@ -136,6 +146,7 @@ def _card(handle: Any, uuid: str, index: int) -> Card:
         utilisation_percent=None if rates is None else int(rates.gpu),
         temperature_c=celsius,
         power_w=None if milliwatts is None else round(milliwatts / 1000),
+        throttles=_throttles(asker, handle),
     )
     return _sick(card, asker.sickness or next(_counted_errors(asker, handle), ""))
 
@@ -157,6 +168,7 @@ def _instance(handle: Any, card: Card) -> Card:
         parent=card.uuid,
         temperature_c=card.temperature_c,
         power_w=card.power_w,
+        throttles=card.throttles,
     )
 
 
@@ -188,6 +200,14 @@ def _memory(handle: Any) -> tuple[int | None, int | None, int]:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         return memory.total // MIB, _up(memory.used), 0
     return memory.total // MIB, _up(memory.used), _up(memory.reserved)
+
+
+def _throttles(asker: _Asker, handle: Any) -> tuple[str, ...]:
+    """What slows a card down. Drivers before 535 know the question by its older name."""
+    bits = asker.ask(None, pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
+    if bits is None:
+        bits = asker.ask(0, pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+    return tuple(sorted({word for bit, word in THROTTLES.items() if bits & bit}))
 
 
 def _holders(asker: _Asker, handle: Any) -> tuple[Holder, ...]:

@@ -35,6 +35,7 @@ class Script:
 
     down: it does not answer; the text is what a client would see. missing_images: cannot be had.
     failing: services that do not start, with what the engine says. broken: images likewise.
+    stuck: projects that cannot be removed, likewise.
     unhealthy: services whose check fails. slow: services that stay `starting`.
     logs: what services printed. environment: of every container.
     point: called before and after everything that
@@ -45,6 +46,7 @@ class Script:
     missing_images: set[str] = field(default_factory=set)
     failing: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    stuck: dict[str, str] = field(default_factory=dict)
     unhealthy: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
     logs: dict[str, str] = field(default_factory=dict)
@@ -198,6 +200,8 @@ class SimulatedRuntime:
     def down(self, project: str) -> None:
         """Remove containers and networks of a project."""
         self._enter("down")
+        if project in self.script.stuck:
+            raise RuntimeFailedError(self.script.stuck[project])
         for one in self._of(project):
             del self._made[one.id]
             self.script.point(f"down {one.service}")

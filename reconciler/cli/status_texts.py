@@ -158,8 +158,10 @@ def _gpus(node: NodeView) -> Iterator[str]:
     for gpu in node.gpus:
         given = _given(gpu.promised_mib, gpu.memory_mib)
         sick = f"; {gpu.sickness}" if gpu.sickness else ""
+        slow = f"; slowed down by {', '.join(gpu.throttles)}" if gpu.throttles else ""
+        kept = f"; not given out: {gpu.withheld}" if gpu.withheld else ""
         used = f"; {memory(gpu.used_mib)} in use"
-        yield safe(f"GPU {gpu.index}: {gpu.model}, {given}{used}{sick}  {gpu.uuid}")
+        yield safe(f"GPU {gpu.index}: {gpu.model}, {given}{used}{slow}{sick}{kept}  {gpu.uuid}")
 
 
 def _given(part: int, whole: int) -> str:

@@ -93,8 +93,8 @@ def _node(
         labels={**labels, "miaas/os": beat.host.os, "miaas/arch": beat.host.architecture},
         taints=record.taints,
         room=_room(beat.host, _reserved(observed.fleet, record)),
-        gpus=tuple(_gpu(report) for report in _by_uuid(beat) if not report.sickness),
-        sick_gpus={report.uuid: report.sickness for report in _by_uuid(beat) if report.sickness},
+        gpus=tuple(_gpu(report) for report in _by_uuid(beat) if not _objection(report)),
+        sick_gpus={one.uuid: why for one in _by_uuid(beat) if (why := _objection(one))},
         ports=frozenset(beat.host.ports),
         images=frozenset(beat.images),
         runtime_error=beat.runtime.error,
@@ -129,6 +129,11 @@ def _room(host: HostReport, reserved: Resources) -> Resources:
 
 def _by_uuid(beat: Heartbeat) -> list[GpuReport]:
     return sorted(beat.gpus, key=lambda report: report.uuid)
+
+
+def _objection(report: GpuReport) -> str:
+    """Why a GPU is not given out; empty: it is."""
+    return report.sickness or report.withheld
 
 
 def _gpu(report: GpuReport) -> Gpu:

@@ -22,7 +22,7 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """A GPU that can be given out. Sick ones never get this far.
+    """A GPU that can be given out. Sick ones, and those only told of, never get this far.
 
     free_mib: its memory less what processes that are not ours hold. memory_mib: all of it.
     driver, cuda, compute_capability: empty where unknown, and then no minimum is met.

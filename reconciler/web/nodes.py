@@ -170,6 +170,8 @@ def _gpu(gpu: GpuReport, replicas: tuple[ReplicaView, ...]) -> GpuView:
         temperature_c=gpu.temperature_c,
         power_w=gpu.power_w,
         sickness=gpu.sickness,
+        withheld=gpu.withheld,
+        throttles=gpu.throttles,
         parent=gpu.parent,
         replicas=tuple(name for name, _ in here),
     )

@@ -234,6 +234,7 @@ class GpuView:
     """One GPU. promised_mib: given to replicas. used_mib, foreign_mib: as the driver counts.
 
     sickness: why it must not be used; empty when it is well. parent: of a MIG instance.
+    withheld: why it is only told of and not given out. throttles: what slows it down just now.
     """
 
     uuid: str
@@ -248,6 +249,8 @@ class GpuView:
     temperature_c: int | None
     power_w: int | None
     sickness: str
+    withheld: str
+    throttles: tuple[str, ...]
     parent: str
     replicas: tuple[str, ...]
 

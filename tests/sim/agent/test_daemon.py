@@ -9,8 +9,8 @@ import pytest
 
 from agent.clock import Clock
 from agent.daemon import ECHO_SECONDS, LOOK_ANYWAY_SECONDS, LOOK_SECONDS, Daemon
-from agent.loop import Reason
 from agent.notify import Systemd
+from agent.reasons import Reason
 from agent.wakes import Wakes
 from fleet.memory import MemoryServer
 from tests.sim.agent.world import Host, Publisher, compose

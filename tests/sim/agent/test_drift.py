@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.converge import Pull, RemoveContainer, Up
-from agent.loop import Reason
+from agent.reasons import Reason
 from agent.runtime.port import Container, Limits, RuntimeDownError
 from fleet.memory import MemoryServer
 from schemas.assignment import dump_assignment

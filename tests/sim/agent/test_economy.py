@@ -49,7 +49,7 @@ def _speaks_with(host: Host, **fields: Any) -> None:
     tools = host.agent._tools
     speaker = replace(tools.speaker, **fields)
     tools = replace(tools, speaker=speaker)
-    host.agent = Agent(NODE, host.agent.notebook, tools, host.agent._clock)
+    host.agent = Agent(NODE, host.agent.notebook, tools, host.agent._desk.clock)
 
 
 def _pushes_in(host: Host, seconds: int, each: Callable[[], None]) -> int:
@@ -94,6 +94,17 @@ def test_noise_causes_no_push_but_the_keep_alive(
     _speaks_with(host, facts=_noise(**ranges))
 
     # One keep-alive in 270 to 300 seconds, and nothing else.
+    assert _pushes_in(host, HOUR_SECONDS // 2, lambda: None) in {6, 7}
+
+
+def test_a_card_that_is_slowed_down_now_and_then_causes_no_push(host: Host) -> None:
+    heat = itertools.cycle([("heat",), (), ("heat", "power limit")])
+
+    def facts(*_: object) -> Facts:
+        return Facts(host=a_host(), gpus=(a_gpu_report(throttles=next(heat)),))
+
+    _speaks_with(host, facts=facts)
+
     assert _pushes_in(host, HOUR_SECONDS // 2, lambda: None) in {6, 7}
 
 

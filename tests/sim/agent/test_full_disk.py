@@ -14,8 +14,9 @@ import pytest
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.host.facts import Facts
-from agent.loop import Agent, Reason
+from agent.loop import Agent
 from agent.pressure import Disk
+from agent.reasons import Reason
 from agent.runtime.simulated import SimulatedRuntime
 from agent.shelf import Shelf
 from agent.wiring import Ground, assemble

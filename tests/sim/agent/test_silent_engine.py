@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.loop import Reason
+from agent.reasons import Reason
 from fleet.memory import MemoryServer
 from tests.sim.agent.world import Host, Publisher, compose
 

@@ -12,16 +12,18 @@ from typing import Any
 from agent.asking import Question
 from agent.audit import Auditor
 from agent.clock import Clock
+from agent.desk import Tools
 from agent.files import ReplicaFiles
 from agent.host.facts import Facts
 from agent.janitor import Janitor
 from agent.look import Look
-from agent.loop import Agent, Outcome, Reason, Tools
+from agent.loop import Agent, Outcome
 from agent.notebook import Notebook
 from agent.perform import Performer
 from agent.prepare import Preparer
 from agent.pressure import Disk
 from agent.probes import ProbesAtOnce
+from agent.reasons import Reason
 from agent.runtime.port import Container
 from agent.runtime.simulated import Script, SimulatedRuntime
 from agent.shelf import Shelf

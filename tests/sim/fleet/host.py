@@ -9,7 +9,8 @@ from pathlib import Path
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.host.facts import Facts
-from agent.loop import Agent, Reason
+from agent.loop import Agent
+from agent.reasons import Reason
 from agent.runtime.port import Container
 from agent.shelf import Shelf
 from agent.wiring import Ground, assemble

@@ -74,16 +74,9 @@ def nothing_runs_twice_over(world: World, ledger: Ledger) -> Iterator[str]:
 
 
 def _running(world: World, ledger: Ledger, name: str) -> tuple[AssignedReplica, ...]:
-    """What the replicas that run on a host were promised, each once.
-
-    Not one that the agent tried in vain to remove: the agent does not know what that one holds, and
-    lets others start beside it. docs/simulator.md says so among what is not promised yet.
-    """
+    """What the replicas that run on a host were promised, each once."""
     found: dict[str, AssignedReplica] = {}
-    agent = world.hosts[name].agent
     for replica, containers in world.hosts[name].running().items():
-        if agent is None or agent.notebook.tries(replica).failures:
-            continue
         for one in containers:
             grant = ledger.granted.get((name, replica, ledger.trees.get((name, one.id), "")))
             if grant is not None:

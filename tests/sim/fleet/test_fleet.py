@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+import agent.converge
 import agent.intake
-import agent.loop
+import agent.orders
 import reconciler.decide
 import reconciler.publishing.changes
 from agent.converge import Act, Down, acts
@@ -105,7 +106,12 @@ def no_removals(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_downs(*arguments: Any) -> tuple[Act, ...]:
         return tuple(act for act in acts(*arguments) if not isinstance(act, Down))
 
-    monkeypatch.setattr(agent.loop, "acts", without_downs)
+    monkeypatch.setattr(agent.orders, "acts", without_downs)
+
+
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent starts what it is told, whoever still holds its GPU."""
+    monkeypatch.setattr(agent.converge, "leftovers", lambda *_: {})
 
 
 def no_generations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +140,7 @@ def no_holding(monkeypatch: pytest.MonkeyPatch) -> None:
             id="pushes on an expected parent",
         ),
         pytest.param(no_removals, set[str](), {"L1"}, id="removals"),
+        pytest.param(no_waiting, {"removal fails"}, {"S2"}, id="the wait for what is still held"),
         pytest.param(no_generations, {"state restored"}, {"L4"}, id="generations"),
         pytest.param(no_holding, set[str](), {"S11"}, id="the holding of what is broken"),
     ],

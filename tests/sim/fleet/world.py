@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from agent.loop import Reason
+from agent.reasons import Reason
 from reconciler.rendering.port import Renderer
 from schemas.heartbeat import Heartbeat
 from schemas.layout import ASSIGNED_REFS, NODE_REFS

@@ -67,7 +67,7 @@ def test_under_pressure_the_longest_unneeded_go_first_and_few_at_a_time() -> Non
     stored = tuple(Image(id=f"sha256:{n}", tags=(f"i:{n}",)) for n in range(9))
     brought = {f"i:{n}": float(100 - n) for n in range(9)}
 
-    (act,) = sweep(stored, brought, 200.0, pressed=True)
+    (act,) = sweep(stored, brought, 200.0, (), pressed=True)
 
     assert [image.id for image in act.images] == [f"sha256:{n}" for n in (8, 7, 6, 5, 4)]
     assert len(act.images) == MOST_IN_A_PASS
@@ -81,7 +81,7 @@ def test_without_pressure_only_the_old_go(age: float, goes: bool) -> None:
     brought: dict[str, float | None] = {"old:1": 0.0}
     act = RemoveImages(images=(OLD,), reason="nothing has needed them for 7 days")
 
-    assert sweep((OLD,), brought, age, pressed=False) == ((act,) if goes else ())
+    assert sweep((OLD,), brought, age, (), pressed=False) == ((act,) if goes else ())
     assert may_sweep(brought, age, pressed=False) is goes
 
 
@@ -91,7 +91,7 @@ def test_a_name_that_came_to_mean_another_image_leaves_the_old_one_ours() -> Non
 
     assert then == {"i:1": None, "sha256:a": 20.0, "sha256:b": None}
     stored = (Image(id="sha256:a"), Image(id="sha256:b", tags=("i:1",)))
-    (act,) = sweep(stored, then, 30.0, pressed=True)
+    (act,) = sweep(stored, then, 30.0, (), pressed=True)
     assert act.images == (Image(id="sha256:a"),)
 
 
@@ -131,10 +131,18 @@ def test_nothing_needed_and_nothing_foreign_ever_goes(
 ) -> None:
     known = noted(brought, needed, ids, 2e6)
 
-    gone = [image for act in sweep(stored, known, 3e6, pressed=pressed) for image in act.images]
+    gone = [
+        image for act in sweep(stored, known, 3e6, ids, pressed=pressed) for image in act.images
+    ]
 
     for image in gone:
         assert image.id not in ids
         assert needed.isdisjoint(image.tags)
         assert set(image.tags) <= brought.keys()
         assert image.tags or image.id in brought
+
+
+def test_an_image_that_is_used_under_an_older_name_stays() -> None:
+    renamed = Image(id="sha256:1", tags=("b:1",))
+
+    assert sweep((renamed,), {"b:1": 0.0}, 3e6, {"sha256:1"}, pressed=True) == ()

@@ -410,6 +410,8 @@ gpu_reports = st.builds(
     utilisation_percent=st.none() | st.integers(0, 100),
     temperature_c=st.none() | st.integers(-50, 120),
     power_w=st.none() | st.integers(0, 1000),
+    throttles=st.lists(st.sampled_from(["heat", "power limit"]), max_size=2).map(tuple),
+    withheld=unicode_texts,
 )
 hosts = st.builds(
     HostReport,

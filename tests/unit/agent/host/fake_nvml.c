@@ -9,7 +9,7 @@
  *   hole                      a place for an instance that is empty
  *   KEY NUMBER                of the device above: total, used, reserved (MiB), utilisation,
  *                             celsius, milliwatts, major, minor, uncorrected, pending, failed,
- *                             retired, recovery
+ *                             retired, recovery, clocks (bits of what slows it down)
  *   process PID MIB           of the device above; MIB -1: the driver does not say
  *   drawing PID MIB           the same, for one that draws
  */
@@ -31,7 +31,7 @@ typedef struct device {
     int hole, is_instance, index, places, processes, faults;
     char uuid[96], model[96];
     long long total, used, reserved, utilisation, celsius, milliwatts, major, minor;
-    long long uncorrected, pending, failed, retired, recovery;
+    long long uncorrected, pending, failed, retired, recovery, clocks;
     process process[PROCESSES];
     fault fault[FAULTS];
     struct device *place[PLACES];
@@ -47,7 +47,7 @@ static void set(device *d, const char *key, long long value) {
         {"utilisation", &d->utilisation}, {"celsius", &d->celsius},
         {"milliwatts", &d->milliwatts}, {"major", &d->major}, {"minor", &d->minor},
         {"uncorrected", &d->uncorrected}, {"pending", &d->pending}, {"failed", &d->failed},
-        {"retired", &d->retired}, {"recovery", &d->recovery},
+        {"retired", &d->retired}, {"recovery", &d->recovery}, {"clocks", &d->clocks},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(known[i].key, key)) { *known[i].at = value; return; }
@@ -198,6 +198,12 @@ int nvmlDeviceGetTemperature(device *d, int sensor, unsigned *to) {
     ASK(d); (void)sensor; *to = d->celsius; return DONE;
 }
 int nvmlDeviceGetPowerUsage(device *d, unsigned *to) { ASK(d); *to = d->milliwatts; return DONE; }
+int nvmlDeviceGetCurrentClocksEventReasons(device *d, u64 *to) {
+    ASK(d); *to = d->clocks; return DONE;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(device *d, u64 *to) {
+    ASK(d); *to = d->clocks; return DONE;
+}
 int nvmlDeviceGetTotalEccErrors(device *d, int kind, int counter, u64 *to) {
     ASK(d); *to = kind == 1 && counter == 0 ? d->uncorrected : 0; return DONE;
 }

@@ -176,6 +176,8 @@ OPTIONAL = [
     "nvmlDeviceGetRetiredPagesPendingStatus",
     "nvmlDeviceGetFieldValues",
     "nvmlDeviceGetMigMode",
+    "nvmlDeviceGetCurrentClocksEventReasons",
+    "nvmlDeviceGetCurrentClocksThrottleReasons",
 ]
 
 
@@ -221,6 +223,40 @@ def test_a_process_that_computes_and_draws_counts_once(machine: Machine) -> None
     (card,) = machine(SOFTWARE + h100("a", held)).read().cards
 
     assert card.holders == (Holder(pid=10, mib=500),)
+
+
+@pytest.mark.parametrize(
+    ("bits", "told"),
+    [
+        pytest.param(0x0, (), id="nothing"),
+        pytest.param(0x1, (), id="idle"),
+        pytest.param(0x2 | 0x10 | 0x100, (), id="clocks that somebody chose"),
+        pytest.param(0x4, ("power limit",), id="power limit"),
+        pytest.param(0x8, ("hardware slowdown",), id="hardware"),
+        pytest.param(0x20, ("heat",), id="heat, by software"),
+        pytest.param(0x40, ("heat",), id="heat, by hardware"),
+        pytest.param(0x20 | 0x40, ("heat",), id="heat, told once"),
+        pytest.param(0x80, ("power brake",), id="power brake"),
+        pytest.param(0x400, ("reliability",), id="reliability"),
+        pytest.param(
+            0x1FF | 0x400,
+            ("hardware slowdown", "heat", "power brake", "power limit", "reliability"),
+            id="all at once",
+        ),
+        pytest.param(1 << 40, (), id="a bit of a later driver"),
+    ],
+)
+def test_what_slows_a_card_down_is_told(machine: Machine, bits: int, told: tuple[str, ...]) -> None:
+    (gpu,) = gpus(machine(SOFTWARE + h100("a", f"clocks {bits}\n")))
+
+    assert gpu == replace(A_CARD, throttles=told)
+
+
+@pytest.mark.parametrize("code", [3, 13], ids=["not supported", "function not found"])
+def test_an_old_driver_is_asked_by_the_older_name(machine: Machine, code: int) -> None:
+    old = f"clocks 4\nfail nvmlDeviceGetCurrentClocksEventReasons {code}\n"
+
+    assert gpus(machine(SOFTWARE + h100("a", old)))[0].throttles == ("power limit",)
 
 
 @pytest.mark.parametrize(

@@ -161,11 +161,13 @@ def test_the_nodes_word_on_what_is_reserved_wins_over_the_fleets() -> None:
     assert judged(a_heartbeat(), fleet=fleet, records=records).room.cpu_milli == 15_500
 
 
-def test_gpus_are_given_out_less_foreign_memory_and_without_the_sick() -> None:
+def test_gpus_are_given_out_less_foreign_memory_and_without_the_sick_and_withheld() -> None:
     reports = (
         a_gpu_report(0, foreign_mib=1000),
         a_gpu_report(1, sickness="pending remap"),
         a_gpu_report(2, foreign_mib=10**6),
+        a_gpu_report(3, vendor="amd", withheld="only told of"),
+        a_gpu_report(4, throttles=("heat",)),
     )
 
     found = judged(a_heartbeat(gpus=reports))
@@ -173,8 +175,9 @@ def test_gpus_are_given_out_less_foreign_memory_and_without_the_sick() -> None:
     assert {gpu.uuid: gpu.free_mib for gpu in found.gpus} == {
         a_gpu_uuid(0): 46068 - 1000,
         a_gpu_uuid(2): 0,
+        a_gpu_uuid(4): 46068,
     }
-    assert found.sick_gpus == {a_gpu_uuid(1): "pending remap"}
+    assert found.sick_gpus == {a_gpu_uuid(1): "pending remap", a_gpu_uuid(3): "only told of"}
 
 
 def test_the_record_and_the_heartbeat_together_make_the_node() -> None:

@@ -161,7 +161,9 @@ def a_busy_fleet() -> Facts:
                     generation=3,
                     gpus=(
                         a_gpu_report(0, used_mib=30100, utilisation_percent=97, power_w=301),
-                        a_gpu_report(1, used_mib=1200, foreign_mib=1100),
+                        a_gpu_report(
+                            1, used_mib=1200, foreign_mib=1100, throttles=("heat", "power limit")
+                        ),
                     ),
                     replicas=(
                         a_replica_report("chat-0"),

@@ -63,6 +63,20 @@ def test_a_node_that_complains_is_degraded_and_says_so(beat: dict[str, Any], why
     assert seen.problems == (why,)
 
 
+def test_a_card_that_is_only_told_of_or_slowed_down_is_no_complaint() -> None:
+    told = a_gpu_report(0, vendor="amd", withheld="told only")
+    gpus = (told, a_gpu_report(1, throttles=("heat",)))
+    observed = replace(a_quiet_fleet().observed, heartbeats=(a_heartbeat(gpus=gpus),))
+
+    seen = the_node(replace(a_quiet_fleet(), observed=observed))
+
+    assert seen.problems == ()
+    assert [(gpu.withheld, gpu.throttles) for gpu in seen.gpus] == [
+        ("told only", ()),
+        ("", ("heat",)),
+    ]
+
+
 def test_a_node_without_a_document_says_what_is_missing() -> None:
     seen = the_node(facts_of(an_observed(heartbeats=(a_heartbeat("stray"),))), "stray")
 

@@ -1,0 +1,86 @@
+"""The first step of a pass: look at the remote, at the files and at the containers."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from agent.audit import with_limits
+from agent.backoff import failed, waits
+from agent.desk import Desk
+from agent.prepare import UnusableError
+from agent.reasons import Reason
+from agent.runtime.port import Container, RuntimeDownError
+from schemas.names import ReplicaName, TreeId
+
+# None: the engine does not answer, and nobody knows what runs.
+Listing = tuple[Container, ...] | None
+
+log = logging.getLogger(__name__)
+
+
+def look(desk: Desk, reasons: frozenset[Reason]) -> None:
+    """Look at the remote, if it is time."""
+    at_remote, notebook, now = desk.tools.look, desk.notebook, desk.clock.boottime()
+    due = Reason.ASKED in reasons or now >= notebook.memory.poll_due
+    due = due and not at_remote.is_waiting(notebook)
+    if due or Reason.ASSIGNMENT in reasons:
+        at_remote.look(notebook)
+    else:
+        at_remote.look_later(notebook)
+
+
+def prepare(desk: Desk) -> None:
+    """Make the files of every assigned replica ready to run, each for itself.
+
+    Files that were ready and are not as they were written have been edited by hand: the mirror
+    knows what they should be.
+    """
+    preparer, notebook = desk.tools.preparer, desk.notebook
+    orders = desk.orders()
+    for replica, tree in orders.trees().items():
+        known = notebook.memory.prepared.get(replica)
+        if preparer.is_ready(replica, known, tree) or orders.waits(replica, tree):
+            continue
+        if known is not None and known.tree == tree:
+            _put_right(desk, replica, tree)
+        try:
+            prepared = preparer.prepare(replica, orders.replicas()[replica].deployment, tree)
+        except UnusableError as error:
+            desk.tools.performer.note_failure(notebook, replica, tree, str(error))
+            continue
+        memory = notebook.memory
+        notebook.memory = replace(memory, prepared={**memory.prepared, replica: prepared})
+
+
+def _put_right(desk: Desk, replica: ReplicaName, tree: TreeId) -> None:
+    log.warning("files edited by hand, put right", extra={"pairs": {"replica": replica}})
+    desk.tools.files.forget(replica, tree)
+    desk.tools.look.restore(desk.notebook)
+
+
+def listing(desk: Desk, reasons: frozenset[Reason]) -> tuple[Listing, str]:
+    """The containers; or None, and why the engine does not answer."""
+    notebook, now = desk.notebook, desk.clock.boottime()
+    tries = notebook.tries("docker")
+    if Reason.CONTAINERS not in reasons and waits(tries, "docker", now):
+        return None, tries.message
+    try:
+        containers = desk.tools.runtime.containers(desk.node)
+    except RuntimeDownError as error:
+        message = f"Docker does not answer: {error}"
+        rng = desk.tools.performer.rng
+        notebook.note("docker", failed(tries, "docker", message, now, rng))
+        return None, message
+    notebook.note("docker", None)
+    return containers, ""
+
+
+def audited(desk: Desk, containers: Listing, *, asked: bool) -> Listing:
+    """Look closer where that is due, or `asked` for; add what is known from the last time."""
+    notebook, auditor = desk.notebook, desk.tools.auditor
+    if containers is None or notebook.accepted is None:
+        return containers
+    if asked or auditor.is_due(notebook):
+        auditor.look(notebook, desk.orders().wanted(), containers)
+    return with_limits(containers, notebook.memory.findings.limits)
