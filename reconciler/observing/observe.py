@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
+from reconciler.observing.consistency import inconsistent
 from reconciler.observing.counting import FOLDERS
 from reconciler.observing.deployments import Sorted, hides_deployments, sort_deployments
 from reconciler.observing.documents import (
@@ -18,7 +19,7 @@ from reconciler.observing.documents import (
 )
 from reconciler.observing.nodes import Admitted, admitted
 from reconciler.observing.snapshot import Observed, Snapshot
-from reconciler.observing.templates import catalogue
+from reconciler.observing.templates import Catalogue, catalogue
 from schemas.assignment import Assignment, Decision
 from schemas.fleet import Fleet
 from schemas.heartbeat import Heartbeat
@@ -53,6 +54,7 @@ def observe(snapshot: Snapshot) -> Observed:
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
     _hold_behind_links(deployments, snapshot, assignments)
     _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
+    _hold_inconsistent(deployments, fleet, templates)
     if frozen:
         _hold_all(deployments, assignments, frozen)
     return Observed(
@@ -157,6 +159,14 @@ def _mute(name: NodeName) -> Problem:
     place = Place(f"{heartbeat_ref(name)}/{HEARTBEAT_FILE}")
     what = f"the heartbeat of the node {name!r} cannot be understood, so what it runs is left alone"
     return Problem(place, what, "look at that agent, and whether it is of another version")
+
+
+def _hold_inconsistent(deployments: Sorted, fleet: Fleet, templates: Catalogue) -> None:
+    """Hold what does not go together with the others or with the fleet's settings."""
+    known = [*(one.name for one in deployments.whole), *deployments.held]
+    found = inconsistent(deployments.whole, fleet, templates.usable, known)
+    for name, problems in sorted(found.items()):
+        _hold(deployments, name, problems)
 
 
 def _hold_all(

@@ -64,6 +64,7 @@ class Observed:
         `fleet` is a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
     unreadable: the problems of heartbeats that could not be understood.
+    own_bundles: templates that are one deployment's own: as they were when it last was good.
     """
 
     source: CommitId | None
@@ -78,3 +79,8 @@ class Observed:
     problems: tuple[Problem, ...]
     frozen: tuple[Problem, ...] = ()
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
+    own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
+
+    def bundle(self, deployment: Deployment) -> TemplateBundle | None:
+        """The template that a deployment is made from; None: there is none that can be used."""
+        return self.own_bundles.get(deployment.name) or self.templates.get(deployment.template)
