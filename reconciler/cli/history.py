@@ -13,6 +13,7 @@ from reconciler.cli.remotes import open_remotes
 from reconciler.cli.where import Where
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
+from reconciler.observing.trailers import source_of
 from schemas.assignment import Assignment, Decision
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import NodeName
@@ -69,17 +70,11 @@ def named(commits: Sequence[Commit], revision: str) -> Commit:
     matching = [one for one in commits if one.id.startswith(revision)]
     if len(matching) > 1:
         raise UsageError(f"{len(matching)} decisions begin with {revision}. Give more digits")
-    made_from = (one for one in commits if source_of(one).startswith(revision))
+    made_from = (one for one in commits if (source_of(one.message) or "").startswith(revision))
     chosen = matching[0] if matching else next(made_from, None)
     if chosen is None:
         raise UsageError(f"{revision} is no decision, and none was made from it")
     return chosen
-
-
-def source_of(commit: Commit) -> str:
-    """The commit of the fleet repository that a decision was made from; empty if it says none."""
-    lines = commit.message.splitlines()
-    return next((line[8:] for line in reversed(lines) if line.startswith("Source: ")), "")
 
 
 def _understood(state: Repository, commit: Commit) -> Past:
