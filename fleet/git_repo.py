@@ -148,6 +148,17 @@ class GitRepository:
             self._asked[ref] = None
             return self._healing(bring)
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        check_object_id(commit)
+
+        def bring() -> bool:
+            with mirror.held(self._mirror):
+                self._prepare()
+                return fetching.bring_lost(self._mirror, commit)
+
+        with self._lock:
+            return self._healing(bring)
+
     def _bring(self, wanted: tuple[str, ...]) -> dict[str, str]:
         with mirror.held(self._mirror):
             self._prepare()

@@ -152,6 +152,14 @@ class MemoryRepository:
                 waiting += self._parents(commit)
         return tip
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        self._ask()
+        self._answer()
+        is_there = self._server.objects.get(check_object_id(commit), ("",))[0] == "commit"
+        if is_there:
+            self._bring(commit, UNBOUNDED)
+        return is_there
+
     def _standing(self, wanted: tuple[str, ...]) -> dict[str, CommitId]:
         self._ask()
         found = {

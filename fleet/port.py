@@ -87,6 +87,9 @@ class Repository(Protocol):
     def fetch_history(self, ref: str) -> CommitId | None:
         """Bring a ref with all its ancestors. None: the remote does not have it."""
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        """Bring a commit that no ref leads to any more, with its history. False: it is gone."""
+
     def tree(self, commit: CommitId) -> Tree:
         """List the whole tree of a commit that was fetched or written here."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.cli.explain_texts import promised, score_lines
-from reconciler.cli.history import Past
+from reconciler.cli.past import Past
 from reconciler.cli.plan_texts import reason_lines, refusal_json
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.observing.trailers import source_of

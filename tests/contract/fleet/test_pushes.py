@@ -170,6 +170,21 @@ def test_what_moves_on_after_the_first_fetch_is_followed_with_its_history(world:
     assert not client.descends(CommitId("1" * 40), commits[0])
 
 
+def test_a_commit_that_was_left_behind_can_be_had_while_the_remote_has_it(world: World) -> None:
+    root = planted(world, MAIN, [("100644", b"a", b"0")])
+    lost = planted(world, MAIN, [("100644", b"a", b"1")], parent=root)
+    world.set_ref(MAIN, planted(world, MAIN, [("100644", b"a", b"2")]))
+    client = world.client()
+    client.fetch(MAIN)
+
+    assert client.fetch_lost(lost)
+    assert [one.id for one in client.log(lost, 9)] == [lost, root]
+    assert not client.fetch_lost(CommitId("1" * 40))
+    world.vanish()
+    with pytest.raises(UnreachableError):
+        client.fetch_lost(CommitId("2" * 40))
+
+
 def test_what_one_history_has_and_another_has_not(world: World) -> None:
     client = world.client()
     root = committed(client, {"a": b"0"})
