@@ -71,6 +71,8 @@ def with_desired(snapshot: Snapshot, asked: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         source=None,
+        message="",
+        left=None,
         desired=asked.desired,
         too_large={**asked.too_large, **heartbeats},
         ignored=asked.ignored,

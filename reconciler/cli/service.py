@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,11 +23,13 @@ from reconciler.cli.codes import MEANINGS, Code
 from reconciler.clock import SystemClock, boot_seconds
 from reconciler.logs import log_to
 from reconciler.loop import Loop, pass_once, tell
+from reconciler.observing.accepted import AcceptedFile
 from reconciler.observing.inventory import Sightings
 from reconciler.observing.memory import SightingsFile
 from reconciler.observing.read import Reader
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.watch import News, Watcher
+from schemas.names import CommitId
 from schemas.problem import BadDocumentError
 
 log = logging.getLogger(__name__)
@@ -142,19 +144,32 @@ def _wired(settings: Settings) -> Iterator[Service]:
         OSError: the state folder cannot be made.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
+    accepted = AcceptedFile(settings.state_dir)
     desired = _open(settings, settings.desired)
     state = desired if settings.state == settings.desired else _open(settings, settings.state)
+    reader = Reader(desired, state, settings.branch)
+    reader.heads.accepted, reader.heads.keep = accepted.load(), _keeping(accepted)
     renderer = BoundedRenderer()
     try:
         yield Service(
             settings=settings,
-            reader=Reader(desired, state, settings.branch),
+            reader=reader,
             renderer=renderer,
             clock=SystemClock(),
             kept=SightingsFile(settings.state_dir),
         )
     finally:
         renderer.close()
+
+
+def _keeping(accepted: AcceptedFile) -> Callable[[CommitId], None]:
+    def keep(head: CommitId) -> None:
+        try:
+            accepted.save(head)
+        except OSError as error:
+            log.warning("cannot keep the accepted commit", extra={"pairs": {"error": error}})
+
+    return keep
 
 
 def _open(settings: Settings, url: str) -> Repository:

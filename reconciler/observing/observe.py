@@ -16,6 +16,7 @@ from reconciler.observing.documents import (
     read_decision,
     read_fleet,
     read_heartbeat,
+    rewound,
 )
 from reconciler.observing.nodes import Admitted, admitted
 from reconciler.observing.snapshot import Observed, Snapshot
@@ -58,7 +59,7 @@ def observe(snapshot: Snapshot) -> Observed:
     if frozen:
         _hold_all(deployments, assignments, frozen)
     return Observed(
-        source=snapshot.source,
+        source=snapshot.left or snapshot.source,
         fleet=fleet,
         deployments=tuple(sorted(deployments.whole, key=lambda one: one.name)),
         templates=templates.usable,
@@ -93,6 +94,8 @@ def _ours(document: T | Problems) -> T:
 
 def _fleet(snapshot: Snapshot) -> tuple[Fleet, Problems]:
     """The fleet's settings, or a stand-in and why nothing may change until they can be read."""
+    if snapshot.left:
+        return _STAND_IN, (rewound(snapshot.left, snapshot.source),)
     if snapshot.unread:
         return _STAND_IN, snapshot.unread
     if absent := tuple(no_folder(path) for path in snapshot.ignored if path in FOLDERS):
