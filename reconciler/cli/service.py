@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -24,10 +25,10 @@ from reconciler.clock import SystemClock, boot_seconds
 from reconciler.logs import log_to
 from reconciler.loop import Loop, pass_once, tell
 from reconciler.observing.accepted import AcceptedFile
-from reconciler.observing.inventory import Sightings
-from reconciler.observing.memory import SightingsFile
 from reconciler.observing.read import Reader
+from reconciler.remembering import MemoryFile
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
 from reconciler.watch import News, Watcher
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError
@@ -81,16 +82,18 @@ class Service:
     reader: Reader
     renderer: BoundedRenderer
     clock: SystemClock
-    kept: SightingsFile
+    kept: MemoryFile
 
     def once(self) -> int:
         """Make one pass. The problems of documents go to standard output."""
         try:
             outcome = pass_once(self.reader, self.renderer, self.remembered(), self.clock)
         except (RepositoryError, BadDocumentError, AssertionError) as error:
+            # Whoever was silent meanwhile need not have been: we could not look.
+            self.remember(self.remembered().after_a_gap(self.clock.steady(), timedelta(0)))
             sys.stderr.write(f"miaas-reconciler: {error}\n")
             return Code.WORLD
-        self.remember(outcome.result.sightings)
+        self.remember(outcome.result.memory)
         tell(outcome)
         for notice in outcome.result.notices:
             log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
@@ -113,7 +116,7 @@ class Service:
             clock=self.clock,
             waiting=news,
             rng=random.Random(),  # noqa: S311 - spreads load, keeps no secret
-            sightings=self.remembered(),
+            memory=self.remembered(),
             saved=self.remember,
         )
         try:
@@ -123,16 +126,16 @@ class Service:
         log.info("stopped")
         return Code.FINE
 
-    def remembered(self) -> Sightings:
-        """When each node was last heard of, as far as that is known."""
+    def remembered(self) -> Memory:
+        """What was known at the last pass, as far as that was kept."""
         return self.kept.load(self.clock.steady(), boot_seconds())
 
-    def remember(self, sightings: Sightings) -> None:
-        """Keep the sightings for the next start. A full disk is no reason to stop deciding."""
+    def remember(self, memory: Memory) -> None:
+        """Keep it for the next start. A full disk is no reason to stop deciding."""
         try:
-            self.kept.save(sightings, self.clock.steady(), boot_seconds())
+            self.kept.save(memory, self.clock.steady(), boot_seconds())
         except OSError as error:
-            log.warning("cannot keep the sightings", extra={"pairs": {"error": error}})
+            log.warning("cannot keep the memory", extra={"pairs": {"error": error}})
 
 
 @contextmanager
@@ -156,7 +159,7 @@ def _wired(settings: Settings) -> Iterator[Service]:
             reader=reader,
             renderer=renderer,
             clock=SystemClock(),
-            kept=SightingsFile(settings.state_dir),
+            kept=MemoryFile(settings.state_dir),
         )
     finally:
         renderer.close()

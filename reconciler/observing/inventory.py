@@ -22,12 +22,14 @@ from schemas.resources import Resources
 class Sighting:
     """The newest heartbeat of a node, and when we saw it first, by our own clock.
 
-    losses: how often it was lost and came back of late. back_at: when it last did; None: never.
+    is_lost: a look found it silent for too long. losses: how often that was so of late before it
+    came back. back_at: when it last did; None: never.
     """
 
     incarnation: str
     sequence: int
     seen_at: datetime
+    is_lost: bool = False
     losses: int = 0
     back_at: datetime | None = None
 
@@ -85,17 +87,15 @@ def notices(observed: Observed) -> tuple[Problem, ...]:
     return (*told, *(_stranger(name) for name in strangers))
 
 
-def _sighting(
-    last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings
-) -> Sighting:
+def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings) -> Sighting:
     if last is None:
         return Sighting(beat.incarnation, beat.sequence, now)
     # Our own clock may have been set back; a sighting from the future would never grow old.
     last = replace(last, seen_at=min(last.seen_at, now))
     if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
-        return last
-    heard = replace(last, incarnation=beat.incarnation, sequence=beat.sequence, seen_at=now)
-    if now - last.seen_at >= timings.lost:
+        return replace(last, is_lost=now - last.seen_at >= timings.lost)
+    heard = Sighting(beat.incarnation, beat.sequence, now, losses=last.losses, back_at=last.back_at)
+    if last.is_lost:
         return replace(heard, losses=last.losses + 1, back_at=now)
     is_calm = last.back_at is not None and now - last.back_at >= hold_down(last, timings) + CALM
     return replace(heard, losses=0, back_at=None) if is_calm else heard

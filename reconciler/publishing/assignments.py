@@ -87,9 +87,7 @@ def with_fences(
     return {
         name: replace(
             assignment,
-            replicas=tuple(
-                replace(one, fence=fences.get(one.name)) for one in assignment.replicas
-            ),
+            replicas=tuple(replace(one, fence=fences.get(one.name)) for one in assignment.replicas),
         )
         for name, assignment in assignments.items()
     }

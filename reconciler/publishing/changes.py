@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from reconciler.observing.snapshot import Observed, Snapshot
 from schemas.assignment import Assignment, Decision, dump_assignment, dump_decision
 from schemas.heartbeat import Heartbeat
-from schemas.layout import ASSIGNMENT_FILE, DECISION_FILE, NODES, VERSIONS, node_folder, replica_folder
+from schemas.layout import (
+    ASSIGNMENT_FILE,
+    DECISION_FILE,
+    NODES,
+    VERSIONS,
+    node_folder,
+    replica_folder,
+)
 from schemas.names import CommitId, NodeName, ReplicaName
 
 
@@ -37,7 +44,7 @@ class Published:
     changes: Changes
 
 
-def changes_of(
+def changes_of(  # noqa: PLR0913, PLR0917 - both sides, and all that was made
     snapshot: Snapshot,
     observed: Observed,
     assignments: Mapping[NodeName, Assignment],

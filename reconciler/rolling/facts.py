@@ -1,4 +1,4 @@
-"""Everything that is known before a pass plans: what is wanted, how it stands, who is lost. Pure."""
+"""All that is known before a pass plans: what is wanted, how it stands, who is lost. Pure."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class Facts:
     def deployments(self) -> Mapping[DeploymentName, Deployment]:
         """The deployments that are not held."""
         return {
-            one.name: one
-            for one in self.observed.deployments
-            if one.name not in self.observed.held
+            one.name: one for one in self.observed.deployments if one.name not in self.observed.held
         }
 
 

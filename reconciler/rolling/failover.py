@@ -35,7 +35,7 @@ class Failover:
     nodes: frozenset[NodeName] = frozenset()
 
 
-def failover(  # noqa: PLR0913, PLR0917 - everything that has a say
+def failover(  # noqa: PLR0913 - everything that has a say
     fleet: Fleet,
     deployments: Mapping[DeploymentName, Deployment],
     nodes: tuple[Node, ...],

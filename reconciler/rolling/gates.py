@@ -65,9 +65,7 @@ def gates(view: Outlook) -> Brakes:
     for name, replicas in sorted(by_name.items()):
         for replica, held in _of_one(name, sorted(replicas, key=split_replica), view, front):
             (frozen if replica in view.previous else absent)[replica] = held
-    for replica, held in view.fenced.items():
-        if replica not in frozen:
-            absent[replica] = held
+    absent |= {name: held for name, held in view.fenced.items() if name not in frozen}
     return Brakes(frozen=frozen, absent=absent)
 
 

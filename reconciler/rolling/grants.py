@@ -113,7 +113,7 @@ def waiting(
     found: Evidence,
     deployments: Mapping[DeploymentName, Deployment],
 ) -> Mapping[ReplicaName, Held]:
-    """Name the fenced replicas that cannot start where they are to go, and say who is in the way."""
+    """Name the fenced replicas that cannot start where they are to go, and who is in the way."""
     fenced = stop_after(found.observed)
     held: dict[ReplicaName, Held] = {}
     for one in placements:
@@ -122,9 +122,9 @@ def waiting(
         tenure = held_by.get(one.replica)
         away = tenure is not None and (tenure.node != one.node or tenure.incarnation == UNKNOWN)
         span = lose_after(found.observed.fleet.timings, deployments[one.deployment].disconnect)
-        if tenure is not None and away and (reason := still_in(tenure, found, span)):
-            held[one.replica] = Held(Because.FENCE, reason)
-        elif reason := _elsewhere(one, found, span):
+        reason = still_in(tenure, found, span) if tenure is not None and away else None
+        reason = reason or _elsewhere(one, found, span)
+        if reason is not None:
             held[one.replica] = Held(Because.FENCE, reason)
     return held
 
@@ -158,22 +158,27 @@ def granted(
 
 def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:
     """Say why a holder may still run its replica, or start it; None: it is proved to be out."""
-    node, replica = tenure.node, tenure.replica
+    node = tenure.node
     if tenure.incarnation == UNKNOWN:
-        return _in_doubt(replica, found, span)
+        return _in_doubt(tenure.replica, found, span)
     beat = found.beats.get(node)
     if beat is None:
         admitted = any(record.name == node for record in found.observed.records)
         return f"waits for {node}, of which nothing is known" if admitted else None
     if _is_silent(node, found, span):
         return mass_loss(found.nodes, span)
-    if _reports(beat, replica):
-        return f"waits for {node} to stop it"
+    return _not_stopped(beat, tenure, found)
+
+
+def _not_stopped(beat: Heartbeat, tenure: Tenure, found: Evidence) -> str | None:
+    """Say why a holder that speaks is not known to have stopped its replica; None: it has."""
+    if _reports(beat, tenure.replica):
+        return f"waits for {beat.node} to stop it"
     if beat.runtime.error:
-        return f"waits for Docker on {node} to answer"
-    if beat.incarnation != tenure.incarnation or _obeys(beat, replica, found):
+        return f"waits for Docker on {beat.node} to answer"
+    if beat.incarnation != tenure.incarnation or _obeys(beat, tenure.replica, found):
         return None
-    return f"waits for {node} to say that it stopped it"
+    return f"waits for {beat.node} to say that it stopped it"
 
 
 def is_restored(found: Evidence) -> bool:

@@ -6,10 +6,10 @@ Losing it makes it wait longer, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from reconciler.observing.inventory import Sightings
+from reconciler.observing.inventory import Sightings, forgiven
 from schemas.names import DeploymentName, NodeName, ReplicaName
 
 
@@ -43,12 +43,21 @@ class Memory:
     doubts: Mapping[ReplicaName, datetime] = field(default_factory=dict)
     read_at: datetime | None = None
 
+    def after_a_gap(self, now: datetime, longest: timedelta) -> Memory:
+        """What silence means if nobody looked for longer than `longest`: nothing.
+
+        The fault may have been ours or the Git server's, and then it says nothing about the nodes.
+        """
+        if self.read_at is not None and now - self.read_at <= longest:
+            return self
+        return replace(self, sightings=forgiven(self.sightings, now))
+
     def doubted_for(self, now: datetime) -> Mapping[ReplicaName, timedelta]:
         """For how long nobody knows who holds a replica."""
         return {name: now - since for name, since in self.doubts.items()}
 
 
-def marked(
+def marked(  # noqa: PLR0913 - all that is noted of one version
     before: Mark | None,
     revision: str,
     now: datetime,

@@ -78,9 +78,7 @@ def completed(going: Course) -> Course:
     """All replicas are ready in the wanted version: it is the good one from now on."""
     if going.phase is Phase.ROLLED_BACK:
         return going
-    return replace(
-        going, versions=Versions(good=going.wanted), phase=Phase.SETTLED, message=""
-    )
+    return replace(going, versions=Versions(good=going.wanted), phase=Phase.SETTLED, message="")
 
 
 def _back(versions: Versions, good: Inputs, message: str) -> Course:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.loop import Loop
-from reconciler.observing.inventory import Sightings
-from reconciler.observing.memory import SightingsFile
 from reconciler.observing.read import Reader
+from reconciler.remembering import MemoryFile
 from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
 from tests.sim.fleet.machine import Machine, Surroundings
 
 # Longer than any run.
@@ -83,11 +83,11 @@ class Decider(Machine):
 
     def _start(self) -> Loop:
         clock = _Clock(self.around)
-        kept = SightingsFile(self.around.folder, boot_id=f"boot-{self.boots}")
+        kept = MemoryFile(self.around.folder, boot_id=f"boot-{self.boots}")
 
-        def saved(sightings: Sightings) -> None:
-            self.point("before sightings.json")
-            kept.save(sightings, clock.steady(), self.around.now())
+        def saved(memory: Memory) -> None:
+            self.point("before memory.json")
+            kept.save(memory, clock.steady(), self.around.now())
 
         return Loop(
             reader=Reader(self.repository, self.repository, "main"),
@@ -95,6 +95,6 @@ class Decider(Machine):
             clock=clock,
             waiting=_OnePass(),
             rng=self.rng,
-            sightings=kept.load(clock.steady(), self.around.now()),
+            memory=kept.load(clock.steady(), self.around.now()),
             saved=saved,
         )

@@ -16,6 +16,7 @@ from reconciler.decide import decide
 from reconciler.observing.read import read_snapshot
 from reconciler.publishing.publish import publish
 from reconciler.rendering.port import Outcome, Rendered, RenderJob
+from reconciler.rolling.marks import Memory
 from schemas.heartbeat import dump_heartbeat
 from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
@@ -79,7 +80,7 @@ class Remote:
         """Decide and publish as the reconciler does, without its loop."""
         with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
             snapshot = read_snapshot(repository, repository, "main")
-            result = decide(snapshot, A_MOMENT, {}, Paper())
+            result = decide(snapshot, A_MOMENT, Memory(), Paper())
             last = snapshot.decided
             base = repository.tree(last).id if last else None
             tree = repository.write(base, result.changes.files)
@@ -90,7 +91,7 @@ class Remote:
         """Decide and publish as the reconciler does, with everything that its commit tells."""
         with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
             snapshot = read_snapshot(repository, repository, "main")
-            publish(repository, decide(snapshot, A_MOMENT, {}, Pencil()), A_MOMENT)
+            publish(repository, decide(snapshot, A_MOMENT, Memory(), Pencil()), A_MOMENT)
 
     def spoil(self, path: str) -> None:
         """Put nonsense where the reconciler's own word was."""
