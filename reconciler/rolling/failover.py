@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.plan import Placement
 from reconciler.rolling.holding import Because, Held
-from schemas.deployment import Deployment
+from schemas.deployment import Deployment, VolumeMoves
 from schemas.fencing import lose_after
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName
@@ -97,7 +97,8 @@ def _stays(
     if reason := mass_loss(nodes, span):
         return Held(Because.MASS_LOSS, reason)
     replace = deployment.disconnect.replace
-    if replace is None and one.pinned:
+    is_tied = one.pinned and deployment.on_move is VolumeMoves.STAY
+    if replace is None and is_tied:
         return Held(Because.LOST, f"{one.node} is lost, and its volumes tie it to that node")
     if replace is False:
         return Held(Because.LOST, f"{one.node} is lost, and it says `replace: false`")

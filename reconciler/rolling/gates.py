@@ -55,8 +55,8 @@ class Outlook:
 
 
 def gates(view: Outlook) -> Brakes:
-    """Hold whatever may not be changed now. A replica with nothing pending is never held."""
-    frozen: dict[ReplicaName, Held] = {}
+    """Hold whatever may not be changed now, and name what other brakes hold already."""
+    frozen = {name: held for name, held in view.held.items() if name in view.previous}
     absent: dict[ReplicaName, Held] = {}
     front = _front(view)
     by_name: dict[DeploymentName, list[ReplicaName]] = {}

@@ -12,6 +12,7 @@ from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
 from reconciler.observing.trailers import source_of
 from reconciler.preview import with_desired
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import CommitId
@@ -45,7 +46,7 @@ class Reconciler:
         self.reader.heads.accepted = accepted
 
     def once(self) -> Outcome:
-        return pass_once(self.reader, self.world.renderer, {}, self.world.clock)
+        return pass_once(self.reader, self.world.renderer, Memory(), self.world.clock)
 
 
 def a_decided_world() -> tuple[World, CommitId, CommitId]:
