@@ -63,7 +63,7 @@ class Looker:
 
     def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Sightings]:
         last = self._last
-        if last is not None and _without_heartbeats(snapshot) == _without_heartbeats(last.snapshot):
+        if last is not None and _at_rest(snapshot) == _at_rest(last.snapshot):
             observed = observe(snapshot)
             seen = sight(last.sightings, observed.heartbeats, now)
             # A decision follows from the documents and the judged nodes, and from nothing else.
@@ -73,8 +73,9 @@ class Looker:
         return look_once(snapshot, now, sightings, self._renderer, self._decide)
 
 
-def _without_heartbeats(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, heartbeats={})
+def _at_rest(snapshot: Snapshot) -> Snapshot:
+    """A snapshot without what machines say again and again."""
+    return replace(snapshot, heartbeats={}, led=None, leader=b"")
 
 
 def _first(snapshot: Snapshot, now: datetime) -> Sightings:
