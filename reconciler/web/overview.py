@@ -33,10 +33,14 @@ def fleet_view(facts: Facts) -> FleetView:
     deployments = deployment_views(by_name)
     nodes = node_views(by_name, deployments)
     problems = _problems(facts, deployments)
+    leader = facts.observed.leader
     return FleetView(
         name=facts.observed.fleet.name,
         source=facts.observed.source or "",
         decided=facts.decided or "",
+        leader=leader.holder if leader else "",
+        leading_since=leader.since if leader else None,
+        term=leader.term if leader else 0,
         verdict=_verdict(facts, nodes, deployments, problems),
         exceptions=_exceptions(nodes, deployments),
         nodes=nodes,

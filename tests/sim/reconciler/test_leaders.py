@@ -15,6 +15,7 @@ from reconciler.leading import Duty
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader
+from reconciler.observing.snapshot import Observed
 from reconciler.seat import Seat
 from schemas.layout import ASSIGNMENTS_REF, LEADER_REF
 from schemas.leader import Leader
@@ -242,8 +243,7 @@ def _linear(world: World) -> bool:
     return all(len(one.parents) <= 1 for one in log) and not log[-1].parents
 
 
-def _where(world: World) -> dict[str, str]:
-    observed = world.decide().observed
+def _where(observed: Observed) -> dict[str, str]:
     return {
         str(replica.name): str(node)
         for node, each in observed.assignments.items()
@@ -273,16 +273,19 @@ def test_a_thousand_rounds_of_two_keep_one_line_and_every_placement() -> None:
             seen["restarts"] += 1
         rival.client.line = rng.choices(list(Line), (8, 1, 1))[0]
         try:
-            if rival.once().commit:
-                seen[rival.name] += 1
+            outcome = rival.once()
         except RepositoryError:
             seen["failed"] += 1
-        rival.client.line = Line.UP
-        now = _where(world)
+            continue
+        finally:
+            rival.client.line = Line.UP
+        seen[rival.name] += outcome.commit is not None
+        observed = outcome.result.observed
+        now = _where(observed)
         moves.update(name for name, node in now.items() if where.get(name, node) != node)
         where |= now
-        if (leader := world.decide().observed.leader) is not None:
-            terms.add((leader.term, leader.holder))
+        if observed.leader is not None:
+            terms.add((observed.leader.term, observed.leader.holder))
 
     assert _linear(world)
     assert max(moves.values(), default=0) <= 1
