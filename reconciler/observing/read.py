@@ -47,6 +47,7 @@ class Reader:
     state: Repository
     branch: str
     heads: Heads = field(init=False)
+    _head: Commit | None = None
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
     _used: dict[CommitId, Tree] = field(default_factory=dict)
@@ -79,7 +80,8 @@ class Reader:
         led = refs.get(LEADER_REF)
         lease = self._tree(self.state, led).files.get(LEADER_FILE) if led else None
         decided = refs.get(ASSIGNMENTS_REF)
-        head = self.desired.show(source)
+        if self._head is None or self._head.id != source:
+            self._head = self.desired.show(source)
         ours = self._tree(self.state, decided) if decided else None
         assigned = _by_node(refs, ASSIGNED_REFS)
         projected = {name: self._tree(self.state, at).id for name, at in assigned.items()}
@@ -91,8 +93,8 @@ class Reader:
         }
         snapshot = Snapshot(
             source=source,
-            message=head.message,
-            left=self.heads.left_by(head, decided),
+            message=self._head.message,
+            left=self.heads.left_by(self._head, decided),
             desired=self._contents(asked.files),
             builtin=builtin_templates(),
             too_large={**asked.too_large, **too_large},
