@@ -10,7 +10,7 @@ from fleet.memory import MemoryRepository
 from fleet.port import Repository
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
-from reconciler.observing.trailers import source_of
+from reconciler.observing.trailers import source_of, values_of
 from reconciler.preview import with_desired
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict
@@ -97,7 +97,9 @@ def test_a_rewound_branch_changes_nothing_and_is_told() -> None:
     assert {one.verdict for one in outcome.result.decision.deployments} == {Verdict.HELD}
     client = MemoryRepository(world.server)
     client.fetch(ASSIGNMENTS_REF)
-    assert source_of(client.show(tip(world, ASSIGNMENTS_REF)).message) == second
+    told = client.show(tip(world, ASSIGNMENTS_REF)).message
+    assert source_of(told) == second
+    assert values_of(told, "Reason") == (f"nothing may change: {problem.what}",)
 
 
 def test_a_rewound_branch_is_told_once() -> None:
