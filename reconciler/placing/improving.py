@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.placing.around import has_rules
-from reconciler.placing.core import Choice
 from reconciler.placing.draft import Draft
 from reconciler.placing.newcomers import ports_on, written
 from reconciler.placing.plan import Need, Placement
 from reconciler.placing.repack import Piece, Repack, fill
+from reconciler.placing.trials import Choice
 from schemas.names import ReplicaName, split_replica
 
 # One link finds most of what there is to find; two take ten times as long for a few more.

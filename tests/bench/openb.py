@@ -19,10 +19,11 @@ from pathlib import Path
 
 from reconciler.observing.node import Node
 from reconciler.placing.asks import Columns, ask_of
-from reconciler.placing.core import Ask, Choice, Core
+from reconciler.placing.core import Core
 from reconciler.placing.engine import plan
 from reconciler.placing.ground import Ground
 from reconciler.placing.repack import Piece, Repack, fill_within
+from reconciler.placing.trials import Ask, Choice
 from tests.bench.placement_references import BestFit, Fgd, FirstFit, Policy, Spot, run
 from tests.bench.placement_trace import WHOLE, Task, arriving, need_for, read_nodes, read_tasks
 
