@@ -28,20 +28,7 @@ class Core:
         self.ground = ground
         self.asks: list[Ask] = []
         self.fill_in_order(steep)
-        self.arrived = 0
-        self.next_look = 1
         self.learn(mix)
-
-    def expect(self, ask: Ask) -> None:
-        """Learn from one more that was asked for, where the mix is not known beforehand.
-
-        The mix is taken anew when half as much again has come as at the last time.
-        """
-        self.mix[ask.shape] = self.mix.get(ask.shape, 0.0) + 1.0
-        self.arrived += 1
-        if self.arrived >= self.next_look:
-            self.learn(self.mix)
-            self.next_look = self.arrived * 3 // 2 + 8
 
     def fill_in_order(self, steep: float) -> None:
         """Set how much the first row has over the last. Scores know of it after the next look."""

@@ -1,4 +1,4 @@
-"""What one more replica of a class would mean for some nodes: does it fit, where, how good is that."""
+"""What one more replica of a class would mean for some nodes: does it fit, where, is that good."""
 
 from __future__ import annotations
 
