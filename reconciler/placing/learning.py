@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.placing.core import Core
-from reconciler.placing.rehearsing import steepness
+from reconciler.placing.rehearsing import STEEP, steepness
 from reconciler.placing.trials import Ask
 
 # After so many arrivals the mix is known well enough to rehearse with it.
@@ -17,6 +17,9 @@ class Learner:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        # What comes is not known yet: whole nodes are kept free for it.
+        core.fill_in_order(STEEP)
+        core.look_again()
         self.arrived = 0
         self.next_look = 1
         self.rehearsed = False
@@ -35,7 +38,5 @@ class Learner:
         self.next_look = self.arrived * 3 // 2 + 8
         if self.arrived >= KNOWN and not self.rehearsed:
             self.rehearsed = True
-            steep = steepness(core.ground, core.asks, core.mix)
-            if steep is not None:
-                core.fill_in_order(steep)
+            core.fill_in_order(steepness(core.ground, core.asks, core.mix))
         core.learn(core.mix)

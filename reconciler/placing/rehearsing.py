@@ -16,7 +16,7 @@ import numpy as np
 
 from reconciler.placing.core import Core
 from reconciler.placing.ground import Ground, Ints
-from reconciler.placing.trials import Ask
+from reconciler.placing.trials import ORDER, Ask
 from reconciler.placing.workload import Shape
 
 # The two weights of the order that are rehearsed: none, and one that matters.
@@ -27,20 +27,20 @@ STAGE: Final = 120
 PART: Final = 4
 # On fewer nodes than this chance says more than merit.
 LEAST: Final = 20
-# Runs differ by chance by some tenths of a percent. Where nothing more is between the two, filling
-# in order serves better those whom the rehearsal did not foresee.
-BETTER: Final = 0.005
+# Runs on so few nodes differ by chance by up to a percent. Where no more is between the two, to
+# fill in order serves better those whom the rehearsal did not foresee.
+BETTER: Final = 0.015
 
 
-def steepness(ground: Ground, asks: list[Ask], mix: Mapping[Shape, float]) -> float | None:
+def steepness(ground: Ground, asks: list[Ask], mix: Mapping[Shape, float]) -> float:
     """Return the weight of the order under which more GPU is placed. Changes nothing.
 
-    None where it cannot be said: the fleet is small, has no GPUs, or nobody asks for them.
+    The usual one where that cannot be said: on a small fleet, or where nobody asks for GPUs.
     """
     step = max(len(ground.nodes) // STAGE, PART)
     stage = _Stage(ground, asks, mix, np.arange(0, len(ground.nodes), step))
     if len(stage.nodes) < LEAST or not stage.arrivals:
-        return None
+        return ORDER
     return LOOSE if stage.placed(LOOSE) > stage.placed(STEEP) * (1 + BETTER) else STEEP
 
 

@@ -101,7 +101,7 @@ class Trials:
         """Say what one more replica would mean for rows in this state."""
         shape = ask.shape
         fits = self._fits(shape, rows)
-        usable = _usable(shape, rows)
+        usable = usable_gpus(shape, rows)
         if shape.gpus:
             fits &= usable.any(axis=1)
         live = np.flatnonzero(fits)
@@ -197,7 +197,7 @@ class Trials:
         return lost
 
 
-def _usable(shape: Shape, rows: Rows) -> Bools:
+def usable_gpus(shape: Shape, rows: Rows) -> Bools:
     """Which GPUs one replica can use; none on a row that has too few of one model."""
     if not shape.gpus:
         return np.zeros(rows.whole.shape, dtype=np.bool_)
