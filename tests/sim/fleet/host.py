@@ -132,25 +132,31 @@ class Disk:
     def damage(self) -> None:
         """Overwrite the agent's small files with rubbish."""
         self.damages += 1
-        for path in sorted(self.folder.glob("*.json")):
-            path.write_bytes(b"\x00\xff{")
+        self.shelf.texts = dict.fromkeys(self.shelf.texts, "\x00{")
 
 
 class _Shelf(Shelf):
-    """A shelf with a point before and after everything that changes it."""
+    """A shelf in memory, with a point before and after everything that changes it.
+
+    What the real one promises of a kill within a write is tested on real disks.
+    """
 
     def __init__(self, folder: Path, point: Points) -> None:
         super().__init__(folder)
         self._point = point
+        self.texts: dict[str, str] = {}
+
+    def read(self, name: str) -> str | None:
+        return self.texts.get(name)
 
     def write(self, name: str, text: str) -> None:
         self._point(f"write {name}")
-        super().write(name, text)
+        self.texts[name] = text
         self._point(f"wrote {name}")
 
     def remove(self, name: str) -> None:
         self._point(f"remove {name}")
-        super().remove(name)
+        self.texts.pop(name, None)
         self._point(f"removed {name}")
 
 

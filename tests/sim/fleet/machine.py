@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,10 @@ class Surroundings:
 
 
 class Machine(Actor):
-    """A program on a host of its own. ills: of its line. boots: how often its host started."""
+    """A program on a host of its own.
+
+    ills: of its line. boots: how often its host started. passes: when it made some lately.
+    """
 
     def __init__(self, name: str, around: Surroundings) -> None:
         super().__init__(name)
@@ -37,6 +41,7 @@ class Machine(Actor):
         self.rng = around.rng
         self.ills = Ills()
         self.boots = 1
+        self.passes: deque[float] = deque()
         self.point = around.points(self)
         self.repository = Wire(around.server, name, self.ills, self.point)
 

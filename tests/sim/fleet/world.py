@@ -36,6 +36,7 @@ class World:
     heard, backups: heartbeats that were pushed, and where refs stood, to be brought back later.
     breaches: broken promises, in words. now: seconds.
     moves: refs that moved since the last look. after_step: looks after every step of anybody.
+    stepped: who made the last step.
     """
 
     def __init__(self, seed: int, folder: Path, renderer: Renderer) -> None:
@@ -54,6 +55,7 @@ class World:
         self.trace: Callable[[str], None] = lambda _line: None
         self.server = Server()
         self.moves: list[Move] = []
+        self.stepped: Actor | None = None
         self._offsets: dict[str, float] = {}
         self._heap: list[tuple[float, float, int, Callable[[], None]]] = []
         self._count = 0
@@ -131,6 +133,9 @@ class World:
         finally:
             actor.busy = actor.doomed = False
         self.steps += 1
+        self.stepped = actor
+        if isinstance(actor, Machine):
+            actor.passes.append(self.now)
         self.wake(actor, 0.05 if actor.called else delay)
         actor.called = False
         self._note(f"{actor.name} stepped")
