@@ -16,7 +16,7 @@ from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
 from reconciler.observing.parameters import filled
 from reconciler.observing.snapshot import Observed, Snapshot
-from reconciler.placing.engine import plan as make_plan
+from reconciler.placing.lately import plan as make_plan
 from reconciler.placing.needs import need_of
 from reconciler.placing.plan import Desired, Keep, Placement, Plan
 from reconciler.placing.rebalance import Move

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final, TypeAlias
-
 from reconciler.observing.node import Node
 from reconciler.placing.around import has_rules
 from reconciler.placing.draft import Draft
@@ -16,12 +13,6 @@ from reconciler.placing.reordering import reorder
 from reconciler.placing.residents import settle_residents
 from schemas.assignment import Reason, Refusal
 from schemas.names import DeploymentName, ReplicaName, split_replica
-
-Asked: TypeAlias = tuple[tuple[Desired, ...], tuple[Node, ...], tuple[Placement, ...], Bound]
-
-# Most passes ask what the last one asked. Remembering changes nothing but the time, and comparing
-# takes a fiftieth of planning. A pass makes a plan again for each template that does not render.
-_LATELY: Final[deque[tuple[Asked, Plan]]] = deque(maxlen=4)
 
 
 def plan(
@@ -37,17 +28,11 @@ def plan(
     The same input gives the same plan, in any order of input, and a plan made again from its own
     result changes nothing.
     """
-    asked = (desired, inventory, previous, bound)
-    for known, found in tuple(_LATELY):
-        if known == asked:
-            return found
     draft = drafted(desired, inventory, previous, bound)
-    made = Plan(
+    return Plan(
         placements=tuple(draft.placed[name] for name in sorted(draft.placed)),
         refusals=refusals_of(draft),
     )
-    _LATELY.appendleft((asked, made))
-    return made
 
 
 def drafted(
