@@ -8,9 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from tests.sim.fleet.actor import Actor, Points
 from tests.sim.fleet.wire import Ills, Server, Wire
+
+# Longer than any run.
+NEVER: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

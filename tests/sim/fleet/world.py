@@ -163,6 +163,10 @@ class World:
                 raise Killed(name)
         if name == "hangs":
             self._hold_up(HANGS_SECONDS)
+        elif actor.hang and self._depth < DEEPEST:
+            seconds, actor.hang = actor.hang, 0.0
+            self.fired[f"hung {actor.kind}"] += 1
+            self._hold_up(seconds)
         elif actor.dawdle and self._depth < DEEPEST and self.rng.random() < actor.dawdle:
             self.fired[f"held up {actor.kind}"] += 1
             self.fired["slow push"] += name == "before push"
