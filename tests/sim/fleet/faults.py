@@ -25,7 +25,7 @@ from schemas.layout import (
 from schemas.names import CommitId, NodeName, ReplicaName, TreeId
 from tests.builders import A_MOMENT
 from tests.sim.fleet.actor import Actor
-from tests.sim.fleet.documents import IMAGES
+from tests.sim.fleet.documents import IMAGES, SERVICES
 from tests.sim.fleet.machine import Machine
 from tests.sim.fleet.person import MAIN
 from tests.sim.fleet.world import World
@@ -306,7 +306,7 @@ def lose_registry(world: World, rng: random.Random) -> Ending:
 def fail_starts(world: World, rng: random.Random) -> Ending:
     """A service does not start."""
     engine = rng.choice(list(world.hosts.values())).engine
-    service = rng.choice(("web", "worker", "server", "database"))
+    service = rng.choice(SERVICES)
     engine.script.failing[service] = "could not select device driver"
 
     def mend() -> None:

@@ -19,6 +19,7 @@ from schemas.names import NodeName, ReplicaName
 from schemas.policy import check
 from tests.builders import a_gpu_report, a_host
 from tests.sim.fleet.actor import Points
+from tests.sim.fleet.documents import SERVICES
 from tests.sim.fleet.engine import Engine
 from tests.sim.fleet.machine import NEVER, Machine, Surroundings
 
@@ -44,6 +45,8 @@ class Host(Machine):
         self.hears = rng.random() < 0.5
         self.engine = Engine(self.point, around.now)
         self.engine.script.point = self.point
+        self.engine.script.environment = {"ADMIN_PASSWORD": around.secret}
+        self.engine.script.logs = dict.fromkeys(SERVICES, f"logging in with {around.secret}\nbye")
         self.disk = Disk(around.folder, self.point)
         self.agent: Agent | None = None
         self.gone = False

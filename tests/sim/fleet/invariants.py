@@ -160,6 +160,14 @@ def everything_was_wished(world: World, ledger: Ledger) -> Iterator[str]:
             yield f"{name} runs {start.container.replica} as {look}, which nobody wrote"
 
 
+def no_secret_is_told(world: World, _ledger: Ledger) -> Iterator[str]:
+    """S9: no object that anybody pushed holds what services know and print."""
+    fresh, world.server.fresh = world.server.fresh, []
+    for kind, content in fresh:
+        if world.secret.encode() in content:
+            yield f"a {kind} holds a password: {content[:200]!r}"
+
+
 def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
     """S10: an agent moves only its own ref, a reconciler only those of decisions."""
     for move in ledger.moves:
@@ -203,6 +211,7 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
     ("S4", nothing_goes_back),
     ("S5", history_is_linear),
     ("S6", everything_was_wished),
+    ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),
     ("S14", nobody_hammers),
     ("S12", no_pass_breaks_a_promise),

@@ -22,7 +22,8 @@ class Surroundings:
     """What the world gives to a machine.
 
     folder: its disk. now: seconds that never jump. wall: the time that people see there.
-    points: makes what an actor passes at each of its effects.
+    points: makes what an actor passes at each of its effects. secret: a password that services
+    have here, and print.
     """
 
     server: Server
@@ -31,6 +32,7 @@ class Surroundings:
     now: Callable[[], float]
     wall: Callable[[], datetime]
     points: Callable[[Actor], Points]
+    secret: str
 
 
 class Machine(Actor):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import agent.intake
 import agent.orders
+import agent.vigil
 import reconciler.decide
 import reconciler.publishing.changes
 from agent.converge import Act, Down, acts
@@ -74,6 +75,13 @@ RULES: Final = (
         changes=(Change(place=MemoryServer, name="receive", stand_in=_receive),),
         faults=frozenset({"slow process", "second reconciler"}),
         seen=frozenset({"S5"}),
+    ),
+    Rule(
+        # Ends of logs are told as they are.
+        name="masking",
+        changes=(Change(place=agent.vigil, name="masked", stand_in=lambda text, _: text),),
+        faults=frozenset({"harmed container", "unhealthy"}),
+        seen=frozenset({"S9"}),
     ),
     Rule(
         # The agent never stops what is no longer assigned.

@@ -26,12 +26,14 @@ class Move:
 class Server(MemoryServer):
     """A server that remembers who moved what, and refuses whom it is told to.
 
-    moves: since somebody last took them. unwilling: writers whose pushes are refused.
+    moves, fresh: refs that moved and objects that came since somebody last took them.
+    unwilling: writers whose pushes are refused.
     """
 
     def __init__(self) -> None:
         super().__init__(self._refusal)
         self.moves: list[Move] = []
+        self.fresh: list[Object] = []
         self.unwilling: set[str] = set()
         self.refused = 0
         self.writer = ""
@@ -45,6 +47,7 @@ class Server(MemoryServer):
     def _move(self, updates: tuple[RefUpdate, ...], objects: Mapping[str, Object]) -> None:
         before = {update.ref: self.refs.get(update.ref) for update in updates}
         super()._move(updates, objects)
+        self.fresh += objects.values()
         self.moves += [Move(self.writer, one.ref, before[one.ref], one.new) for one in updates]
 
     def put_ref(self, ref: str, value: str | None, writer: str) -> None:

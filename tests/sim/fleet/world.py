@@ -36,7 +36,7 @@ class World:
     heard, backups: heartbeats that were pushed, and where refs stood, to be brought back later.
     breaches: broken promises, in words. now: seconds.
     moves: refs that moved since the last look. after_step: looks after every step of anybody.
-    stepped: who made the last step.
+    stepped: who made the last step. secret: a password that nobody may ever tell.
     """
 
     def __init__(self, seed: int, folder: Path, renderer: Renderer) -> None:
@@ -54,6 +54,7 @@ class World:
         self.after_step: list[Callable[[World], None]] = []
         self.trace: Callable[[str], None] = lambda _line: None
         self.server = Server()
+        self.secret = f"sesame-{self.rng.getrandbits(64):016x}"
         self.moves: list[Move] = []
         self.stepped: Actor | None = None
         self._offsets: dict[str, float] = {}
@@ -215,6 +216,7 @@ class World:
             now=lambda: self.now,
             wall=lambda: self.wall(name),
             points=self._points,
+            secret=self.secret,
         )
 
     def _dice(self) -> random.Random:
