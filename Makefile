@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 FAST := tests/unit tests/contract tests/fuzz tests/sim tests/golden
 export PYTHON
 
-.PHONY: help setup setup-test demo demo-down test check lint fix golden sim sim-one soak fuzz bench bench-placement screenshots clean
+.PHONY: help setup setup-test demo demo-down test check lint fix golden sim sim-one sim-mutants soak fuzz bench bench-placement screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ sim: setup-test ## real reconcilers and agents among faults, in virtual time; JS
 
 sim-one: setup-test ## one life of the simulator, step by step: SEED=17
 	$(BIN)/python -m tests.sim.fleet --seed $(or $(SEED),0)
+
+sim-mutants: setup-test ## take each safety rule away in turn; the simulator must miss it; JSON last
+	$(BIN)/python -m tests.sim.fleet.mutants --seeds $(or $(SEEDS),200)
 
 soak: setup-test ## many lives of the simulator: SEEDS=1000 FIRST=0
 	$(BIN)/python -m tests.sim.fleet --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0)

@@ -6,7 +6,7 @@ Losing it costs no container: owners are found by label, content by hash. It sav
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.backoff import Tries
@@ -17,6 +17,7 @@ from agent.holding import Holding, holding_from_json
 from agent.probing import Phase, Standing
 from agent.rollback import Held
 from agent.runtime.port import Limits
+from agent.shelf import plain_fields
 from agent.tails import Tail
 from schemas.names import CommitId, ReplicaName
 
@@ -96,8 +97,8 @@ class Memory:
 
 
 def to_json(memory: Memory) -> dict[str, Any]:
-    """Write memory as plain values."""
-    return {"version": VERSION, **asdict(memory)}
+    """Write memory as a map, to be put on a shelf: its parts are written out there."""
+    return {"version": VERSION, **plain_fields(memory)}
 
 
 def from_json(value: object, *, boot: str) -> Memory:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from agent.content import ServiceWant
 from agent.converge import Wanted, intruder_text
@@ -197,6 +198,7 @@ def shortened(message: str) -> str:
     return "... " + message[-MESSAGE_CHARACTERS:]
 
 
+@lru_cache(maxsize=16)  # a pass asks up to four times, and most say what the last one said
 def substance(*parts: object) -> str:
     """Digest of what a heartbeat says that is worth a push of its own.
 

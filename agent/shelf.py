@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +54,13 @@ class Shelf:
         self._sync()
 
     def write_json(self, name: str, value: object) -> None:
-        """Replace a file by a value as JSON.
+        """Replace a file by a value as JSON; a dataclass in it becomes the map of its fields.
 
         Raises:
             OSError: as for `write`.
         """
-        self.write(name, json.dumps(value, indent=1, sort_keys=True) + "\n")
+        # On one line: only then does the encoder in C write it, in a tenth of the time.
+        self.write(name, json.dumps(value, sort_keys=True, default=plain_fields) + "\n")
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -70,3 +73,22 @@ class Shelf:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass, as they are: `asdict` would copy what can never change.
+
+    Raises:
+        TypeError: it is no dataclass.
+    """
+    return {name: getattr(value, name) for name in _names(_hashable(type(value)))}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(kind))
+
+
+def _hashable(kind: Any) -> Any:
+    # Types are hashable, which the stubs of functools.cache do not know of type[T].
+    return kind

@@ -48,7 +48,10 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, disk_problem: s
 
 
 def wake(desk: Desk, news: News, *, left: bool) -> float:
-    """When something becomes due. Looks at the remote are timed by who drives the passes."""
+    """When something becomes due. Looks at the remote are timed by who drives the passes.
+
+    Closer looks that are due wait for an engine that does not answer: its own wait wakes us.
+    """
     notebook, now = desk.notebook, desk.clock.boottime()
     memory = notebook.memory
     waits_over = [one.not_before for one in memory.tries.values() if one.not_before > now]
@@ -57,8 +60,12 @@ def wake(desk: Desk, news: News, *, left: bool) -> float:
     soon = [now + AGAIN_SECONDS] if left else []
     chance = desk.tools.speaker.next_chance(notebook, news)
     chances = [] if chance is None else [max(chance, now + AGAIN_SECONDS)]
-    look = desk.tools.vigil.next_look()
-    looks = [] if look is None else [max(look, now + SHORTEST_SECONDS)]
-    if notebook.accepted is not None:
-        looks.append(max(memory.audit_due, now + SHORTEST_SECONDS))
+    looks = [] if news.runtime_error else [max(due, now + SHORTEST_SECONDS) for due in _looks(desk)]
     return max(now, min((speak, *waits_over, *soon, *chances, *looks)))
+
+
+def _looks(desk: Desk) -> list[float]:
+    """When to look closer again at what runs, on the boot clock."""
+    look = desk.tools.vigil.next_look()
+    audits = [] if desk.notebook.accepted is None else [desk.notebook.memory.audit_due]
+    return audits if look is None else [look, *audits]

@@ -64,12 +64,13 @@ class MemoryServer:
 
     def standing(self, wanted: tuple[str, ...]) -> dict[str, str]:
         """Say where refs stand, as one moment saw them."""
+        names = frozenset(wanted)
+        prefixes = tuple(name for name in wanted if name[-1] == "/")
         with self._lock:
-            return {
-                ref: value
-                for ref, value in sorted(self.refs.items())
-                if any(ref == name or (name[-1] == "/" and ref.startswith(name)) for name in wanted)
-            }
+            found = names & self.refs.keys()
+            if prefixes:
+                found |= {ref for ref in self.refs if ref.startswith(prefixes)}
+            return {ref: self.refs[ref] for ref in sorted(found)}
 
     def receive(self, updates: tuple[RefUpdate, ...], objects: Mapping[str, Object]) -> None:
         """Move refs, all or none.

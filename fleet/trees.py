@@ -86,7 +86,10 @@ def is_safe_name(name: str) -> bool:
         or "\\" in name
         or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES
         # Cc, Cf, Cs: control letters, invisible ones (macOS drops them from `.g\u200cit`), halves
-        or any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") for letter in name)
+        or (
+            not (name.isascii() and name.isprintable())
+            and any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") for letter in name)
+        )
     )
 
 

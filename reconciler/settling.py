@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.observing.node import Node
 from reconciler.observing.parameters import filled
 from reconciler.observing.snapshot import Observed
-from reconciler.placing.engine import plan as make_plan
+from reconciler.placing.lately import plan as make_plan
 from reconciler.placing.needs import need_of
 from reconciler.placing.plan import FREE, Bound, Desired, Keep, Placement, Plan
 from reconciler.rendering.context import job_of

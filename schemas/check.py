@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -85,8 +85,8 @@ class _Checker:
             return
         given, schema = schema, follow(self.root, schema)
         wanted = schema.get("type")
-        kinds: list[str] = [wanted] if isinstance(wanted, str) else list(_any(wanted or ()))
-        if kinds and not any(_IS[kind](value) for kind in kinds):
+        if wanted is not None and not _is_kind(wanted, value):
+            kinds = [wanted] if isinstance(wanted, str) else list(_any(wanted))
             self.wrong_type({**schema, **given}, value, keys, kinds)
             return
         if not self.allowed(schema, value, keys):
@@ -261,7 +261,13 @@ def _any(value: object) -> Any:
     return value
 
 
-_IS: Final = {
+def _is_kind(wanted: object, value: object) -> bool:
+    if isinstance(wanted, str):
+        return _IS[wanted](value)
+    return any(_IS[kind](value) for kind in _any(wanted))
+
+
+_IS: Final[Mapping[str, Callable[[object], bool]]] = {
     "string": lambda value: isinstance(value, str),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),

@@ -59,6 +59,7 @@ class _Made:
     """A container, the node it belongs to, and the description that it was made from.
 
     is_one_off: `docker compose run` made it, so that it has all labels of its service.
+    listed: what the last listing told, of the container as it was then.
     """
 
     container: Container
@@ -68,6 +69,8 @@ class _Made:
     starts: int = 1
     out_of_memory: bool = False
     is_one_off: bool = False
+    listed: Container | None = None
+    listed_of: Container | None = None
 
 
 class SimulatedRuntime:
@@ -85,12 +88,8 @@ class SimulatedRuntime:
     def containers(self, node: str) -> tuple[Container, ...]:
         """All containers of a node."""
         self._enter("containers")
-        own = (
-            made.container
-            for made in self._made.values()
-            if made.node == node and not made.is_one_off
-        )
-        return tuple(sorted((self._checked(one) for one in own), key=lambda one: one.id))
+        own = (one for one in self._made.values() if one.node == node and not one.is_one_off)
+        return tuple(sorted((self._listed(one) for one in own), key=lambda one: one.id))
 
     def details(self, container: str) -> Details:
         """More about a container."""
@@ -314,15 +313,20 @@ class SimulatedRuntime:
         self._made[container.id] = _Made(container, str(labels.get(LABEL_NODE, "")), description)
         return container
 
-    def _checked(self, container: Container) -> Container:
+    def _listed(self, made: _Made) -> Container:
         """A container as a listing tells it: with what its health check says now, no limits."""
-        container = replace(container, limits=None)
+        health, known = self._health(made.container), made.listed
+        if known is None or made.listed_of is not made.container or known.health != health:
+            known = replace(made.container, limits=None, health=health)
+            made.listed, made.listed_of = known, made.container
+        return known
+
+    def _health(self, container: Container) -> str:
         if not container.health or container.state != "running":
-            return container
+            return container.health
         if container.service in self.script.unhealthy:
-            return replace(container, health="unhealthy")
-        health = "starting" if container.service in self.script.slow else "healthy"
-        return replace(container, health=health)
+            return "unhealthy"
+        return "starting" if container.service in self.script.slow else "healthy"
 
 
 def _merged(service: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:

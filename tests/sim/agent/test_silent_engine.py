@@ -40,3 +40,17 @@ def test_everything_starts_as_soon_as_the_engine_is_heard_again(host: Host) -> N
 
     assert len(host.containers()) == 10
     assert {one.state for one in host.containers().values()} == {"running"}
+
+
+def test_closer_looks_that_are_due_wait_for_a_silent_engine(tmp_path: Path) -> None:
+    server = MemoryServer()
+    Publisher(server).publish({"chat-0": {"compose.yaml": compose()}}, heartbeat_seconds=3600)
+    host = Host(server, tmp_path)
+    host.rest()
+    host.script.down = "no answer within 5 s"
+
+    # Past the next audit, which cannot be made.
+    host.now += 1000
+    passes = [host.step().wake for _ in range(3)]
+
+    assert min(passes) - host.now >= 1.0

@@ -18,6 +18,7 @@ class Actor(ABC):
     doomed: it dies at the next point that it passes. kill_in: it dies after so many more points.
     kind: what it is, for the account.
     dawdle: how likely it is to let others act at a point, and nap: for how long at most, seconds.
+    hang: for how many seconds it stops at its next point, as by SIGSTOP.
     """
 
     kind = "actor"
@@ -31,6 +32,7 @@ class Actor(ABC):
         self.kill_in: int | None = None
         self.dawdle = 0.0
         self.nap = 0.0
+        self.hang = 0.0
 
     @abstractmethod
     def step(self) -> float:

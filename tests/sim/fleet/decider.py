@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from reconciler.loop import Loop
 from reconciler.observing.read import Reader
+from reconciler.remembering import FILE as MEMORY_FILE
 from reconciler.remembering import MemoryFile
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
-from tests.sim.fleet.machine import Machine, Surroundings
-
-# Longer than any run.
-NEVER: Final = 1e12
+from tests.sim.fleet.machine import NEVER, Machine, Surroundings
 
 
 class _Clock:
@@ -75,6 +72,12 @@ class Decider(Machine):
     def reboot(self) -> None:
         super().reboot()
         self.loop = None
+
+    def damage(self) -> None:
+        """End, and find the file of sightings full of rubbish at the next start."""
+        self.loop = None
+        self.around.folder.mkdir(parents=True, exist_ok=True)
+        (self.around.folder / MEMORY_FILE).write_bytes(b"\x00{")
 
     @property
     def complaint(self) -> str:

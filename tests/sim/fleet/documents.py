@@ -14,6 +14,7 @@ TEMPLATES: Final = ("web", "model", "store")
 TEXTS: Final = ("red", "green", "blue", "no", "22:22", "a: b")
 TAGS: Final = ("1", "2", "3")
 MARKS: Final = ("m1", "m2", "m3", "m4")
+SERVICES: Final = ("web", "worker", "server", "database")
 IMAGES: Final = tuple(f"example.org/{name}:{tag}" for name in TEMPLATES for tag in TAGS)
 
 

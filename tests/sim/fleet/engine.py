@@ -78,6 +78,13 @@ class Engine(SimulatedRuntime):
         """Remove a container by hand, whatever ails the client of the agent."""
         del self._made[container_id]
 
+    def burn(self) -> None:
+        """Lose everything, as when the host burns."""
+        self._made.clear()
+        self.networks.clear()
+        self.present_images.clear()
+        self.volumes.clear()
+
     def reboot(self) -> None:
         """Do what an engine does when its host starts again."""
         for one in self.everything():

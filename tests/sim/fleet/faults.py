@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from agent.runtime.port import Container
 from fleet.memory import Line, MemoryRepository
+from fleet.objects import IDENTITY, Entry, commit_content, read_commit, tree_content, tree_entries
 from schemas.heartbeat import dump_heartbeat
 from schemas.layout import (
     ASSIGNED_REFS,
@@ -21,12 +22,24 @@ from schemas.layout import (
     heartbeat_ref,
     project_name,
 )
-from schemas.names import NodeName, ReplicaName
+from schemas.names import CommitId, NodeName, ReplicaName, TreeId
 from tests.builders import A_MOMENT
 from tests.sim.fleet.actor import Actor
-from tests.sim.fleet.documents import IMAGES
+from tests.sim.fleet.documents import IMAGES, SERVICES
 from tests.sim.fleet.machine import Machine
+from tests.sim.fleet.person import MAIN
 from tests.sim.fleet.world import World
+
+# Mode and name of what no client of ours would commit.
+ODD_ENTRIES: Final = (
+    ("120000", b"link"),
+    ("160000", b"module"),
+    ("100644", b".."),
+    ("100644", b".git"),
+    ("100644", b"a/b"),
+    ("100644", b"\xff\xfe"),
+    ("100664", b"old mode"),
+)
 
 Ending: TypeAlias = Callable[[], None] | None
 SECOND: Final = "r1"
@@ -147,6 +160,12 @@ def dawdle(world: World, rng: random.Random) -> Ending:
     return hurry
 
 
+def corrupt_clone(world: World, rng: random.Random) -> Ending:
+    """The clone of a program is damaged."""
+    _machine(world, rng).repository.is_damaged = True
+    return None
+
+
 # processes and hosts ---------------------------------------------------------------------------
 
 
@@ -156,9 +175,32 @@ def kill(world: World, rng: random.Random) -> Ending:
     return None
 
 
-def reboot(world: World, rng: random.Random) -> Ending:
+def hang(world: World, rng: random.Random) -> Ending:
+    """A process stops where it is for minutes, as by SIGSTOP, and goes on as if nothing were."""
+    _machine(world, rng).hang = rng.choice((45.0, 120.0, 300.0))
+    return None
+
+
+def lose_host(world: World, rng: random.Random) -> Ending | bool:
+    """A host is lost for ever; in the end a new one stands in its place, with nothing on it."""
+    host = rng.choice(list(world.hosts.values()))
+    if host.gone:
+        return False
+    host.burn()
+    world.fired["host lost for ever"] += 1
+
+    def replace() -> None:
+        host.install()
+        world.wake(host, 1.0)
+
+    return replace
+
+
+def reboot(world: World, rng: random.Random) -> Ending | bool:
     """A host starts again."""
     host = rng.choice(list(world.hosts.values()))
+    if host.gone:
+        return False
     host.reboot()
     host.due = None
     world.wake(host, rng.uniform(5.0, 60.0))
@@ -219,6 +261,16 @@ def damage_state(world: World, rng: random.Random) -> Ending | bool:
     return None
 
 
+def damage_sightings(world: World, rng: random.Random) -> Ending | bool:
+    """A reconciler dies, and what it kept of its sightings is rubbish when it starts again."""
+    decider = rng.choice(list(world.deciders.values()))
+    if decider.busy or decider.stopped:
+        return False
+    decider.damage()
+    world.fired["damaged sightings"] += 1
+    return None
+
+
 # engines and containers ------------------------------------------------------------------------
 
 
@@ -254,7 +306,7 @@ def lose_registry(world: World, rng: random.Random) -> Ending:
 def fail_starts(world: World, rng: random.Random) -> Ending:
     """A service does not start."""
     engine = rng.choice(list(world.hosts.values())).engine
-    service = rng.choice(("web", "worker", "server", "database"))
+    service = rng.choice(SERVICES)
     engine.script.failing[service] = "could not select device driver"
 
     def mend() -> None:
@@ -348,6 +400,27 @@ def bad_heartbeat(world: World, rng: random.Random) -> Ending:
     return None
 
 
+def malformed_commit(world: World, rng: random.Random) -> Ending | bool:
+    """Somebody commits what Git holds and no file system should: links, odd names, no tree at all.
+
+    It says nothing about what people want, so nothing may follow from it.
+    """
+    server, ref = world.server, rng.choice((MAIN, *map(heartbeat_ref, map(NodeName, world.hosts))))
+    head = server.refs.get(ref)
+    if head is None:
+        return False
+    old = read_commit(CommitId(head), server.objects[head][1])
+    entries = tree_entries(server.objects[old.tree][1])
+    blob = server.store("blob", b"/etc/passwd")
+    odd = Entry(*rng.choice(ODD_ENTRIES), blob)
+    tree = TreeId(server.store("tree", tree_content((*entries, odd))))
+    parent = CommitId(head) if ref == MAIN else None
+    made = server.store("commit", commit_content(tree, parent, "odd", A_MOMENT, IDENTITY))
+    server.put_ref(ref, made, "stranger")
+    world.fired["malformed commit"] += 1
+    return None
+
+
 def old_heartbeat(world: World, rng: random.Random) -> Ending | bool:
     """An old heartbeat comes again."""
     name = rng.choice(sorted(world.hosts))
@@ -389,14 +462,18 @@ FAULTS: Final = (
     Fault("refused pushes", refuse_pushes),
     Fault("slow process", dawdle),
     Fault("slow process", dawdle),
+    Fault("corrupt clone", corrupt_clone),
     Fault("kill", kill),
     Fault("kill", kill),
+    Fault("hang", hang),
+    Fault("host lost", lose_host),
     Fault("reboot", reboot),
     Fault("reboot of the reconciler", reboot_reconciler),
     Fault("second reconciler", second_reconciler),
     Fault("clock jump", jump),
     Fault("disk full", fill_disk),
     Fault("damaged state", damage_state),
+    Fault("damaged sightings", damage_sightings),
     Fault("docker down", stop_docker),
     Fault("docker hangs", hang_docker),
     Fault("registry down", lose_registry),
@@ -407,6 +484,7 @@ FAULTS: Final = (
     Fault("harmed container", harm_container),
     Fault("foreign container", put_stranger),
     Fault("malformed heartbeat", bad_heartbeat),
+    Fault("malformed commit", malformed_commit),
     Fault("old heartbeat", old_heartbeat),
     Fault("main rewound", rewind_main),
     Fault("state restored", restore_state),
@@ -420,6 +498,8 @@ BITES: Final = (
     "container exited",
     "container paused",
     "container removed",
+    "corrupt clone",
+    "damaged sightings",
     "damaged state",
     "disk full",
     "docker hangs",
@@ -428,16 +508,20 @@ BITES: Final = (
     "foreign container",
     "held up agent",
     "held up reconciler",
+    "host lost for ever",
+    "hung agent",
+    "hung reconciler",
     "killed agent",
     "killed reconciler",
     "lost answer",
     "main rewound",
+    "malformed commit",
     "malformed heartbeat",
     "old heartbeat",
     "pull fails",
     "push cut",
-    "reboot",
     "reboot of the reconciler",
+    "reboot",
     "refused push",
     "removal fails",
     "second reconciler",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from schemas.names import NodeName, ReplicaName
 from schemas.policy import check
 from tests.builders import a_gpu_report, a_host
 from tests.sim.fleet.actor import Points
+from tests.sim.fleet.documents import SERVICES
 from tests.sim.fleet.engine import Engine
-from tests.sim.fleet.machine import Machine, Surroundings
+from tests.sim.fleet.machine import NEVER, Machine, Surroundings
 
 # As the daemon does where Docker tells of no changes, and where it does.
 LOOK_SECONDS, LOOK_ANYWAY_SECONDS = 5.0, 60.0
@@ -29,6 +31,7 @@ class Host(Machine):
     """One host. `agent` is None while no agent runs.
 
     hears: whether Docker's events are heard, and the moving of the node's own ref.
+    gone: the machine is lost with all that was on it.
     """
 
     kind = "agent"
@@ -42,8 +45,11 @@ class Host(Machine):
         self.hears = rng.random() < 0.5
         self.engine = Engine(self.point, around.now)
         self.engine.script.point = self.point
+        self.engine.script.environment = {"ADMIN_PASSWORD": around.secret}
+        self.engine.script.logs = dict.fromkeys(SERVICES, f"logging in with {around.secret}\nbye")
         self.disk = Disk(around.folder, self.point)
         self.agent: Agent | None = None
+        self.gone = False
         self.reasons: set[Reason] = set()
         self.facts = Facts(
             host=a_host(memory_mib=self.memory_mib, cpu_milli=8000, ports=(22,)),
@@ -52,6 +58,8 @@ class Host(Machine):
         self._booted_at = around.now() - rng.uniform(60.0, 1e6)
 
     def step(self) -> float:
+        if self.gone:
+            return NEVER
         reasons, self.reasons = frozenset(self.reasons), set()
         if self.agent is None:
             self.agent = self._start()
@@ -71,6 +79,18 @@ class Host(Machine):
         self._booted_at = self.around.now()
         self.engine.reboot()
         self.agent = None
+
+    def burn(self) -> None:
+        """Lose the machine for ever: what ran on it, its disk, its images."""
+        super().reboot()
+        self.gone, self.agent = True, None
+        self.engine.burn()
+        self.disk.burn()
+
+    def install(self) -> None:
+        """Put a new machine of the same name in the place of a lost one."""
+        self.gone = False
+        self._booted_at = self.around.now()
 
     def boottime(self) -> float:
         """Seconds since the boot."""
@@ -129,28 +149,40 @@ class Disk:
             self.hits += 1
             raise OSError(errno.ENOSPC, "No space left on device")
 
+    def burn(self) -> None:
+        """Lose everything."""
+        self.damages += 1
+        self.shelf.texts.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def damage(self) -> None:
         """Overwrite the agent's small files with rubbish."""
         self.damages += 1
-        for path in sorted(self.folder.glob("*.json")):
-            path.write_bytes(b"\x00\xff{")
+        self.shelf.texts = dict.fromkeys(self.shelf.texts, "\x00{")
 
 
 class _Shelf(Shelf):
-    """A shelf with a point before and after everything that changes it."""
+    """A shelf in memory, with a point before and after everything that changes it.
+
+    What the real one promises of a kill within a write is tested on real disks.
+    """
 
     def __init__(self, folder: Path, point: Points) -> None:
         super().__init__(folder)
         self._point = point
+        self.texts: dict[str, str] = {}
+
+    def read(self, name: str) -> str | None:
+        return self.texts.get(name)
 
     def write(self, name: str, text: str) -> None:
         self._point(f"write {name}")
-        super().write(name, text)
+        self.texts[name] = text
         self._point(f"wrote {name}")
 
     def remove(self, name: str) -> None:
         self._point(f"remove {name}")
-        super().remove(name)
+        self.texts.pop(name, None)
         self._point(f"removed {name}")
 
 

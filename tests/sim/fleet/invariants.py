@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
@@ -12,14 +12,21 @@ from schemas.layout import ASSIGNED_REFS, ASSIGNMENTS_REF, heartbeat_ref
 from schemas.names import CommitId, NodeName
 from schemas.resources import Sharing
 from tests.builders import CARDS
+from tests.sim.fleet.decider import Decider
 from tests.sim.fleet.documents import Version
+from tests.sim.fleet.host import Host
 from tests.sim.fleet.ledger import Ledger
+from tests.sim.fleet.machine import Machine
 from tests.sim.fleet.world import World
+
+OUR_MISTAKES: Final = frozenset({"AssertionError", "BrokenPlanError", "BadDocumentError"})
 
 Promise: TypeAlias = Callable[[World, Ledger], Iterator[str]]
 
 # A pull, a removal and a start for each of a dozen commits: more than people make in two minutes.
 CALM_SECONDS, CALM_ACTS = 120.0, 60
+# A pass a second while something is left to do, and as many again because something happened.
+CALM_PASSES = 240
 
 
 def nothing_promised_twice(world: World, ledger: Ledger) -> Iterator[str]:
@@ -93,24 +100,28 @@ def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
 
 def nothing_goes_back(world: World, ledger: Ledger) -> Iterator[str]:
     """S4: generation and accepted commit never go back; nobody reports what was never told."""
-    for name, host in world.hosts.items():
-        accepted = host.agent.notebook.accepted if host.agent else None
-        if accepted is None:
-            continue
-        now = (accepted.assignment.generation, str(accepted.commit))
-        # Whoever lost the memory of what was obeyed believes the remote again.
-        life = (name, host.disk.damages)
-        before = ledger.accepted.get(life, (0, ""))
-        if now == before:
-            continue
-        ledger.accepted[life] = now
-        if now[0] < before[0]:
-            yield f"{name} obeyed generation {before[0]}, and now {now[0]}"
-        if now[0] == before[0] and before[1] and not _descends(world, now[1], before[1]):
-            yield f"{name} obeys {now[1]}, which does not follow {before[1]}"
+    if isinstance(world.stepped, Host):
+        yield from _obeys_backwards(world, world.stepped, ledger)
     for beat in ledger.beats:
         if beat.generation > ledger.newest.get(beat.node, 0):
             yield f"{beat.node} reports generation {beat.generation}, which was never published"
+
+
+def _obeys_backwards(world: World, host: Host, ledger: Ledger) -> Iterator[str]:
+    accepted = host.agent.notebook.accepted if host.agent else None
+    if accepted is None:
+        return
+    now = (accepted.assignment.generation, str(accepted.commit))
+    # Whoever lost the memory of what was obeyed believes the remote again.
+    life = (host.name, host.disk.damages)
+    before = ledger.accepted.get(life, (0, ""))
+    if now == before:
+        return
+    ledger.accepted[life] = now
+    if now[0] < before[0]:
+        yield f"{host.name} obeyed generation {before[0]}, and now {now[0]}"
+    if now[0] == before[0] and before[1] and not _descends(world, now[1], before[1]):
+        yield f"{host.name} obeys {now[1]}, which does not follow {before[1]}"
 
 
 def _descends(world: World, newer: str, older: str) -> bool:
@@ -149,6 +160,14 @@ def everything_was_wished(world: World, ledger: Ledger) -> Iterator[str]:
             yield f"{name} runs {start.container.replica} as {look}, which nobody wrote"
 
 
+def no_secret_is_told(world: World, _ledger: Ledger) -> Iterator[str]:
+    """S9: no object that anybody pushed holds what services know and print."""
+    fresh, world.server.fresh = world.server.fresh, []
+    for kind, content in fresh:
+        if world.secret.encode() in content:
+            yield f"a {kind} holds a password: {content[:200]!r}"
+
+
 def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
     """S10: an agent moves only its own ref, a reconciler only those of decisions."""
     for move in ledger.moves:
@@ -160,23 +179,29 @@ def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
 
 
 def nobody_hammers(world: World, ledger: Ledger) -> Iterator[str]:
-    """S14: no replica is pulled, started and stopped in a tight loop, whatever fails."""
+    """S14: no replica is acted upon in a tight loop, and no pass made in one, whatever fails."""
     del ledger
-    for name, host in world.hosts.items():
-        for project, times in host.engine.acts.items():
-            while times and times[0] < world.now - CALM_SECONDS:
-                times.popleft()
-            if len(times) > CALM_ACTS:
-                yield f"{name} acts {len(times)} times on {project} in {CALM_SECONDS:.0f} s"
-                times.clear()
+    one = world.stepped
+    if isinstance(one, Machine):
+        yield from _too_many(world, f"{one.name} makes {{}} passes", one.passes, CALM_PASSES)
+    for project, times in one.engine.acts.items() if isinstance(one, Host) else ():
+        yield from _too_many(world, f"{one.name} acts {{}} times on {project}", times, CALM_ACTS)
+
+
+def _too_many(world: World, what: str, times: deque[float], most: int) -> Iterator[str]:
+    while times and times[0] < world.now - CALM_SECONDS:
+        times.popleft()
+    if len(times) > most:
+        yield f"{what.format(len(times))} in {CALM_SECONDS:.0f} s"
+        times.clear()
 
 
 def no_pass_breaks_a_promise(world: World, _ledger: Ledger) -> Iterator[str]:
     """S12: no pass of a reconciler ends in our own mistake, or in what it wrote itself."""
-    for decider in world.deciders.values():
-        kind = decider.complaint.partition(":")[0]
-        if kind in {"AssertionError", "BrokenPlanError", "BadDocumentError"}:
-            yield f"{decider.name}: {decider.complaint}"
+    one = world.stepped
+    kind = one.complaint.partition(":")[0] if isinstance(one, Decider) else ""
+    if isinstance(one, Decider) and kind in OUR_MISTAKES:
+        yield f"{one.name}: {one.complaint}"
 
 
 PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
@@ -186,6 +211,7 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
     ("S4", nothing_goes_back),
     ("S5", history_is_linear),
     ("S6", everything_was_wished),
+    ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),
     ("S14", nobody_hammers),
     ("S12", no_pass_breaks_a_promise),

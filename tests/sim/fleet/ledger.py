@@ -69,7 +69,7 @@ class Ledger:
             if host.engine.starts:
                 self.starts += [(host.name, one) for one in host.engine.starts]
                 host.engine.starts = []
-        self.trees |= {(name, one.container.id): one.tree for name, one in self.starts}
+        self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
 
     def _note_decision(self, world: World, commit: str) -> None:
         self.published = True
@@ -94,10 +94,12 @@ class Ledger:
 
     def _note_heartbeat(self, world: World, move: Move) -> None:
         assert move.new is not None
-        file = tree_at(world.server, move.new).files.get(HEARTBEAT_FILE)
-        if file is None:
+        root = read_commit(CommitId(move.new), world.server.objects[move.new][1]).tree
+        blobs = {one.name: one.id for one in tree_entries(world.server.objects[root][1])}
+        blob = blobs.get(HEARTBEAT_FILE.encode())
+        if blob is None:
             return
-        beat = read_heartbeat(world.server.objects[file.blob][1], f"{move.ref}/{HEARTBEAT_FILE}")
+        beat = read_heartbeat(world.server.objects[blob][1], f"{move.ref}/{HEARTBEAT_FILE}")
         if isinstance(beat, Heartbeat):
             self.beats.append(beat)
             world.heard[beat.node] = [*world.heard.get(beat.node, []), beat][-KEPT:]

@@ -114,7 +114,7 @@ def _heal(world: World, saboteur: Saboteur) -> None:
     world.person.pause = 1e12
     world.person.due = None
     for actor in world.machines:
-        actor.kill_in, actor.dawdle, actor.ills.lose = None, 0.0, 0
+        actor.kill_in, actor.dawdle, actor.hang, actor.ills.lose = None, 0.0, 0.0, 0
 
 
 def _settle(world: World, ledger: Ledger) -> list[str]:

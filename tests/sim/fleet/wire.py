@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fleet.memory import Line, MemoryRepository, MemoryServer
 from fleet.objects import Object
-from fleet.port import RefUpdate
+from fleet.port import RefUpdate, RepositoryError
 from schemas.names import CommitId
 from tests.sim.fleet.actor import Points
 
@@ -26,12 +26,14 @@ class Move:
 class Server(MemoryServer):
     """A server that remembers who moved what, and refuses whom it is told to.
 
-    moves: since somebody last took them. unwilling: writers whose pushes are refused.
+    moves, fresh: refs that moved and objects that came since somebody last took them.
+    unwilling: writers whose pushes are refused.
     """
 
     def __init__(self) -> None:
         super().__init__(self._refusal)
         self.moves: list[Move] = []
+        self.fresh: list[Object] = []
         self.unwilling: set[str] = set()
         self.refused = 0
         self.writer = ""
@@ -45,6 +47,7 @@ class Server(MemoryServer):
     def _move(self, updates: tuple[RefUpdate, ...], objects: Mapping[str, Object]) -> None:
         before = {update.ref: self.refs.get(update.ref) for update in updates}
         super()._move(updates, objects)
+        self.fresh += objects.values()
         self.moves += [Move(self.writer, one.ref, before[one.ref], one.new) for one in updates]
 
     def put_ref(self, ref: str, value: str | None, writer: str) -> None:
@@ -71,7 +74,10 @@ class Ills:
 
 
 class Wire(MemoryRepository):
-    """One client, whose process can die or be held up before and after everything that it asks."""
+    """One client, whose process can die or be held up before and after everything that it asks.
+
+    is_damaged: its clone is. The next fetch finds it out, and puts an empty one in its place.
+    """
 
     def __init__(self, server: Server, owner: str, ills: Ills, point: Points) -> None:
         super().__init__(server)
@@ -79,11 +85,21 @@ class Wire(MemoryRepository):
         self._owner = owner
         self._ills = ills
         self._point = point
+        self.is_damaged = False
 
     def fetch(self, *refs: str) -> Mapping[str, CommitId]:
         self._point("before fetch")
         self._set(self._ills.fetching, "fetch cut")
+        if self.is_damaged:
+            self._start_anew()
         return super().fetch(*refs)
+
+    def _start_anew(self) -> None:
+        self.is_damaged = False
+        self._ills.hits["corrupt clone"] += 1
+        for everything in (self._here, self._unsent, self._asked):
+            everything.clear()
+        raise RepositoryError("the mirror is damaged, and is fetched anew")
 
     def push(self, updates: tuple[RefUpdate, ...]) -> None:
         self._begin()

@@ -36,6 +36,7 @@ class World:
     heard, backups: heartbeats that were pushed, and where refs stood, to be brought back later.
     breaches: broken promises, in words. now: seconds.
     moves: refs that moved since the last look. after_step: looks after every step of anybody.
+    stepped: who made the last step. secret: a password that nobody may ever tell.
     """
 
     def __init__(self, seed: int, folder: Path, renderer: Renderer) -> None:
@@ -53,7 +54,9 @@ class World:
         self.after_step: list[Callable[[World], None]] = []
         self.trace: Callable[[str], None] = lambda _line: None
         self.server = Server()
+        self.secret = f"sesame-{self.rng.getrandbits(64):016x}"
         self.moves: list[Move] = []
+        self.stepped: Actor | None = None
         self._offsets: dict[str, float] = {}
         self._heap: list[tuple[float, float, int, Callable[[], None]]] = []
         self._count = 0
@@ -131,6 +134,9 @@ class World:
         finally:
             actor.busy = actor.doomed = False
         self.steps += 1
+        self.stepped = actor
+        if isinstance(actor, Machine):
+            actor.passes.append(self.now)
         self.wake(actor, 0.05 if actor.called else delay)
         actor.called = False
         self._note(f"{actor.name} stepped")
@@ -158,6 +164,10 @@ class World:
                 raise Killed(name)
         if name == "hangs":
             self._hold_up(HANGS_SECONDS)
+        elif actor.hang and self._depth < DEEPEST:
+            seconds, actor.hang = actor.hang, 0.0
+            self.fired[f"hung {actor.kind}"] += 1
+            self._hold_up(seconds)
         elif actor.dawdle and self._depth < DEEPEST and self.rng.random() < actor.dawdle:
             self.fired[f"held up {actor.kind}"] += 1
             self.fired["slow push"] += name == "before push"
@@ -206,6 +216,7 @@ class World:
             now=lambda: self.now,
             wall=lambda: self.wall(name),
             points=self._points,
+            secret=self.secret,
         )
 
     def _dice(self) -> random.Random:

@@ -1,0 +1,113 @@
+"""The rules that keep a fleet safe, and for each how to take it away and who misses it.
+
+A rule is taken away by putting something that always agrees in the place of the one function that
+is the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, Final
+
+import agent.intake
+import agent.orders
+import agent.vigil
+import reconciler.decide
+import reconciler.publishing.changes
+from agent.converge import Act, Down, acts
+from fleet.memory import MemoryServer
+from fleet.objects import Object
+from fleet.port import RefUpdate
+from reconciler.observing.observe import observe
+from schemas.assignment import Assignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What stands in the place of a name in a module or class."""
+
+    place: ModuleType | type
+    name: str
+    stand_in: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule that can be taken away.
+
+    faults: those that may happen meanwhile. seen: the promises that miss it, each enough.
+    """
+
+    name: str
+    changes: tuple[Change, ...]
+    faults: frozenset[str]
+    seen: frozenset[str]
+
+
+def _receive(
+    self: MemoryServer, updates: tuple[RefUpdate, ...], objects: Mapping[str, Object]
+) -> None:
+    self._move(updates, objects)
+
+
+def _acts_without_downs(*arguments: Any) -> tuple[Act, ...]:
+    return tuple(act for act in acts(*arguments) if not isinstance(act, Down))
+
+
+def _never_next(before: Assignment | None, now: Assignment, changed: Any, _: int) -> Assignment:
+    is_same = before is not None and before == now and not changed
+    return before if before is not None and is_same else replace(now, generation=1)
+
+
+RULES: Final = (
+    Rule(
+        # The agent obeys whatever stands at its ref, older or not.
+        name="ancestor check",
+        changes=(Change(place=agent.intake, name="_doubt", stand_in=lambda *_: None),),
+        faults=frozenset({"state restored"}),
+        seen=frozenset({"S4"}),
+    ),
+    Rule(
+        # The server moves refs wherever they are.
+        name="compare-and-swap",
+        changes=(Change(place=MemoryServer, name="receive", stand_in=_receive),),
+        faults=frozenset({"slow process", "second reconciler"}),
+        seen=frozenset({"S5"}),
+    ),
+    Rule(
+        # Ends of logs are told as they are.
+        name="masking",
+        changes=(Change(place=agent.vigil, name="masked", stand_in=lambda text, _: text),),
+        faults=frozenset({"harmed container", "unhealthy"}),
+        seen=frozenset({"S9"}),
+    ),
+    Rule(
+        # The agent never stops what is no longer assigned.
+        name="removals",
+        changes=(Change(place=agent.orders, name="acts", stand_in=_acts_without_downs),),
+        faults=frozenset(),
+        seen=frozenset({"L1"}),
+    ),
+    Rule(
+        # The reconciler never counts on.
+        name="generations",
+        changes=(Change(place=reconciler.publishing.changes, name="_next", stand_in=_never_next),),
+        faults=frozenset({"state restored"}),
+        seen=frozenset({"L4"}),
+    ),
+    Rule(
+        # The reconciler takes away what it cannot understand.
+        name="holding of what is broken",
+        changes=(
+            Change(
+                place=reconciler.decide,
+                name="observe",
+                stand_in=lambda one: replace(observe(one), held={}),
+            ),
+        ),
+        faults=frozenset(),
+        seen=frozenset({"S11"}),
+    ),
+)
