@@ -242,10 +242,14 @@ def test_a_first_start_accepts_what_is_there() -> None:
 
 def test_another_branch_by_configuration_is_held_like_a_rewind() -> None:
     world, _, second = a_decided_world()
-    world.server.refs["refs/heads/other"] = tip(world)
-    committed(world, "another history", parent=None)
+    client = MemoryRepository(world.server)
+    kept = Reconciler(world, second)
+    other = committed(world, "another history", parent=None)
+    world.server.refs |= {MAIN: second, "refs/heads/other": other}
 
-    assert Reconciler(world).reader.read().left == second
+    for reader in (Reader(client, client, "other"), Reader(kept.client, kept.client, "other")):
+        reader.heads.accepted = kept.reader.heads.accepted
+        assert reader.read().left == second
 
 
 def test_going_forward_commit_by_commit_costs_no_process_of_git() -> None:
