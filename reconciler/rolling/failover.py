@@ -49,12 +49,14 @@ def failover(  # noqa: PLR0913 - everything that has a say
     lately: nodes that were evacuated within the last minute; they count against the limit, and
     what was left on one of them may follow. suspended: replicas that nobody may touch.
     """
+    silent = {node.name: node for node in nodes if node.silence}
     lost = [
-        (one, deployments[one.deployment], node)
+        (one, deployments[one.deployment], silent[one.node])
         for one in sorted(previous, key=lambda one: (one.node, one.replica))
-        if one.deployment in deployments and one.replica not in suspended
-        for node in nodes
-        if node.name == one.node and is_lost(node, fleet, deployments[one.deployment])
+        if one.node in silent
+        and one.deployment in deployments
+        and one.replica not in suspended
+        and is_lost(silent[one.node], fleet, deployments[one.deployment])
     ]
     held: dict[ReplicaName, Held] = {}
     leaving: set[ReplicaName] = set()
