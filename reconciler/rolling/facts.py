@@ -34,7 +34,8 @@ class Facts:
     """What a pass knows before it plans.
 
     observed: with the version of every deployment that is wanted, which need not be what main says.
-    deployments: those that are not held. memory: with what was newly heard. kept: versions as the assignments have them.
+    deployments: those that are not held. memory: with what was newly heard.
+    kept: versions as the assignments have them.
     suspended: replicas that nobody may touch, and why. failover: what becomes of lost nodes.
     closed: why the time is none for planned changes; empty: it is one.
     """
