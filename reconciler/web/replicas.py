@@ -29,6 +29,7 @@ from schemas.resources import Resources
 
 _SILENT: Final = {
     Freshness.RETURNING: "is back",
+    Freshness.CONTESTED: "is claimed by two machines",
     Freshness.LATE: "is late",
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",
