@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("miaas-agent.service", "miaas-agent-once.service", "miaas-agent.timer")
+from schemas.fencing import FENCE_PERIOD
+
+NAMES = (
+    "miaas-agent.service",
+    "miaas-agent-once.service",
+    "miaas-agent.timer",
+    "miaas-agent-fence.service",
+    "miaas-agent-fence.timer",
+)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
@@ -43,4 +51,17 @@ def test_units_start_a_command_that_exists(name: str) -> None:
     found = re.search(r"^ExecStart=/usr/local/bin/miaas-agent (\w+)$", text, re.MULTILINE)
 
     assert found is not None
-    assert found[1] in {"run", "once"}
+    assert found[1] in {"run", "once", "fence"}
+
+
+def test_the_host_fence_looks_as_often_as_the_arithmetic_says() -> None:
+    text = (resources.files("agent") / "units/miaas-agent-fence.timer").read_text(encoding="utf-8")
+
+    assert f"OnUnitActiveSec={FENCE_PERIOD.total_seconds():.0f}s" in text.splitlines()
+
+
+@pytest.mark.parametrize("name", ["miaas-agent.service", "miaas-agent.timer"])
+def test_an_agent_does_not_start_without_the_host_fence(name: str) -> None:
+    text = (resources.files("agent") / "units" / name).read_text(encoding="utf-8")
+
+    assert re.search(r"^Wants=.*\bmiaas-agent-fence\.timer$", text, re.MULTILINE)
