@@ -97,7 +97,7 @@ class Notebook:
         return self.accepted.assignment.heartbeat_seconds if self.accepted else HEARTBEAT_SECONDS
 
     def longest_wait(self) -> float:
-        """Seconds to wait at most before Git is asked again. A lease runs out meanwhile."""
+        """Seconds to wait at most for Git or Docker. A lease runs out meanwhile."""
         return self.heartbeat_seconds / 3 if self.fences() else LONGEST_SECONDS
 
     @property

@@ -80,7 +80,9 @@ def listing(desk: Desk, reasons: frozenset[Reason]) -> tuple[Listing, str]:
     except RuntimeDownError as error:
         message = f"Docker does not answer: {error}"
         rng = desk.tools.performer.rng
-        notebook.note("docker", failed(tries, "docker", message, now, rng))
+        longest = notebook.longest_wait()
+        tries = failed(tries, "docker", message, now, rng, longest=longest)
+        notebook.note("docker", tries)
         return None, message
     notebook.note("docker", None)
     return containers, ""
