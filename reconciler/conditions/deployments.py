@@ -63,6 +63,8 @@ def _ready(one: Deployment) -> Condition:
     found = [_of(each, ConditionType.READY) for each in one.replicas]
     good = [each for each in found if each.status is Status.TRUE]
     kind = ConditionType.READY
+    if not one.wanted and one.broken:
+        return _made(kind, Status.FALSE, "DocumentsUnusable", "it never ran")
     if not one.wanted:
         return _made(kind, Status.TRUE, "NoReplicas", "asks for no replicas")
     if len(good) >= one.wanted:

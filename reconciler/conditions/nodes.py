@@ -43,11 +43,12 @@ def node_conditions(one: Host) -> tuple[Condition, ...]:
 
 def is_drained(one: Host) -> bool:
     """Whether it is to be empty, and is known to be."""
-    return one.duty is Duty.DRAINING and not one.left and _is_heard(one.node)
+    is_sure = _is_heard(one.node) and one.node.freshness is not Freshness.CONTESTED
+    return one.duty is Duty.DRAINING and not one.left and is_sure
 
 
 def _is_heard(node: Node) -> bool:
-    return node.freshness in {Freshness.READY, Freshness.RETURNING}
+    return node.freshness in {Freshness.READY, Freshness.RETURNING, Freshness.CONTESTED}
 
 
 def _ready(one: Host) -> Condition:
@@ -63,6 +64,8 @@ def _ready(one: Host) -> Condition:
             return _made(kind, Status.FALSE, "Lost", "it is silent for long", at)
         case _:
             pass
+    if node.freshness is Freshness.CONTESTED:
+        return _made(kind, Status.FALSE, "TwoMachines", "two machines speak under its name")
     if node.runtime_error:
         return _made(kind, Status.FALSE, "DockerDoesNotAnswer", node.runtime_error)
     return _made(kind, Status.TRUE, "Speaks", "it was heard of in time", one.back_at)
@@ -102,8 +105,8 @@ def _draining(one: Host) -> Condition:
         return _made(kind, Status.TRUE, "Moving", f"still has {names}")
     if is_drained(one):
         return _made(kind, Status.TRUE, "Empty", "drained: nothing of ours is left on it")
-    text = "nothing is assigned to it, and it is silent: what still runs there is not known"
-    return _made(kind, Status.TRUE, "Silent", text)
+    text = "nothing is assigned to it, and what still runs there is not known"
+    return _made(kind, Status.TRUE, "NotKnown", text)
 
 
 def _pressed(one: Host) -> Condition:

@@ -13,6 +13,7 @@ from schemas.heartbeat import ReplicaReport, ReplicaState
 from schemas.names import NodeName
 
 _SILENT: Final = {
+    Freshness.CONTESTED: "is claimed by two machines",
     Freshness.LATE: "is late",
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",
@@ -75,9 +76,8 @@ def replica_conditions(one: Replica) -> tuple[Condition, ...]:
 
 
 def absent_conditions(hold: Hold | None, why: str, since: datetime | None) -> tuple[Condition, ...]:
-    """Say how a replica fares that has no node: it is held, or no node fits it (`why`)."""
-    reason = camel(hold.reason) if hold else "NoNodeFits"
-    message = hold.text if hold else why
+    """Say how a replica fares that has no node: it is held, no node fits it (`why`), or neither."""
+    reason, message = _absence(hold, why)
     held = _status(hold is not None)
     return (
         Condition(
@@ -98,6 +98,12 @@ def absent_conditions(hold: Hold | None, why: str, since: datetime | None) -> tu
             since=since if hold else None,
         ),
     )
+
+
+def _absence(hold: Hold | None, why: str) -> tuple[str, str]:
+    if hold is not None:
+        return camel(hold.reason), hold.text
+    return ("NoNodeFits", why) if why else ("NotPlacedYet", "the reconciler has yet to place it")
 
 
 def _held(one: Replica) -> Condition:
