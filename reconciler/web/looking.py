@@ -110,7 +110,12 @@ def undecided(
 def first_sightings(heartbeats: tuple[Heartbeat, ...], now: datetime) -> Sightings:
     """Take each node's own word for when it last spoke: there is nothing else to go by yet."""
     return {
-        beat.node: Sighting(beat.incarnation, beat.sequence, min(beat.sent_at, now))
+        beat.node: Sighting(
+            beat.incarnation,
+            beat.sequence,
+            min(beat.sent_at, now),
+            machine=beat.host.machine,
+        )
         for beat in heartbeats
     }
 
