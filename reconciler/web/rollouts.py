@@ -24,6 +24,10 @@ from schemas.names import DeploymentName, ReplicaName, replica_name, split_repli
 
 # These hold replicas whether or not there is anything to change about them.
 _ANYWAY: Final = (Because.SUSPENDED, Because.MASS_LOSS, Because.EVACUATION, Because.LOST)
+_FAILED: Final = {
+    Phase.STALLED: "its newest version stalled",
+    Phase.ROLLED_BACK: "its newest version was rolled back",
+}
 _DIGITS: Final = 8
 
 
@@ -76,8 +80,8 @@ def going(  # noqa: PLR0913 - all that is known of one deployment
 
 def waits(one: Going) -> str:
     """Why what the commit asks for is not everywhere; empty: nothing is known that holds it."""
-    if one.rollout.phase in {Phase.STALLED, Phase.ROLLED_BACK}:
-        return one.rollout.text
+    if one.rollout.phase in _FAILED:
+        return _FAILED[one.rollout.phase]
     found = (hold for hold in one.holds if hold.reason not in _ANYWAY)
     return next((hold_text(hold.replicas, hold.text) for hold in found), "")
 

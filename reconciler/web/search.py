@@ -31,11 +31,13 @@ def _has(text: str, wanted: list[str]) -> bool:
 
 def _node_text(node: NodeView) -> str:
     models = " ".join(gpu.model for gpu in node.gpus)
-    return f"{node.name} {node.mark.state} {node.duty} {models} {_labels(node.labels)}".lower()
+    duty = node.duty_text or node.duty
+    return f"{node.name} {node.mark.state} {duty} {models} {_labels(node.labels)}".lower()
 
 
 def _deployment_text(one: DeploymentView) -> str:
-    states = f"{one.sync.state} {one.health.state}"
+    held = "held" if one.holds else ""
+    states = f"{one.sync.state} {one.health.state} {one.rollout.phase} {held}"
     return f"{one.name} {states} {one.template} {_labels(one.labels)}".lower()
 
 

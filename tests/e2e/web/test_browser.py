@@ -15,6 +15,7 @@ from tests.e2e.web.served import served
 pytestmark = pytest.mark.e2e
 
 PAGES = ("/", "/nodes/alpha", "/deployments/chat", "/deployments/huge", "/problems", "/docs")
+ROLLING = ("/", "/deployments/chat", "/deployments/old", "/nodes/gamma", "/nodes/omega")
 # Where the pictures go that people look at; unset: nowhere.
 PICTURES = os.environ.get("MIAAS_PICTURES", "")  # noqa: TID251 - how the person asks for them
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -35,6 +36,30 @@ def busy() -> Iterator[str]:
     """A page with one of everything that can go wrong."""
     with served("tests.e2e.web.made_page", "busy") as (url, _):
         yield url
+
+
+@pytest.fixture(scope="module")
+def rolling() -> Iterator[str]:
+    """A page with one of everything that is on its way, or waits."""
+    with served("tests.e2e.web.made_page", "rolling") as (url, _):
+        yield url
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ROLLING)
+def test_what_is_on_its_way_fits_every_screen(
+    browser: Chrome, rolling: str, path: str, scheme: str, width: int
+) -> None:
+    browser.resize(width)
+    browser.prefer(scheme)
+
+    browser.go(f"{rolling}{path}")
+    browser.prefer("light")
+
+    assert browser.complaints == []
+    assert browser.value(OVERFLOW) <= 0
+    _keep(browser, f"rolling-{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}")
 
 
 @pytest.mark.parametrize("path", PAGES)

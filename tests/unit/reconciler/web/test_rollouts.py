@@ -11,6 +11,7 @@ from reconciler.observing.node import Freshness
 from reconciler.web.banners import BANNERS
 from reconciler.web.looker import Looker
 from reconciler.web.overview import fleet_view
+from reconciler.web.search import matching
 from reconciler.web.views import Health, Level, NodeState, Sync
 from schemas.assignment import Phase
 from tests.builders import a_fleet, a_node
@@ -49,6 +50,24 @@ def test_what_was_rolled_back_says_why_and_how_to_go_on() -> None:
         "exited with code 1; to go on, change it in main: another version is tried at once"
     )
     assert api.sync.state is Sync.OUT_OF_SYNC
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("rolledback", {"api"}),
+        ("held", {"chat", "old", "web"}),
+        ("rolling held", {"chat", "web"}),
+        ("drained", {"gamma"}),
+        ("suspended", {"delta"}),
+    ],
+)
+def test_the_page_can_be_narrowed_to_them(asked: str, names: set[str]) -> None:
+    shown = matching(VIEW, asked)
+
+    assert {one.name for one in (*shown.deployments, *shown.nodes)} == names | (
+        {"omega"} if asked == "held" else set()
+    )
 
 
 def test_what_waits_for_others_is_on_its_way_and_not_ill() -> None:
