@@ -99,8 +99,9 @@ def _subject(result: Pass, found: Preview) -> str:
     names = sorted({one.deployment for one in found.replicas})
     head = names[0] if len(names) == 1 else f"{len(names)} deployments"
     back = [turn.name for turn in turns(result) if turn.phase is Phase.ROLLED_BACK]
-    if back and back == names:
-        head = f"{head}: roll back"
+    if back:
+        first = back[0] if len(back) == 1 else f"{len(back)} deployments"
+        head = f"{first}: roll back" if back == names else f"{first}: roll back; {head}"
     if len(found.replicas) == 1:
         return f"{head}: {_VERBS[found.replicas[0].fate]} {_where(found.replicas[0])}"
     counts = Counter(one.fate for one in found.replicas)

@@ -146,17 +146,16 @@ def _touched(
     # One that has no place is no part of this: nothing that is done here could make it ready.
     down = [one for one in wanted if one in view.target and not _is_ready(one, view)]
     most = _most_down(deployment, len(wanted))
-    gone = 0
+    gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
         one = view.standing.get(replica)
         if one is not None and one.fresh and not one.ready:
             continue
         held = _planned(replica, deployment, view, front)
-        if held is None and len(down) + gone >= most:
-            waits = ", ".join(down) or "others"
-            held = Held(Because.GATE, f"waits for {waits} to be ready")
+        if held is None and len(down) + len(gone) >= most:
+            held = Held(Because.GATE, f"waits for {', '.join((*down, *gone))} to be ready")
         if held is None:
-            gone += 1
+            gone.append(replica)
         else:
             yield replica, held
 

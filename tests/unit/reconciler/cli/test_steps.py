@@ -27,7 +27,7 @@ def test_a_rollout_comes_one_at_a_time() -> None:
     fleet = a_fleet_of(chat=spread(3))
     fleet.world.commit({"deployments/chat.yaml": spread(3, "two")})
 
-    assert told(fleet) == ["chat: chat-0 at once; chat-1, chat-2 wait for others to be ready"]
+    assert told(fleet) == ["chat: chat-0 at once; chat-1, chat-2 wait for chat-0 to be ready"]
 
 
 def test_canaries_come_first() -> None:

@@ -179,9 +179,9 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
     step = Step(
         deployment=DeploymentName("chat"),
         first=(ReplicaName("chat-0"),),
-        holds=(a_hold("gate", "waits for others to be ready", "chat-1", "chat-2"),),
+        holds=(a_hold("gate", "waits for chat-0 to be ready", "chat-1", "chat-2"),),
     )
-    said = "chat: chat-0 at once; chat-1, chat-2 wait for others to be ready"
+    said = "chat: chat-0 at once; chat-1, chat-2 wait for chat-0 to be ready"
     shown = replace(a_previewed(), steps=(step,))
 
     assert f"How it comes in:\n  {said}\n" in as_text(shown, a_terminal())
@@ -193,7 +193,7 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
             "holds": [
                 {
                     "reason": "gate",
-                    "text": "waits for others to be ready",
+                    "text": "waits for chat-0 to be ready",
                     "replicas": ["chat-1", "chat-2"],
                 }
             ],

@@ -63,6 +63,18 @@ def test_a_version_that_fails_is_told_with_the_message() -> None:
     ]
 
 
+def test_a_rollback_is_told_first_among_other_changes() -> None:
+    fleet = a_fleet_of(chat=spread(2))
+    fleet.states["chat-0"] = ReplicaState.FAILED
+    fleet.world.commit({"deployments/chat.yaml": spread(2, "two")})
+    fleet.rest(2)
+    fleet.change("web")
+    fleet.rest(3)
+    text = next(one for one in fleet.world.history() if "Rolled-Back: chat" in told(one))
+
+    assert text.startswith("chat: roll back; 2 deployments: place 1, change 1\n")
+
+
 def test_a_version_that_must_not_be_rolled_back_is_told_as_stalled() -> None:
     fleet = a_fleet_of(chat=spread(2, update="{rollback: false}"))
     fleet.states["chat-0"] = ReplicaState.FAILED
