@@ -8,6 +8,8 @@ from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.preview import preview_of_aim
 from reconciler.rolling.holding import holds_of
+from reconciler.web.banners import banners
+from reconciler.web.looking import facts_of
 from schemas.assignment import Hold
 from schemas.names import DeploymentName, ReplicaName
 
@@ -26,6 +28,11 @@ class Step:
         waits = [hold_text(hold.replicas, hold.text) for hold in self.holds]
         first = [f"{', '.join(self.first)} at once"] if self.first else []
         return f"{self.deployment}: {'; '.join((*first, *waits))}"
+
+
+def remarks_of(result: Pass) -> tuple[str, ...]:
+    """Say what holds back the whole fleet, the worst first."""
+    return tuple(one.text for one in banners(facts_of(result)))
 
 
 def steps_of(result: Pass) -> tuple[Step, ...]:

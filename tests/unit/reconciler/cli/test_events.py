@@ -67,6 +67,11 @@ def test_a_name_is_told_what_concerns_it(name: str, events: list[str], reasons: 
         ("gpu-1 on a", "gpu", True),
         ("chat-0 from gpu-1 to gpu-2", "gpu", False),
         ("chat-0 from gpu-1 to gpu-2", "gpu-2", True),
+        ("chat-1, chat-2 (gate)", "chat", True),
+        ("chat-1, chat-2 (gate)", "chat-2", True),
+        ("chat-1, chat-2 (gate)", "gate", False),
+        ("chat-0 to gpu-2 (epoch 2)", "gpu-2", True),
+        ("chat-0 to gpu-2 (epoch 2)", "gpu", False),
     ],
 )
 def test_a_text_names_who_it_concerns(text: str, name: str, does: bool) -> None:

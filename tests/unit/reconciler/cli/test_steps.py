@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.cli.blockers import blockers
-from reconciler.cli.steps import steps_of
-from reconciler.decide import decide
+from reconciler.cli.steps import remarks_of, steps_of
 from reconciler.web.overview import fleet_view
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import NodeMark, NodeState
 from tests.unit.reconciler.web.fleets import a_rolling_fleet
-from tests.unit.reconciler.world import deployment
+from tests.unit.reconciler.world import FLEET, deployment
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 CLOSED = "  windows: [{kind: deny, cron: '0 0 * * *', duration: 24h}]\n"
 
 
 def told(fleet: Fleet) -> list[str]:
-    world = fleet.world
-    result = decide(world.snapshot(), world.clock.now, world.memory, world.renderer)
-    return [step.text for step in steps_of(result)]
+    return [step.text for step in steps_of(fleet.world.decide())]
+
+
+def remarks(fleet: Fleet) -> tuple[str, ...]:
+    return remarks_of(fleet.world.decide())
 
 
 def test_a_rollout_comes_one_at_a_time() -> None:
@@ -44,6 +45,21 @@ def test_outside_its_window_nothing_is_done_at_once() -> None:
     fleet.world.commit({"deployments/chat.yaml": spread(1, "two")})
 
     assert told(fleet) == ["chat: chat-0: `0 0 * * *` (UTC) denies changes now"]
+
+
+def test_what_holds_the_whole_fleet_is_said_first() -> None:
+    names = [f"d{number}" for number in range(5)]
+    fleet = a_fleet_of(**{name: deployment(name) for name in names})
+    assert remarks(fleet) == ()
+
+    fleet.world.commit({f"deployments/{name}.yaml": None for name in names})
+    (held,) = remarks(fleet)
+    fleet.world.commit({"fleet.yaml": FLEET + "spec: {suspend: true}\n"})
+    suspended, held_too = remarks(fleet)
+
+    assert held.startswith("Removals are held: main removes 5 of 5 running deployments")
+    assert suspended.startswith("The fleet is suspended")
+    assert held_too == held
 
 
 def test_a_new_deployment_waits_for_what_it_depends_on() -> None:
