@@ -559,6 +559,29 @@ def test_a_kill_at_any_point_of_giving_up_is_healed(
         assert site.runs("only"), f"killed at {name}"
 
 
+# what a heartbeat tells
+
+
+def test_since_tells_when_the_state_changed_and_is_no_news_itself(site: Site) -> None:
+    site.run()
+    first = site.report("free-0").since
+    pushes = site.host.repository.pushes
+    for _ in range(5):
+        site.host.now += 1
+        site.host.step()
+    assert site.host.repository.pushes == pushes
+    site.host.pass_time(100)
+    assert site.report("free-0").since == first
+
+    site.host.script.failing["web"] = "no such luck"
+    site.host.runtime.change(site.host.containers()["free-0/web"].id, "exited", 1)
+    site.host.now = 2000.0
+    site.host.agent.step(EVENT)
+
+    assert site.report("free-0").state is ReplicaState.FAILED
+    assert site.report("free-0").since == site.host._wall()
+
+
 # beside the agent
 
 

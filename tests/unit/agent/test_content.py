@@ -170,3 +170,41 @@ def test_knows_how_many_containers_a_service_has(web: dict[str, Any], copies: in
     by_name = {service.name: service for service in _contents(FILES, **web).services}
 
     assert by_name["web"].copies == copies
+
+
+def _fenced(stop_after: int | None, **web: Any) -> Contents:
+    return contents(
+        _resolved(Path("/state/t1"), **web),
+        FILES,
+        folder=Path("/state/t1"),
+        store=STORE,
+        owner=Owner(node="alpha", deployment="chat", replica="chat-0", stop_after=stop_after),
+    )
+
+
+def test_no_engine_starts_what_is_fenced_whatever_its_file_says() -> None:
+    web = {"restart": "always", "deploy": {"restart_policy": {"condition": "any"}}}
+    found = _fenced(120, **web)
+
+    overlay = json.loads(found.overlay)["services"]
+    assert {name: one["restart"] for name, one in overlay.items()} == {"web": "no", "other": "no"}
+    assert overlay["web"]["deploy"] == {"restart_policy": {"condition": "none"}}
+    assert {one["labels"]["io.miaas.stop-after"] for one in overlay.values()} == {"120"}
+    limits = [one.limits for one in found.services]
+    assert [one.restart for one in limits if one is not None] == ["no", "no"]
+    assert not next(one for one in found.services if one.name == "web").finishes
+
+
+def test_what_is_not_fenced_has_neither_label_nor_another_policy() -> None:
+    overlay = json.loads(_fenced(None, restart="always").overlay)["services"]["web"]
+
+    assert "restart" not in overlay
+    assert "io.miaas.stop-after" not in overlay["labels"]
+    assert _fenced(None) == _contents(FILES)
+
+
+def test_a_fence_and_its_time_are_part_of_every_hash() -> None:
+    found = [_hashes(_fenced(seconds)) for seconds in (None, 120, 121)]
+
+    for name in ("web", "other"):
+        assert len({one[name] for one in found}) == 3

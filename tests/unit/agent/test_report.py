@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from agent.report import MESSAGE_CHARACTERS, Course, replica_reports, shortened
+from agent.report import MESSAGE_CHARACTERS, Course, replica_reports, shortened, substance
 from agent.runtime.port import Container
 from schemas.heartbeat import ReplicaState, dump_heartbeat, parse_heartbeat
+from schemas.names import ReplicaName
 from tests.agent_builders import CHAT, CODE, TREE, a_container, a_service, a_want
-from tests.builders import a_heartbeat
+from tests.builders import A_MOMENT, a_heartbeat
 
 RUNS = Course(tree=TREE)
 
@@ -84,3 +87,29 @@ def test_a_long_message_keeps_its_end() -> None:
 
     assert shortened(text).endswith("the reason")
     assert len(shortened(text)) == MESSAGE_CHARACTERS + len("... ")
+
+
+BARRED = Course(tree=TREE, bar="waits for a grant", epoch=4)
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "epoch"),
+    [
+        pytest.param({CHAT: (a_container(state="exited"),)}, ReplicaState.PENDING, 0, id="ended"),
+        pytest.param({}, ReplicaState.PENDING, 0, id="gone"),
+        pytest.param({CHAT: (a_container(),)}, ReplicaState.RUNNING, 4, id="still runs"),
+        pytest.param(None, ReplicaState.DEGRADED, 4, id="nobody knows"),
+    ],
+)
+def test_what_must_not_start_is_pending_only_where_nothing_of_it_runs(
+    own: dict[ReplicaName, tuple[Container, ...]] | None, state: ReplicaState, epoch: int
+) -> None:
+    (report,) = replica_reports((a_want(),), own, {CHAT: BARRED})
+
+    assert (report.state, report.epoch) == (state, epoch)
+
+
+def test_since_when_a_state_lasts_is_no_news() -> None:
+    (report,) = replica_reports((a_want(),), {CHAT: (a_container(),)}, {CHAT: RUNS})
+
+    assert substance((replace(report, since=A_MOMENT),)) == substance((report,))
