@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FETCH: Final = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--quiet")
 FIRST: Final = ("--depth=1",)
 _MISSING: Final = "couldn't find remote ref "
+_NOT_GIVEN: Final = ("not our ref", "unadvertised object")
 _FSCK: Final = "fsck error"
 # The remote or the line to it: no reason to doubt the mirror.
 _AFAR: Final = ("Could not read from remote", "unable to access", "Could not resolve", "ssh:")
@@ -77,6 +78,17 @@ def bring_history(mirror: Mirror, ref: str) -> str | None:
     _fetch(mirror, (ref,), ("--depth=2147483647",), before)
     count_change(mirror)
     return mirror.refs((ref,)).get(ref)
+
+
+def bring_lost(mirror: Mirror, commit: str) -> bool:
+    """Fetch a commit that no ref leads to, with its history. False: the remote gives it not."""
+    done = mirror.git(*FETCH, "--depth=2147483647", "--", mirror.url, commit)
+    if done.code == 0:
+        count_change(mirror)
+        return True
+    if any(sign in done.err for sign in _NOT_GIVEN):
+        return False
+    raise _failure(mirror, done)
 
 
 def _stands(name: str, found: dict[str, str]) -> bool:

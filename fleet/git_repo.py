@@ -148,6 +148,17 @@ class GitRepository:
             self._asked[ref] = None
             return self._healing(bring)
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        check_object_id(commit)
+
+        def bring() -> bool:
+            with mirror.held(self._mirror):
+                self._prepare()
+                return fetching.bring_lost(self._mirror, commit)
+
+        with self._lock:
+            return self._healing(bring)
+
     def _bring(self, wanted: tuple[str, ...]) -> dict[str, str]:
         with mirror.held(self._mirror):
             self._prepare()
@@ -175,14 +186,31 @@ class GitRepository:
         wanted = [BlobId(check_object_id(blob)) for blob in dict.fromkeys(blobs)]
         return self._looking(lambda: dict(self._contents(wanted)))
 
+    def show(self, commit: CommitId) -> Commit:
+        check_object_id(commit)
+        return self._looking(lambda: read_commit(commit, self._object(commit, "commit")))
+
     def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         check_object_id(tip)
         return self._looking(lambda: self._log(tip, limit))
 
     def _log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
+        return self._listed(tip, "--first-parent", f"--max-count={limit}", tip)
+
+    def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
+        check_object_id(newer)
+        check_object_id(older)
+        return self._looking(lambda: self._since(newer, older, limit))
+
+    def _since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
+        without = (f"^{older}",) if self._is_commit(older) else ()
+        return self._listed(newer, "--topo-order", f"--max-count={limit}", newer, *without)
+
+    def _listed(self, tip: CommitId, *words: str) -> tuple[Commit, ...]:
+        """Read the commits that `rev-list` names. `tip`: has to be here."""
         self._flush()
         self._object(tip, "commit")
-        done = self._mirror.git("rev-list", "--first-parent", f"--max-count={limit}", tip, "--")
+        done = self._mirror.git("rev-list", *words, "--")
         if done.code != 0:
             raise self._read_failure(done)
         commits = [BlobId(line) for line in done.out.decode().split()]

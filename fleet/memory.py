@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -152,6 +153,14 @@ class MemoryRepository:
                 waiting += self._parents(commit)
         return tip
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        self._ask()
+        self._answer()
+        is_there = self._server.objects.get(check_object_id(commit), ("",))[0] == "commit"
+        if is_there:
+            self._bring(commit, UNBOUNDED)
+        return is_there
+
     def _standing(self, wanted: tuple[str, ...]) -> dict[str, CommitId]:
         self._ask()
         found = {
@@ -203,6 +212,9 @@ class MemoryRepository:
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         return {blob: self._object(check_object_id(blob), "blob") for blob in blobs}
 
+    def show(self, commit: CommitId) -> Commit:
+        return read_commit(commit, self._object(check_object_id(commit), "commit"))
+
     def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         found = [read_commit(tip, self._object(check_object_id(tip), "commit"))]
         while len(found) < limit and found[-1].parents and found[-1].parents[0] in self._here:
@@ -210,18 +222,35 @@ class MemoryRepository:
             found.append(read_commit(parent, self._object(parent, "commit")))
         return tuple(found[:limit])
 
+    def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
+        self._object(check_object_id(newer), "commit")
+        left = self._history(newer) - self._history(older)
+        found: list[CommitId] = []
+        waiting = [newer] if newer in left else []
+        # A commit is listed once all its children are: nothing comes before what built on it.
+        children = Counter(one for commit in left for one in self._parents(commit))
+        while waiting and len(found) < limit:
+            commit = waiting.pop()
+            found.append(commit)
+            for parent in self._parents(commit):
+                children[parent] -= 1
+                if parent in left and not children[parent]:
+                    waiting.append(parent)
+        return tuple(self.show(commit) for commit in found)
+
     def descends(self, newer: CommitId, older: CommitId) -> bool:
-        seen: set[str] = set()
-        waiting = [CommitId(check_object_id(newer))]
+        return older in self._history(newer)
+
+    def _history(self, tip: CommitId) -> set[CommitId]:
+        """A commit and its ancestors, as far as they are here."""
+        seen: set[CommitId] = set()
+        waiting = [CommitId(check_object_id(tip))]
         while waiting:
             commit = waiting.pop()
-            if commit in seen or commit not in self._here:
-                continue
-            if commit == older:
-                return True
-            seen.add(commit)
-            waiting += self._parents(commit)
-        return False
+            if commit not in seen and commit in self._here:
+                seen.add(commit)
+                waiting += self._parents(commit)
+        return seen
 
     # writing
 

@@ -87,14 +87,26 @@ class Repository(Protocol):
     def fetch_history(self, ref: str) -> CommitId | None:
         """Bring a ref with all its ancestors. None: the remote does not have it."""
 
+    def fetch_lost(self, commit: CommitId) -> bool:
+        """Bring a commit that no ref leads to any more, with its history. False: it is gone."""
+
     def tree(self, commit: CommitId) -> Tree:
         """List the whole tree of a commit that was fetched or written here."""
 
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         """Read blobs that were fetched or written here, all at once."""
 
+    def show(self, commit: CommitId) -> Commit:
+        """Read one commit that was fetched or written here. Costs next to nothing."""
+
     def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         """The commits from `tip` back along first parents, newest first, as far as is here."""
+
+    def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
+        """The commits of `newer`'s whole history that `older`'s has not, at most so many.
+
+        Children come before their parents. An `older` that is not here has no history.
+        """
 
     def descends(self, newer: CommitId, older: CommitId) -> bool:
         """Whether `older` is `newer` or one of its ancestors, as far as is here."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from fleet.port import Commit, RepositoryError, StaleError
 from reconciler.decide import Pass, decide
-from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
 from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
+from schemas.fleet import Timings
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError, Problem
 
@@ -57,7 +58,7 @@ class Clock(Protocol):
 def pass_once(
     reader: Reader,
     renderer: Renderer,
-    sightings: Sightings,
+    memory: Memory,
     clock: Clock,
     tried: Tried | None = None,
 ) -> Outcome:
@@ -72,11 +73,11 @@ def pass_once(
     """
     tries = 0
     while True:
-        result = decide(reader.read(), clock.steady(), sightings, renderer)
+        result = decide(reader.read(), clock.steady(), memory, renderer, clock.wall())
         if may_move(result):
             lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())
             result = rebalanced(result, lately, renderer, tried or Tried())
-        sightings = result.sightings
+        memory = result.memory
         tries += 1
         try:
             return Outcome(result, publish(reader.state, result, clock.wall()))
@@ -106,7 +107,7 @@ class Waiting(Protocol):
 class Loop:
     """Pass after pass, until it is stopped.
 
-    saved: called with new sightings, to keep them over a restart.
+    saved: called with new memory, to keep it over a restart.
     """
 
     reader: Reader
@@ -114,8 +115,9 @@ class Loop:
     clock: Clock
     waiting: Waiting
     rng: random.Random
-    sightings: Sightings
-    saved: Callable[[Sightings], None]
+    memory: Memory
+    saved: Callable[[Memory], None]
+    _patience: timedelta = Timings().late
     _tried: Tried = field(default_factory=Tried)
     _failures: int = 0
     _said: tuple[Problem, ...] = field(default=())
@@ -130,23 +132,25 @@ class Loop:
     def _pass(self) -> timedelta:
         """Make one pass, and say how long to wait at most for the next."""
         try:
-            outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock, self._tried)
-            self._keep(outcome.result.sightings)
+            memory = self.memory.after_a_gap(self.clock.steady(), self._patience)
+            outcome = pass_once(self.reader, self.renderer, memory, self.clock, self._tried)
+            self._keep(outcome.result.memory)
         # OSError: no process or file can be had now (descriptors, memory, a full disk).
         except (RepositoryError, BadDocumentError, AssertionError, OSError) as error:
             return self._failed(error)
         if self._complaint:
             log.info("passes succeed again", extra={"pairs": {"failed": self._failures}})
         self._failures, self._complaint = 0, ""
+        self._patience = outcome.result.observed.fleet.timings.late
         self._tell_notices(outcome.result)
         tell(outcome)
         return outcome.result.observed.fleet.timings.poll
 
-    def _keep(self, sightings: Sightings) -> None:
-        is_new = sightings != self.sightings
-        self.sightings = sightings
+    def _keep(self, memory: Memory) -> None:
+        is_new = replace(memory, read_at=None) != replace(self.memory, read_at=None)
+        self.memory = memory
         if is_new:
-            self.saved(sightings)
+            self.saved(memory)
 
     def _failed(self, error: Exception) -> timedelta:
         complaint = f"{type(error).__name__}: {error}"

@@ -9,8 +9,9 @@ from enum import StrEnum
 from reconciler.decide import Pass
 from reconciler.observing.snapshot import Snapshot
 from reconciler.publishing.assignments import without_why
+from reconciler.staging import published_files
 from schemas.assignment import AssignedReplica, Assignment
-from schemas.layout import COMPOSE_FILE, NODE_REFS, project_name, replica_folder
+from schemas.layout import COMPOSE_FILE, NODE_REFS, project_name
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 from schemas.problem import BadDocumentError, Problem
 from schemas.resources import VolumeRemoval
@@ -71,6 +72,8 @@ def with_desired(snapshot: Snapshot, asked: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         source=None,
+        message="",
+        left=None,
         desired=asked.desired,
         too_large={**asked.too_large, **heartbeats},
         ignored=asked.ignored,
@@ -80,18 +83,30 @@ def with_desired(snapshot: Snapshot, asked: Snapshot) -> Snapshot:
 
 def preview(result: Pass) -> Preview:
     """Tell what publishing a pass would change."""
-    replicas = tuple(_replicas(result))
+    replicas = tuple(_replicas(result, result.assignments, result.rendered))
     return Preview(replicas=replicas, nodes=result.changes.nodes, problems=result.problems)
 
 
-def _replicas(result: Pass) -> Iterator[ReplicaChange]:
+def preview_of_aim(result: Pass) -> Preview:
+    """Tell what it will come to, once nothing is held back any longer."""
+    replicas = tuple(_replicas(result, result.aim.assignments, result.aim.rendered))
+    nodes = {one for change in replicas for one in (change.was_on, change.goes_to) if one}
+    told = nodes | set(result.changes.nodes)
+    return Preview(replicas=replicas, nodes=tuple(sorted(told)), problems=result.problems)
+
+
+def _replicas(
+    result: Pass,
+    assignments: Mapping[NodeName, Assignment],
+    rendered: Mapping[ReplicaName, Mapping[str, bytes]],
+) -> Iterator[ReplicaChange]:
     before = {replica.name: (name, replica) for name, replica in _all(result.observed.assignments)}
-    after = {replica.name: (name, replica) for name, replica in _all(result.assignments)}
-    published = _by_folder(result.snapshot.assignments)
+    after = {replica.name: (name, replica) for name, replica in _all(assignments)}
+    published = published_files(result.snapshot.assignments)
     for name in sorted(before.keys() | after.keys(), key=split_replica):
         was, goes = before.get(name), after.get(name)
-        old = published.get(replica_folder(was[0], name), {}) if was else {}
-        new = result.rendered.get(name, old) if goes else {}
+        old = published.get((was[0], name), {}) if was else {}
+        new = rendered.get(name, old) if goes else {}
         change = _change(name, was, goes, _differences(old, new))
         if change is not None:
             yield replace(change, volumes=_deleted(change, was, old))
@@ -118,16 +133,6 @@ def _deleted(
     volumes = document.get("volumes") if isinstance(document, dict) else None
     names = sorted(volumes) if isinstance(volumes, dict) else []
     return tuple(f"{project_name(node, replica.name)}_{name}" for name in names)
-
-
-def _by_folder(files: Mapping[str, bytes]) -> Mapping[str, Mapping[str, bytes]]:
-    """The published files of every replica, by their paths in its folder."""
-    folders: dict[str, dict[str, bytes]] = {}
-    for path, content in files.items():
-        parts = path.split("/", 3)
-        if len(parts) == len(("nodes", "node", "replica", "file")):
-            folders.setdefault("/".join(parts[:3]), {})[parts[3]] = content
-    return folders
 
 
 def _differences(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[FileChange, ...]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.decide import Pass, decide_with, desired_of
+from reconciler.decide import Pass, decide_with
 from reconciler.observing.node import Freshness
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.rebalance import Move, rebalance
 from reconciler.publishing.story import TRAILER
 from reconciler.rendering.port import Renderer
+from reconciler.settling import desired_of
 from schemas.heartbeat import ReplicaReport, ReplicaState
 from schemas.layout import replica_folder
 from schemas.names import NodeName, ReplicaName
@@ -90,8 +91,12 @@ def rebalanced(result: Pass, lately: int | None, renderer: Renderer, tried: Trie
         return result
     again = decide_with(result, moves, renderer)
     # What was not asked for must not come along: neither another move, nor anything held anew.
+    # Of what was asked for, the gates let through what the health of its deployment allows.
     asked = {move.replica: move.to.node for move in moves}
-    return again if _moved(again) == asked and again.held == result.held else result
+    made = _moved(again)
+    if not made or not made.items() <= asked.items() or again.held != result.held:
+        return result
+    return replace(again, moves=tuple(move for move in moves if move.replica in made))
 
 
 def proposals(result: Pass, most: int) -> tuple[Move, ...]:
@@ -106,7 +111,10 @@ def proposals(result: Pass, most: int) -> tuple[Move, ...]:
 
 
 def still(observed: Observed) -> frozenset[ReplicaName]:
-    """Name the replicas that are not known to run well, and so are left where they are."""
+    """Name the replicas that are left where they are: not known to run well, or fenced.
+
+    One of which no two copies may run would be down for as long as a move takes.
+    """
     well = {
         (beat.node, report.name)
         for beat in observed.heartbeats
@@ -117,7 +125,7 @@ def still(observed: Observed) -> frozenset[ReplicaName]:
         replica.name
         for node, assignment in observed.assignments.items()
         for replica in assignment.replicas
-        if (node, replica.name) not in well
+        if (node, replica.name) not in well or replica.fence is not None
     )
 
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.observing.node import Freshness, Node
-from reconciler.placing.plan import Desired, Keep, Need, Placement, Plan
+from reconciler.placing.plan import FREE, Bound, Desired, Keep, Need, Placement, Plan
 from schemas.names import GpuUuid, NodeName, ReplicaName
 from schemas.node import Duty
 from schemas.resources import Sharing
@@ -24,6 +24,7 @@ def review(
     desired: tuple[Desired, ...],
     nodes: tuple[Node, ...],
     previous: tuple[Placement, ...],
+    bound: Bound = FREE,
 ) -> None:
     """Check that a plan keeps its promises.
 
@@ -35,8 +36,8 @@ def review(
     """
     breaches = [
         *_twice(plan.placements),
-        *_uncalled(plan, desired),
-        *_not_kept(plan, desired, previous),
+        *_uncalled(plan, desired, bound),
+        *_not_kept(plan, desired, previous, bound),
         *_overfull(plan.placements, nodes, previous),
     ]
     if breaches:
@@ -49,9 +50,11 @@ def _twice(placements: tuple[Placement, ...]) -> Iterator[str]:
             yield f"{replica} is placed {count} times"
 
 
-def _uncalled(plan: Plan, desired: tuple[Desired, ...]) -> Iterator[str]:
+def _uncalled(plan: Plan, desired: tuple[Desired, ...], bound: Bound) -> Iterator[str]:
     needs = {one.deployment: one for one in desired}
-    counts = Counter(one.deployment for one in plan.placements)
+    counts = Counter(one.deployment for one in plan.placements if one.replica not in bound.frozen)
+    for replica in sorted({one.replica for one in plan.placements} & bound.absent):
+        yield f"{replica} is placed and must not run yet"
     for name, count in sorted(counts.items()):
         need = needs.get(name)
         if need is None:
@@ -61,11 +64,15 @@ def _uncalled(plan: Plan, desired: tuple[Desired, ...]) -> Iterator[str]:
 
 
 def _not_kept(
-    plan: Plan, desired: tuple[Desired, ...], previous: tuple[Placement, ...]
+    plan: Plan, desired: tuple[Desired, ...], previous: tuple[Placement, ...], bound: Bound
 ) -> Iterator[str]:
     kept = {one.deployment for one in desired if isinstance(one, Keep)}
-    before = {one.replica: one for one in previous if one.deployment in kept}
-    now = {one.replica: one for one in plan.placements if one.deployment in kept}
+
+    def is_kept(one: Placement) -> bool:
+        return one.deployment in kept or one.replica in bound.frozen
+
+    before = {one.replica: one for one in previous if is_kept(one)}
+    now = {one.replica: one for one in plan.placements if is_kept(one)}
     for replica in sorted(before.keys() | now.keys()):
         if before.get(replica) != now.get(replica):
             yield f"{replica} is held and would change"

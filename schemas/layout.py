@@ -24,6 +24,7 @@ DECISION_FILE: Final = "decision.json"
 ASSIGNMENT_FILE: Final = "assignment.json"
 HEARTBEAT_FILE: Final = "heartbeat.json"
 COMPOSE_FILE: Final = "compose.yaml"
+VERSIONS: Final = "versions"
 
 # labels that MIaaS gives to every container it starts, and to no other
 LABEL_NODE: Final = "io.miaas.node"

@@ -24,6 +24,7 @@ _CODES: Final = "exit codes:\n" + "".join(
     f"  {int(code):<3} {meaning}\n" for code, meaning in MEANINGS.items()
 )
 _EPILOG: Final = f"{_CODES}{_ENVIRONMENT}"
+_REVISION: Final = "a commit of the decision or of the fleet repository, or HEAD~3"
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,6 +61,9 @@ def parser(version: str) -> Parser:
     _capacity(commands)
     _explain(commands)
     _status(commands)
+    _history(commands)
+    _rollback(commands)
+    _accept_rewind(commands)
     _serve(commands)
     return made
 
@@ -116,8 +120,7 @@ def _explain(commands: Any) -> None:
     made.add_argument("name", metavar="NAME", help="name of a deployment, or of one replica")
     which = made.add_mutually_exclusive_group()
     which.add_argument("--node", help="say why it is not on this node")
-    text = "say it as it was then: a commit of the decision or of the fleet repository, or HEAD~3"
-    which.add_argument("--at", metavar="REV", help=text)
+    which.add_argument("--at", metavar="REV", help=f"say it as it was then: {_REVISION}")
     _remotes(made)
     _output(made, "text", "json")
 
@@ -125,8 +128,41 @@ def _explain(commands: Any) -> None:
 def _status(commands: Any) -> None:
     made = _command(commands, "status", "show nodes and deployments, and how they fare")
     made.add_argument("name", metavar="NAME", nargs="?", help="only this node or deployment")
+    made.add_argument("--at", metavar="REV", help=f"what was decided then: {_REVISION}")
     _remotes(made)
     _output(made, "text", "json")
+
+
+def _history(commands: Any) -> None:
+    made = _command(commands, "history", "list what was decided, newest first, from Git alone")
+    text = "only what concerns this deployment, replica or node"
+    made.add_argument("name", metavar="NAME", nargs="?", help=text)
+    text = "at most so many; default: %(default)s"
+    made.add_argument("--limit", metavar="N", type=_count, default=20, help=text)
+    _remotes(made)
+    _output(made, "text", "json")
+
+
+def _rollback(commands: Any) -> None:
+    made = _command(commands, "rollback", "commit a deployment's documents as they were before")
+    made.add_argument("name", metavar="NAME", help="name of a deployment")
+    text = "as they were at this commit of the fleet repository, or HEAD~3; default: before the "
+    made.add_argument("--to", metavar="REV", help=f"{text}newest change to them")
+    text = "push to this new branch, for a pull request, not to the branch people commit to"
+    made.add_argument("--onto", metavar="BRANCH", help=text)
+    text = "its template, where the fleet repository has it: take that back too, or keep it"
+    made.add_argument("--template", choices=("restore", "keep"), help=text)
+    made.add_argument("--dry-run", action="store_true", help="show the change and push nothing")
+    _remotes(made)
+
+
+def _accept_rewind(commands: Any) -> None:
+    made = _command(
+        commands, "accept-rewind", "commit that the branch was rewound or replaced on purpose"
+    )
+    text = "print the git commands instead of pushing"
+    made.add_argument("--print", action="store_true", dest="only_print", help=text)
+    _remotes(made)
 
 
 def _serve(commands: Any) -> None:
@@ -163,6 +199,13 @@ def _output(made: Parser, *formats: str) -> None:
     made.add_argument(
         "-o", "--output", choices=formats, default="text", help="default: %(default)s"
     )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def _port(text: str) -> int:

@@ -11,10 +11,12 @@ from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code
 from reconciler.cli.plan import asked_snapshot
 from reconciler.cli.terminal import Terminal
-from reconciler.decide import decide, desired_of
+from reconciler.decide import decide
 from reconciler.observing.observe import observe
 from reconciler.placing.capacity import capacity
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
+from reconciler.settling import desired_of
 from reconciler.web.looking import first_sightings
 
 
@@ -24,7 +26,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     now = even_clock()()
     sightings = first_sightings(observe(snapshot).heartbeats, now)
     with closing(BoundedRenderer()) as renderer:
-        result = decide(snapshot, now, sightings, renderer)
+        result = decide(snapshot, now, Memory(sightings=sightings), renderer)
     found = capacity(desired_of(result.observed, result.held), result.nodes, result.previous)
     if arguments.output == "json":
         terminal.write(capacity_json(found))

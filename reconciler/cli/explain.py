@@ -8,8 +8,8 @@ from pathlib import Path
 
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.explain_texts import explanation
-from reconciler.cli.history import decided_at
 from reconciler.cli.looked import Looked, look
+from reconciler.cli.past import decided_at
 from reconciler.cli.past_texts import past_json, past_text, remembered
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal, safe

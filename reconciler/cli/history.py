@@ -1,90 +1,65 @@
-"""What was decided before: any decision since the first, from the assignments branch."""
+"""`miaas history`: what was decided and when, from the assignments branch alone."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 
-from fleet.port import Commit, Repository
-from reconciler.cli.codes import UsageError
-from reconciler.cli.remotes import open_remotes
-from reconciler.cli.where import Where
-from reconciler.observing.observe import observe
-from reconciler.observing.snapshot import Snapshot
-from schemas.assignment import Assignment, Decision
-from schemas.layout import ASSIGNMENTS_REF
-from schemas.names import NodeName
-
-# A decision a minute for two years; what is older can still be asked of Git itself.
-LIMIT: Final = 1_000_000
-_STEPS: Final = re.compile(r"(?:HEAD)?~(?P<steps>[0-9]{1,6})\Z")
-_COMMIT: Final = re.compile(r"[0-9a-f]{4,64}\Z")
+from fleet.port import Commit
+from reconciler.cli.codes import Code, UsageError
+from reconciler.cli.events import Entry, entry_of
+from reconciler.cli.past import decisions
+from reconciler.cli.terminal import Paint, Terminal, safe
+from reconciler.cli.where import where
+from reconciler.cli.writing import DIGITS
+from reconciler.web.plain import dumps
+from reconciler.web.words import utc
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One decision, and the commit that published it."""
-
-    commit: Commit
-    assignments: Mapping[NodeName, Assignment]
-    decision: Decision
-
-
-def decided_at(where: Where, environ: Mapping[str, str], revision: str) -> Past:
-    """Read the decision that a revision names.
-
-    revision: a commit of the assignments branch, or of the fleet repository (then the last decision
-    that was made from it), whole or its first digits; or `HEAD~3`: three before the newest.
-
-    Raises:
-        UsageError: it names none.
-        RepositoryError: the remote does not answer.
-        BadDocumentError: that decision cannot be understood.
-    """
-    with open_remotes(where, environ) as (_, state):
-        tip = state.fetch_history(ASSIGNMENTS_REF)
-        commits = state.log(tip, LIMIT) if tip is not None else ()
-        commit = named(commits, revision)
-        return _understood(state, commit)
+def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
+    """List decisions, newest first: all of them, or those that concern one name."""
+    commits = decisions(where(arguments, environ, Path.cwd()), environ)
+    found = tuple(islice(_entries(commits, arguments.name or ""), arguments.limit))
+    if arguments.name and not found:
+        raise UsageError(f"no decision says anything of {arguments.name!r}")
+    if arguments.output == "json":
+        terminal.write(dumps([_plain(entry) for entry in found]))
+    else:
+        text = _full if arguments.name else _short
+        terminal.write("".join(text(entry, terminal) for entry in found))
+    return Code.FINE
 
 
-def named(commits: Sequence[Commit], revision: str) -> Commit:
-    """Choose the commit that is meant from a log, newest first.
-
-    Raises:
-        UsageError: it names none, or several.
-    """
-    if found := _STEPS.match(revision):
-        steps = int(found["steps"])
-        if steps < len(commits):
-            return commits[steps]
-        raise UsageError(f"there are {len(commits)} decisions, so none is {revision}")
-    if not _COMMIT.match(revision):
-        raise UsageError(
-            f"{revision!r} is no revision. Give the first digits of a commit, or HEAD~3 for "
-            "three decisions before the newest"
-        )
-    matching = [one for one in commits if one.id.startswith(revision)]
-    if len(matching) > 1:
-        raise UsageError(f"{len(matching)} decisions begin with {revision}. Give more digits")
-    made_from = (one for one in commits if source_of(one).startswith(revision))
-    chosen = matching[0] if matching else next(made_from, None)
-    if chosen is None:
-        raise UsageError(f"{revision} is no decision, and none was made from it")
-    return chosen
+def _entries(commits: Sequence[Commit], name: str) -> Iterator[Entry]:
+    for commit in commits:
+        entry = entry_of(commit, name)
+        if entry.events or not name:
+            yield entry
 
 
-def source_of(commit: Commit) -> str:
-    """The commit of the fleet repository that a decision was made from; empty if it says none."""
-    lines = commit.message.splitlines()
-    return next((line[8:] for line in reversed(lines) if line.startswith("Source: ")), "")
+def _head(entry: Entry, terminal: Terminal) -> str:
+    source = f"  from {entry.source[:DIGITS]}" if entry.source else ""
+    return terminal.paint(f"{entry.commit.id[:DIGITS]}  {utc(entry.commit.at)}{source}", Paint.SOFT)
 
 
-def _understood(state: Repository, commit: Commit) -> Past:
-    files = state.tree(commit.id).files
-    texts = state.read({file.blob for file in files.values()})
-    assignments = {path: texts[file.blob] for path, file in files.items()}
-    observed = observe(Snapshot(source=None, desired={}, assignments=assignments))
-    return Past(commit, observed.assignments, observed.decision)
+def _short(entry: Entry, terminal: Terminal) -> str:
+    return f"{_head(entry, terminal)}\n  {safe(entry.subject)}\n"
+
+
+def _full(entry: Entry, terminal: Terminal) -> str:
+    lines = [f"  {event.what}: {event.text}" for event in entry.events]
+    lines += [f"  because {reason}" for reason in entry.reasons]
+    return "".join(f"{line}\n" for line in (_head(entry, terminal), *map(safe, lines)))
+
+
+def _plain(entry: Entry) -> dict[str, object]:
+    return {
+        "commit": entry.commit.id,
+        "at": entry.commit.at,
+        "source": entry.source,
+        "subject": entry.subject,
+        "events": [{"what": event.what, "text": event.text} for event in entry.events],
+        "reasons": list(entry.reasons),
+    }

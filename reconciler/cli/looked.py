@@ -14,6 +14,7 @@ from reconciler.cli.remotes import read_committed
 from reconciler.cli.where import where
 from reconciler.observing.observe import observe
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
 from reconciler.web.facts import Facts
 from reconciler.web.looker import look_once
 from reconciler.web.looking import first_sightings
@@ -41,7 +42,7 @@ def look(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Looked:
     clock = even_clock()
     snapshot = read_committed(where(arguments, environ, Path.cwd()), environ)
     now = clock()
-    sightings = first_sightings(observe(snapshot).heartbeats, now)
+    memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
-        facts, _ = look_once(snapshot, now, sightings, renderer)
+        facts, _ = look_once(snapshot, now, memory, renderer)
     return Looked(facts, fleet_view(facts), now)

@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(installed_version()).parse_args(argv)
     try:
         # A command imports what it needs when it runs: help and version come at once.
-        command = importlib.import_module(f"reconciler.cli.{arguments.command}")
+        name = arguments.command.replace("-", "_")
+        command = importlib.import_module(f"reconciler.cli.{name}")
         code: int = command.run(arguments, terminal, os.environ)
         terminal.flush()
     except BrokenPipeError:

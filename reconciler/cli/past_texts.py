@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.cli.explain_texts import promised, score_lines
-from reconciler.cli.history import Past, source_of
+from reconciler.cli.past import Past
 from reconciler.cli.plan_texts import reason_lines, refusal_json
 from reconciler.cli.terminal import Paint, Terminal, safe
+from reconciler.observing.trailers import source_of
 from reconciler.web.replicas import amounts, why_view
 from reconciler.web.views import GpuShareView
 from reconciler.web.words import utc
@@ -61,7 +62,7 @@ def past_json(past: Past, then: Remembered) -> dict[str, object]:
         "name": then.name,
         "commit": past.commit.id,
         "at": past.commit.at,
-        "source": source_of(past.commit),
+        "source": source_of(past.commit.message) or "",
         "verdict": then.verdict.verdict if then.verdict else None,
         "replicas": [
             {

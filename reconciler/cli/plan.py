@@ -19,9 +19,10 @@ from reconciler.decide import Pass, decide
 from reconciler.observing.folder import read_folder
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
-from reconciler.preview import preview
+from reconciler.preview import preview_of_aim
 from reconciler.rebalancing import PROPOSED, proposals, unrest
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
 from reconciler.web.looking import first_sightings
 
 
@@ -32,10 +33,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     now = clock()
     sightings = first_sightings(observe(snapshot).heartbeats, now)
     with closing(BoundedRenderer()) as renderer:
-        result = decide(snapshot, now, sightings, renderer)
+        result = decide(snapshot, now, Memory(sightings=sightings), renderer)
     shown = Previewed(
-        preview=preview(result),
-        refusals=result.plan.refusals,
+        preview=preview_of_aim(result),
+        refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
         rebalance=_proposal(result) if arguments.rebalance else None,
     )

@@ -94,7 +94,7 @@ def _changes(shown: Previewed, terminal: Terminal) -> str:
         line = f"{sign} {change.replica:<{names}}  {where_of(change):<{places}}  {words}"
         lines.append(f"{line.rstrip()}\n")
         lines += [f"      {terminal.paint(one, Paint.BAD)}\n" for one in _deletions(change)]
-        lines.append(_coloured(_diffs(change), terminal) if shown.with_files else "")
+        lines.append(coloured(_diffs(change), terminal) if shown.with_files else "")
     return "".join(lines)
 
 
@@ -125,11 +125,14 @@ def where_of(change: ReplicaChange) -> str:
 
 def diff(change: ReplicaChange, file: FileChange) -> str:
     """Write how a file of a replica changes, as `diff -u` does."""
-    before, after = _lines(file.before), _lines(file.after)
-    path = f"{change.replica}/{file.path}"
-    old = f"a/{path}" if file.before is not None else "/dev/null"
-    new = f"b/{path}" if file.after is not None else "/dev/null"
-    lines = difflib.unified_diff(before, after, old, new, lineterm="")
+    return file_diff(f"{change.replica}/{file.path}", file.before, file.after)
+
+
+def file_diff(path: str, before: bytes | None, after: bytes | None) -> str:
+    """Write how a file changes, as `diff -u` does. None: it is not there."""
+    old = f"a/{safe(path)}" if before is not None else "/dev/null"
+    new = f"b/{safe(path)}" if after is not None else "/dev/null"
+    lines = difflib.unified_diff(_lines(before), _lines(after), old, new, lineterm="")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -137,7 +140,8 @@ def _lines(content: bytes | None) -> list[str]:
     return [] if content is None else safe(content.decode(errors="replace")).splitlines()
 
 
-def _coloured(text: str, terminal: Terminal) -> str:
+def coloured(text: str, terminal: Terminal) -> str:
+    """Indent a diff, and paint it where there are colours."""
     paints = {"+": Paint.GOOD, "-": Paint.BAD, "@": Paint.SOFT}
     return "".join(
         f"      {terminal.paint(line, paints.get(line[:1]))}\n" for line in text.splitlines()

@@ -39,7 +39,7 @@ def rehearse(
 
 def _jobs(observed: Observed) -> Iterator[RenderJob]:
     for deployment in observed.deployments:
-        bundle = observed.templates.get(deployment.template)
+        bundle = observed.bundle(deployment)
         if bundle is not None:
             yield _job(observed, deployment, bundle)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fleet.access import Access
 from fleet.errors import RepositoryError
 from fleet.memory import MemoryRepository, MemoryServer
+from fleet.objects import IDENTITY
 from fleet.port import RefUpdate, Repository
 from reconciler.cli.where import Where
 from reconciler.observing.read import read_snapshot
@@ -25,15 +26,17 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_remotes(
-    where: Where, environ: Mapping[str, str]
+    where: Where, environ: Mapping[str, str], identity: str = IDENTITY
 ) -> Iterator[tuple[Repository, Repository]]:
     """Open `desired` and `state`. Where they are the same remote, they are the same object.
+
+    identity: who commits, `name <address>`; only commands that write need it.
 
     Raises:
         RepositoryError: Git is not installed, or a URL is none that may be used.
     """
     with contextlib.ExitStack() as stack:
-        desired = stack.enter_context(contextlib.closing(_open(where.desired, environ)))
+        desired = stack.enter_context(contextlib.closing(_open(where.desired, environ, identity)))
         if where.state == where.desired:
             yield desired, desired
         else:
@@ -69,12 +72,13 @@ def _nothing(now: datetime) -> Repository:
     return made
 
 
-def _open(url: str, environ: Mapping[str, str]) -> GitRepository:
+def _open(url: str, environ: Mapping[str, str], identity: str = IDENTITY) -> GitRepository:
     try:
         from fleet.git_repo import open_repository  # noqa: PLC0415  # fails where git is missing
     except ImportError as error:
         raise RepositoryError("git is not on the PATH. Fix: install git") from error
-    return open_repository(url, _cache(environ) / _folder(url), access=_access(environ))
+    folder = _cache(environ) / _folder(url)
+    return open_repository(url, folder, access=_access(environ), identity=identity)
 
 
 def _access(environ: Mapping[str, str]) -> Access:

@@ -9,9 +9,10 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -23,11 +24,13 @@ from reconciler.cli.codes import MEANINGS, Code
 from reconciler.clock import SystemClock, boot_seconds
 from reconciler.logs import log_to
 from reconciler.loop import Loop, pass_once, tell
-from reconciler.observing.inventory import Sightings
-from reconciler.observing.memory import SightingsFile
+from reconciler.observing.accepted import AcceptedFile
 from reconciler.observing.read import Reader
+from reconciler.remembering import MemoryFile
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
 from reconciler.watch import News, Watcher
+from schemas.names import CommitId
 from schemas.problem import BadDocumentError
 
 log = logging.getLogger(__name__)
@@ -79,16 +82,18 @@ class Service:
     reader: Reader
     renderer: BoundedRenderer
     clock: SystemClock
-    kept: SightingsFile
+    kept: MemoryFile
 
     def once(self) -> int:
         """Make one pass. The problems of documents go to standard output."""
         try:
             outcome = pass_once(self.reader, self.renderer, self.remembered(), self.clock)
         except (RepositoryError, BadDocumentError, AssertionError) as error:
+            # Whoever was silent meanwhile need not have been: we could not look.
+            self.remember(self.remembered().after_a_gap(self.clock.steady(), timedelta(0)))
             sys.stderr.write(f"miaas-reconciler: {error}\n")
             return Code.WORLD
-        self.remember(outcome.result.sightings)
+        self.remember(outcome.result.memory)
         tell(outcome)
         for notice in outcome.result.notices:
             log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
@@ -111,7 +116,7 @@ class Service:
             clock=self.clock,
             waiting=news,
             rng=random.Random(),  # noqa: S311 - spreads load, keeps no secret
-            sightings=self.remembered(),
+            memory=self.remembered(),
             saved=self.remember,
         )
         try:
@@ -121,16 +126,16 @@ class Service:
         log.info("stopped")
         return Code.FINE
 
-    def remembered(self) -> Sightings:
-        """When each node was last heard of, as far as that is known."""
+    def remembered(self) -> Memory:
+        """What was known at the last pass, as far as that was kept."""
         return self.kept.load(self.clock.steady(), boot_seconds())
 
-    def remember(self, sightings: Sightings) -> None:
-        """Keep the sightings for the next start. A full disk is no reason to stop deciding."""
+    def remember(self, memory: Memory) -> None:
+        """Keep it for the next start. A full disk is no reason to stop deciding."""
         try:
-            self.kept.save(sightings, self.clock.steady(), boot_seconds())
+            self.kept.save(memory, self.clock.steady(), boot_seconds())
         except OSError as error:
-            log.warning("cannot keep the sightings", extra={"pairs": {"error": error}})
+            log.warning("cannot keep the memory", extra={"pairs": {"error": error}})
 
 
 @contextmanager
@@ -142,19 +147,32 @@ def _wired(settings: Settings) -> Iterator[Service]:
         OSError: the state folder cannot be made.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
+    accepted = AcceptedFile(settings.state_dir)
     desired = _open(settings, settings.desired)
     state = desired if settings.state == settings.desired else _open(settings, settings.state)
+    reader = Reader(desired, state, settings.branch)
+    reader.heads.accepted, reader.heads.keep = accepted.load(), _keeping(accepted)
     renderer = BoundedRenderer()
     try:
         yield Service(
             settings=settings,
-            reader=Reader(desired, state, settings.branch),
+            reader=reader,
             renderer=renderer,
             clock=SystemClock(),
-            kept=SightingsFile(settings.state_dir),
+            kept=MemoryFile(settings.state_dir),
         )
     finally:
         renderer.close()
+
+
+def _keeping(accepted: AcceptedFile) -> Callable[[CommitId], None]:
+    def keep(head: CommitId) -> None:
+        try:
+            accepted.save(head)
+        except OSError as error:
+            log.warning("cannot keep the accepted commit", extra={"pairs": {"error": error}})
+
+    return keep
 
 
 def _open(settings: Settings, url: str) -> Repository:

@@ -17,8 +17,9 @@ from reconciler.cli.terminal import Terminal
 from reconciler.decide import decide
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed
-from reconciler.preview import preview
+from reconciler.preview import preview_of_aim
 from reconciler.rendering.pool import BoundedRenderer
+from reconciler.rolling.marks import Memory
 from reconciler.supposing import Supposed, moved_back, suppose, volumes_lost
 from reconciler.web.looking import first_sightings
 from reconciler.web.words import enumerate_names
@@ -43,12 +44,12 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     snapshot, origins = suppose(real, observed, supposed, now)
     sightings = first_sightings(observe(snapshot).heartbeats, now)
     with closing(BoundedRenderer()) as renderer:
-        result = decide(snapshot, now, sightings, renderer)
-    found = preview(result)
+        result = decide(snapshot, now, Memory(sightings=sightings), renderer)
+    found = preview_of_aim(result)
     found = replace(found, problems=tuple(moved_back(one, origins) for one in found.problems))
     shown = Previewed(
         preview=found,
-        refusals=result.plan.refusals,
+        refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
         remarks=(_told(supposed), *_warnings(observed, supposed)),
     )

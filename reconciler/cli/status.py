@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.looked import Looked, look
+from reconciler.cli.past import decided_at
+from reconciler.cli.past_fleet_texts import fleet_past_json, fleet_past_text, past_of
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.where import where
+from reconciler.cli.writing import DIGITS
 from reconciler.web.plain import dumps
 from reconciler.web.views import DeploymentView, FleetView, NodeView
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
-    """Show the fleet, or what of it has the name that was asked for."""
+    """Show the fleet, or what of it has the name that was asked for, as it is or as it was."""
+    if arguments.at:
+        return _run_at(arguments, terminal, environ)
     looked = look(arguments, environ)
     named = found(looked.view, arguments.name) if arguments.name else None
     if arguments.output == "json":
@@ -24,6 +31,20 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         terminal.write(fleet_text(looked.view, looked.now, terminal))
     else:
         terminal.write("\n".join(_texts(named, looked, terminal)))
+    return Code.FINE
+
+
+def _run_at(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
+    past = decided_at(where(arguments, environ, Path.cwd()), environ, arguments.at)
+    if arguments.name:
+        past = past_of(past, arguments.name)
+        if not past.decision.deployments and not past.assignments:
+            at = past.commit.id[:DIGITS]
+            raise UsageError(f"nothing was decided on {arguments.name!r} in {at}")
+    if arguments.output == "json":
+        terminal.write(dumps(fleet_past_json(past)))
+    else:
+        terminal.write(fleet_past_text(past, terminal))
     return Code.FINE
 
 

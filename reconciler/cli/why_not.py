@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.decide import desired_of
 from reconciler.placing.explain import explain
 from reconciler.publishing.assignments import previous_placements
+from reconciler.settling import desired_of
 from reconciler.web.facts import Facts
 from schemas.names import DeploymentName, NodeName
 

@@ -14,3 +14,5 @@ TOTAL_MAX: Final = 256 * 1024 * 1024
 HEARTBEAT_MAX: Final = 1024 * 1024
 # Decisions that are looked through for what was moved within an hour: one in every 14 seconds.
 LOG_MAX: Final = 256
+# Commits of people that are looked through for the one that accepts a rewind: years of them.
+HISTORY_MAX: Final = 10_000

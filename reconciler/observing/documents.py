@@ -15,6 +15,7 @@ from schemas.assignment import Assignment, Decision, parse_assignment, parse_dec
 from schemas.deployment import Deployment, parse_deployment
 from schemas.fleet import parse_fleet
 from schemas.heartbeat import Heartbeat, parse_heartbeat
+from schemas.names import CommitId
 from schemas.node import NodeRecord, parse_node
 from schemas.problem import BadDocumentError, Place, Problem
 from schemas.template import Template, parse_template
@@ -70,6 +71,13 @@ def no_folder(path: str) -> Problem:
     """What to say where a folder should be, and there is a link, a submodule or a plain file."""
     what = "this is no folder, so what belongs there is unknown and stays as it is"
     return Problem(Place(path), what, "make it a folder of plain files; links are not followed")
+
+
+def rewound(left: CommitId, head: CommitId | None) -> Problem:
+    """What to say where the branch that people commit to does not follow what was accepted."""
+    what = f"the branch is at {head}, which does not follow {left}, the last accepted commit"
+    fix = "push that commit back, or say that this is meant: miaas accept-rewind"
+    return Problem(Place("."), what, fix)
 
 
 def paths_of(snapshot: Snapshot) -> tuple[str, ...]:

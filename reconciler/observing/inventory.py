@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reconciler.observing.node import Freshness, Gpu, Node
 from reconciler.observing.snapshot import Observed
@@ -13,30 +13,51 @@ from schemas.fleet import Fleet, Timings
 from schemas.heartbeat import GpuReport, Heartbeat, HostReport, disk_pressure
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
-from schemas.node import NodeRecord
+from schemas.node import Duty, NodeRecord
 from schemas.problem import Place, Problem
 from schemas.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The newest heartbeat of a node, and when we saw it first, by our own clock."""
+    """The newest heartbeat of a node, and when we saw it first, by our own clock.
+
+    is_lost: a look found it silent for too long. losses: how often that was so of late before it
+    came back. back_at: when it last did; None: never.
+    """
 
     incarnation: str
     sequence: int
     seen_at: datetime
+    is_lost: bool = False
+    losses: int = 0
+    back_at: datetime | None = None
 
 
 Sightings: TypeAlias = Mapping[NodeName, Sighting]
 
+# A node that comes and goes is held down for twice as long each time. After an hour without a
+# loss it is as good as any; longer than an hour it never waits.
+HOLD_MOST: Final = timedelta(hours=1)
+CALM: Final = timedelta(hours=1)
 
-def sight(sightings: Sightings, heartbeats: tuple[Heartbeat, ...], now: datetime) -> Sightings:
+
+def sight(
+    sightings: Sightings, heartbeats: tuple[Heartbeat, ...], now: datetime, timings: Timings
+) -> Sightings:
     """Remember what is newly heard of. A node that was never seen before counts as seen now.
 
     The node's own clock has no say. A heartbeat that was heard before, or an older one of the same
     incarnation, is no news.
     """
-    return {beat.node: _sighting(sightings.get(beat.node), beat, now) for beat in heartbeats}
+    return {
+        beat.node: _sighting(sightings.get(beat.node), beat, now, timings) for beat in heartbeats
+    }
+
+
+def forgiven(sightings: Sightings, now: datetime) -> Sightings:
+    """Count every node as seen now: we did not look for a while, so their silence says nothing."""
+    return {name: replace(one, seen_at=now) for name, one in sightings.items()}
 
 
 def judge(observed: Observed, now: datetime, sightings: Sightings) -> tuple[Node, ...]:
@@ -51,6 +72,11 @@ def judge(observed: Observed, now: datetime, sightings: Sightings) -> tuple[Node
     )
 
 
+def silences(sightings: Sightings, now: datetime) -> Mapping[NodeName, timedelta]:
+    """For how long no news was seen of every node that ever spoke, admitted or not."""
+    return {name: max(now - one.seen_at, timedelta(0)) for name, one in sightings.items()}
+
+
 def notices(observed: Observed) -> tuple[Problem, ...]:
     """What is odd about heartbeats: unreadable ones, and those of nodes nobody admitted."""
     known = {record.name for record in observed.records}
@@ -61,11 +87,25 @@ def notices(observed: Observed) -> tuple[Problem, ...]:
     return (*told, *(_stranger(name) for name in strangers))
 
 
-def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime) -> Sighting:
-    if last is not None and last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
-        # Our own clock may have been set back; a sighting from the future would never grow old.
-        return Sighting(last.incarnation, last.sequence, min(last.seen_at, now))
-    return Sighting(beat.incarnation, beat.sequence, now)
+def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings) -> Sighting:
+    if last is None:
+        return Sighting(beat.incarnation, beat.sequence, now)
+    # Our own clock may have been set back; a sighting from the future would never grow old.
+    last = replace(last, seen_at=min(last.seen_at, now))
+    if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
+        return replace(last, is_lost=now - last.seen_at >= timings.lost)
+    heard = Sighting(beat.incarnation, beat.sequence, now, losses=last.losses, back_at=last.back_at)
+    if last.is_lost:
+        return replace(heard, losses=last.losses + 1, back_at=now)
+    is_calm = last.back_at is not None and now - last.back_at >= hold_down(last, timings) + CALM
+    return replace(heard, losses=0, back_at=None) if is_calm else heard
+
+
+def hold_down(sighting: Sighting, timings: Timings) -> timedelta:
+    """How long a node that came back is given nothing new, from its return on."""
+    if sighting.back_at is None:
+        return timedelta(0)
+    return min(timings.late * (1 << min(max(sighting.losses - 1, 0), 20)), HOLD_MOST)
 
 
 def _node(
@@ -81,15 +121,19 @@ def _node(
         return Node(
             name=record.name,
             freshness=silent,
-            duty=record.duty,
+            duty=_duty(record),
             labels=labels,
             taints=record.taints,
+            suspended=record.suspend,
         )
     age = now - sighting.seen_at if sighting else timedelta(0)
+    freshness = _freshness(age, observed.fleet.timings)
+    if freshness is Freshness.READY and sighting and _is_held_down(sighting, observed, now):
+        freshness = Freshness.RETURNING
     return Node(
         name=record.name,
-        freshness=_freshness(age, observed.fleet.timings),
-        duty=record.duty,
+        freshness=freshness,
+        duty=_duty(record),
         labels={**labels, "miaas/os": beat.host.os, "miaas/arch": beat.host.architecture},
         taints=record.taints,
         room=_room(beat.host, _reserved(observed.fleet, record)),
@@ -99,7 +143,20 @@ def _node(
         images=frozenset(beat.images),
         runtime_error=beat.runtime.error,
         disk_pressure=disk_pressure(beat),
+        silence=age if freshness in {Freshness.LATE, Freshness.LOST} else timedelta(0),
+        incarnation=beat.incarnation,
+        suspended=record.suspend,
     )
+
+
+def _is_held_down(sighting: Sighting, observed: Observed, now: datetime) -> bool:
+    back_at = sighting.back_at
+    return back_at is not None and now < back_at + hold_down(sighting, observed.fleet.timings)
+
+
+def _duty(record: NodeRecord) -> Duty:
+    """What a node may take. Of one that is suspended nothing is taken away either."""
+    return Duty.CORDONED if record.suspend else record.duty
 
 
 def _freshness(age: timedelta, timings: Timings) -> Freshness:

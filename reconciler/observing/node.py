@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from schemas.names import GpuUuid, NodeName
@@ -15,6 +16,7 @@ class Freshness(StrEnum):
     """What a node's silence means."""
 
     READY = "ready"  # heard of in time
+    RETURNING = "returning"  # was lost, and has to be heard of for a while before it gets anything
     LATE = "late"  # silent for a while: keeps what it has, gets nothing new
     LOST = "lost"  # silent for long
     UNSEEN = "unseen"  # has a record and never sent a heartbeat
@@ -48,6 +50,9 @@ class Node:
     ports: host ports that something other than MIaaS uses.
     runtime_error: why Docker cannot start anything; empty when it can.
     disk_pressure: what it says of a disk that is nearly full; empty when there is room.
+    silence: how long no news of it was seen, by our own clock; nothing while it is ready.
+    incarnation: as its newest heartbeat says; empty where it never spoke.
+    suspended: the operator wants nothing on it changed.
     """
 
     name: NodeName
@@ -62,3 +67,6 @@ class Node:
     images: frozenset[str] = frozenset()
     runtime_error: str = ""
     disk_pressure: str = ""
+    silence: timedelta = timedelta(0)
+    incarnation: str = ""
+    suspended: bool = False

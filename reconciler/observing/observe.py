@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
+from reconciler.observing.consistency import inconsistent
 from reconciler.observing.counting import FOLDERS
 from reconciler.observing.deployments import Sorted, hides_deployments, sort_deployments
 from reconciler.observing.documents import (
@@ -15,10 +16,11 @@ from reconciler.observing.documents import (
     read_decision,
     read_fleet,
     read_heartbeat,
+    rewound,
 )
 from reconciler.observing.nodes import Admitted, admitted
 from reconciler.observing.snapshot import Observed, Snapshot
-from reconciler.observing.templates import catalogue
+from reconciler.observing.templates import Catalogue, catalogue
 from schemas.assignment import Assignment, Decision
 from schemas.fleet import Fleet
 from schemas.heartbeat import Heartbeat
@@ -53,10 +55,11 @@ def observe(snapshot: Snapshot) -> Observed:
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
     _hold_behind_links(deployments, snapshot, assignments)
     _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
+    _hold_inconsistent(deployments, fleet, templates)
     if frozen:
         _hold_all(deployments, assignments, frozen)
     return Observed(
-        source=snapshot.source,
+        source=snapshot.left or snapshot.source,
         fleet=fleet,
         deployments=tuple(sorted(deployments.whole, key=lambda one: one.name)),
         templates=templates.usable,
@@ -91,6 +94,8 @@ def _ours(document: T | Problems) -> T:
 
 def _fleet(snapshot: Snapshot) -> tuple[Fleet, Problems]:
     """The fleet's settings, or a stand-in and why nothing may change until they can be read."""
+    if snapshot.left:
+        return _STAND_IN, (rewound(snapshot.left, snapshot.source),)
     if snapshot.unread:
         return _STAND_IN, snapshot.unread
     if absent := tuple(no_folder(path) for path in snapshot.ignored if path in FOLDERS):
@@ -157,6 +162,14 @@ def _mute(name: NodeName) -> Problem:
     place = Place(f"{heartbeat_ref(name)}/{HEARTBEAT_FILE}")
     what = f"the heartbeat of the node {name!r} cannot be understood, so what it runs is left alone"
     return Problem(place, what, "look at that agent, and whether it is of another version")
+
+
+def _hold_inconsistent(deployments: Sorted, fleet: Fleet, templates: Catalogue) -> None:
+    """Hold what does not go together with the others or with the fleet's settings."""
+    known = [*(one.name for one in deployments.whole), *deployments.held]
+    found = inconsistent(deployments.whole, fleet, templates.usable, known)
+    for name, problems in sorted(found.items()):
+        _hold(deployments, name, problems)
 
 
 def _hold_all(

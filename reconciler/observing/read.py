@@ -9,6 +9,7 @@ from fleet.port import Commit, File, Repository, RepositoryError, Tree
 from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX, LOG_MAX
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.counting import FOLDERS, counts, too_much
+from reconciler.observing.heads import Heads
 from reconciler.observing.snapshot import Snapshot
 from schemas.layout import (
     ASSIGNED_REFS,
@@ -43,10 +44,14 @@ class Reader:
     desired: Repository
     state: Repository
     branch: str
+    heads: Heads = field(init=False)
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
     _used: dict[CommitId, Tree] = field(default_factory=dict)
     _log: tuple[CommitId | None, tuple[Commit, ...]] = (None, ())
+
+    def __post_init__(self) -> None:
+        self.heads = Heads(self.desired, self.state, self.branch)
 
     def log(self, snapshot: Snapshot) -> tuple[Commit, ...]:
         """The newest decisions up to the one of a snapshot, newest first, as far as is here.
@@ -70,6 +75,7 @@ class Reader:
         asked = _Asked(self._tree(self.desired, source))
         heartbeats = self._heartbeats(refs)
         decided = refs.get(ASSIGNMENTS_REF)
+        head = self.desired.show(source)
         ours = self._tree(self.state, decided) if decided else None
         assigned = _by_node(refs, ASSIGNED_REFS)
         projected = {name: self._tree(self.state, at).id for name, at in assigned.items()}
@@ -81,6 +87,8 @@ class Reader:
         }
         snapshot = Snapshot(
             source=source,
+            message=head.message,
+            left=self.heads.left_by(head, decided),
             desired=self._contents(asked.files),
             builtin=builtin_templates(),
             too_large={**asked.too_large, **too_large},

@@ -20,6 +20,9 @@ class Snapshot:
     """The one read of a pass: bytes and ids, not yet understood.
 
     source: the commit of the desired branch, or None where a folder was read instead.
+    message: of that commit, whole; empty where a folder was read.
+    left: the last accepted commit of that branch, if `source` does not follow it: the branch was
+        rewound or replaced. None: all is well.
     desired: every file of the fleet repository that counts, by path.
     builtin: the files of the built-in templates, by the path they would have in `desired`.
     too_large: paths that were not read because of their size in bytes.
@@ -34,6 +37,8 @@ class Snapshot:
 
     source: CommitId | None
     desired: Mapping[str, bytes]
+    message: str = ""
+    left: CommitId | None = None
     builtin: Mapping[str, bytes] = field(default_factory=dict)
     too_large: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
@@ -58,12 +63,15 @@ class TemplateBundle:
 class Observed:
     """Everything that was understood, and the problems of what was not.
 
+    source: the commit of the desired branch that is in force: the last accepted one, if the branch
+        left it. None where a folder was read instead.
     held: deployments that must stay as they last were, with the problems that hold them.
     problems: those of documents that belong to no deployment.
     frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
         `fleet` is a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
     unreadable: the problems of heartbeats that could not be understood.
+    own_bundles: templates that are one deployment's own: as they were when it last was good.
     """
 
     source: CommitId | None
@@ -78,3 +86,8 @@ class Observed:
     problems: tuple[Problem, ...]
     frozen: tuple[Problem, ...] = ()
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
+    own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
+
+    def bundle(self, deployment: Deployment) -> TemplateBundle | None:
+        """The template that a deployment is made from; None: there is none that can be used."""
+        return self.own_bundles.get(deployment.name) or self.templates.get(deployment.template)

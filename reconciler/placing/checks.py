@@ -31,6 +31,8 @@ def node_speaks(_need: Need, node: Node) -> str | None:
     match node.freshness:
         case Freshness.READY:
             return None
+        case Freshness.RETURNING:
+            return "back after it was lost, and held down for a while"
         case Freshness.LATE:
             return "late: its heartbeats are overdue"
         case Freshness.LOST:

@@ -12,12 +12,15 @@ from schemas.resources import GpuNeed, Resources, Sharing, Strategy
 from schemas.template import Template
 
 
-def need_of(fleet: Fleet, template: Template, deployment: Deployment) -> Need:
-    """Merge the three documents into what the planner asks for. Nothing is left open."""
+def need_of(fleet: Fleet, template: Template, deployment: Deployment, *, extra: int = 0) -> Need:
+    """Merge the three documents into what the planner asks for. Nothing is left open.
+
+    extra: how many replicas more than are asked for.
+    """
     gpus = _gpus(template.gpus, deployment.resources.gpus)
     return Need(
         deployment=deployment.name,
-        replicas=deployment.replicas,
+        replicas=deployment.replicas + extra,
         resources=_resources(template.resources, deployment.resources),
         gpus=gpus,
         rules=deployment.placement,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.observing.parameters import filled
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Placement, Plan
-from schemas.assignment import AssignedReplica, Assignment, Why
+from schemas.assignment import AssignedReplica, Assignment, Fence, Why
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.probes import Probe
@@ -27,9 +27,14 @@ def previous_placements(observed: Observed) -> tuple[Placement, ...]:
 
 
 def told(
-    observed: Observed, plan: Plan, held: Iterable[DeploymentName]
+    observed: Observed,
+    plan: Plan,
+    held: Iterable[DeploymentName],
+    frozen: Collection[ReplicaName] = (),
 ) -> Mapping[NodeName, Assignment]:
     """Say what every node is to run: those admitted, and those that ever were, by name.
+
+    What is held or frozen is told as it was.
 
     A node that was taken away is told to run nothing, so that its agent stops what it has. The
     generation is still the one before: only who knows all files can tell whether it grows.
@@ -44,7 +49,14 @@ def told(
         placements[placement.node].append(placement)
     return {
         name: _assignment(
-            observed, name, tuple(_replica(observed, one, kept, deployments) for one in ours)
+            observed,
+            name,
+            tuple(
+                _kept(observed, one)
+                if one.deployment in kept or one.replica in frozen
+                else _replica(observed, one, deployments)
+                for one in ours
+            ),
         )
         for name, ours in placements.items()
     }
@@ -64,15 +76,37 @@ def _assignment(
     )
 
 
+def with_fences(
+    assignments: Mapping[NodeName, Assignment],
+    before: Mapping[NodeName, Assignment],
+    fences: Mapping[ReplicaName, Fence],
+) -> Mapping[NodeName, Assignment]:
+    """Put every replica's grant in, or take one away that it no longer needs."""
+    if not fences and not any(one.fence for each in before.values() for one in each.replicas):
+        return assignments
+    return {
+        name: replace(
+            assignment,
+            replicas=tuple(replace(one, fence=fences.get(one.name)) for one in assignment.replicas),
+        )
+        for name, assignment in assignments.items()
+    }
+
+
+def _kept(observed: Observed, placement: Placement) -> AssignedReplica:
+    """What a node was told of a replica that stays as it is: only such a one is ever kept."""
+    before = _before(observed, placement.node, placement.replica)
+    if before is None:
+        raise AssertionError(f"{placement.replica} is held where it never was")
+    return before
+
+
 def _replica(
     observed: Observed,
     placement: Placement,
-    held: frozenset[DeploymentName],
     deployments: Mapping[DeploymentName, Deployment],
 ) -> AssignedReplica:
     before = _before(observed, placement.node, placement.replica)
-    if placement.deployment in held and before is not None:
-        return before
     deployment = deployments[placement.deployment]
     now = AssignedReplica(
         name=placement.replica,
@@ -88,6 +122,7 @@ def _replica(
         rollback=deployment.update.rollback,
         drift=deployment.drift or observed.fleet.drift,
         on_remove=deployment.on_remove,
+        fence=before.fence if before is not None else None,
         why=placement.why,
     )
     # Why it came here is history, and stays as it was said then.
@@ -97,7 +132,7 @@ def _replica(
 
 def _probes(observed: Observed, deployment: Deployment) -> tuple[Probe, ...]:
     """What the agent asks the replicas of a deployment; its parameters were checked before."""
-    bundle = observed.templates.get(deployment.template)
+    bundle = observed.bundle(deployment)
     params = filled(bundle.template, deployment) if bundle else ()
     if bundle is None or isinstance(params, tuple):
         return ()

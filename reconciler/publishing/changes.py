@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from reconciler.observing.snapshot import Observed, Snapshot
 from schemas.assignment import Assignment, Decision, dump_assignment, dump_decision
 from schemas.heartbeat import Heartbeat
-from schemas.layout import ASSIGNMENT_FILE, DECISION_FILE, NODES, node_folder, replica_folder
+from schemas.layout import (
+    ASSIGNMENT_FILE,
+    DECISION_FILE,
+    NODES,
+    VERSIONS,
+    node_folder,
+    replica_folder,
+)
 from schemas.names import CommitId, NodeName, ReplicaName
 
 
@@ -37,17 +44,20 @@ class Published:
     changes: Changes
 
 
-def changes_of(
+def changes_of(  # noqa: PLR0913, PLR0917 - both sides, and all that was made
     snapshot: Snapshot,
     observed: Observed,
     assignments: Mapping[NodeName, Assignment],
     rendered: Mapping[ReplicaName, Mapping[str, bytes]],
     decision: Decision,
+    kept: Mapping[str, bytes],
 ) -> Published:
     """Compare what is decided with what the state says, file by file.
 
     A node's generation grows by one if anything of its folder changes, and above what its agent
     obeys if that is none of ours: after the state was restored from a backup.
+
+    kept: files of the versions that are kept, by path.
     """
     before = snapshot.assignments
     folders = _by_node(before)
@@ -69,6 +79,8 @@ def changes_of(
     if not observed.frozen:
         files |= {path: None for folder in folders.values() for path in folder}
         files |= {path: None for path in before if not _known(path)}
+        versions = {path: text for path, text in before.items() if _is_version(path)}
+        files |= _difference(versions, kept)
     if observed.decision != decision or DECISION_FILE not in before:
         files[DECISION_FILE] = dump_decision(decision).encode()
     return Published(
@@ -145,7 +157,11 @@ def _by_node(files: Mapping[str, bytes]) -> dict[NodeName, dict[str, bytes]]:
 
 
 def _known(path: str) -> bool:
-    return path == DECISION_FILE or path.startswith(f"{NODES}/")
+    return path == DECISION_FILE or path.startswith(f"{NODES}/") or _is_version(path)
+
+
+def _is_version(path: str) -> bool:
+    return path.startswith(f"{VERSIONS}/")
 
 
 def _assignment_path(name: NodeName) -> str:

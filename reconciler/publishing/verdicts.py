@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Plan
-from schemas.assignment import Decision, DeploymentDecision, Refusal, Verdict
-from schemas.names import DeploymentName, split_replica
+from schemas.assignment import (
+    Decision,
+    DeploymentDecision,
+    Hold,
+    Phase,
+    Refusal,
+    Tenure,
+    Verdict,
+)
+from schemas.names import CommitId, DeploymentName, split_replica
 from schemas.problem import Problem
 
 
 def verdicts(
-    observed: Observed, plan: Plan, held: Mapping[DeploymentName, tuple[Problem, ...]]
+    observed: Observed,
+    plan: Plan,
+    held: Mapping[DeploymentName, tuple[Problem, ...]],
+    fates: Mapping[DeploymentName, Fate],
+    tenures: tuple[Tenure, ...],
 ) -> Decision:
     """Say what became of every deployment; in the words of the last decision if only words differ.
 
     So a free megabyte more or less on a node that was refused makes no commit.
+
+    fates: how the version of each deployment fares that is not held.
     """
     placed = Counter(one.deployment for one in plan.placements)
     refusals: dict[DeploymentName, list[Refusal]] = {}
@@ -33,10 +47,41 @@ def verdicts(
     before = {one.name: one for one in observed.decision.deployments}
     return Decision(
         deployments=tuple(
-            _in_old_words(before.get(one.name), one)
+            _in_old_words(before.get(one.name), _with_fate(one, before.get(one.name), fates))
             for one in sorted(decisions, key=lambda one: one.name)
         ),
         problems=observed.problems,
+        tenures=tenures,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """How the wanted version of a deployment fares, and what holds its replicas."""
+
+    phase: Phase = Phase.SETTLED
+    source: CommitId | None = None
+    message: str = ""
+    holds: tuple[Hold, ...] = ()
+
+
+def _with_fate(
+    decision: DeploymentDecision,
+    before: DeploymentDecision | None,
+    fates: Mapping[DeploymentName, Fate],
+) -> DeploymentDecision:
+    """Add how the version fares. Of one that is held, that stays as it was said last."""
+    fate = fates.get(decision.name)
+    if fate is None:
+        if before is None:
+            return decision
+        fate = Fate(phase=before.phase, source=before.source, message=before.message)
+    return replace(
+        decision,
+        phase=fate.phase,
+        source=fate.source,
+        message=fate.message,
+        holds=fate.holds,
     )
 
 
@@ -85,4 +130,5 @@ def _in_old_words(before: DeploymentDecision | None, now: DeploymentDecision) ->
 
 def _without_words(decision: DeploymentDecision) -> DeploymentDecision:
     bare = tuple(Refusal(replica=one.replica, reasons=()) for one in decision.refusals)
-    return replace(decision, refusals=bare)
+    holds = tuple(replace(one, text="") for one in decision.holds)
+    return replace(decision, refusals=bare, holds=holds)

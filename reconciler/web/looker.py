@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 from reconciler.decide import Pass, decide
-from reconciler.observing.inventory import Sightings, judge, sight
+from reconciler.observing.inventory import judge, sight
 from reconciler.observing.observe import observe
-from reconciler.observing.snapshot import Snapshot
+from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
 from reconciler.web.facts import Facts
 from reconciler.web.looking import facts_of, first_sightings, heard_again, undecided
 from reconciler.web.overview import fleet_view
@@ -19,7 +20,7 @@ from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
 
 Read: TypeAlias = Callable[[], Snapshot]
-Decide: TypeAlias = Callable[[Snapshot, datetime, Sightings, Renderer], Pass]
+Decide: TypeAlias = Callable[[Snapshot, datetime, Memory, Renderer], Pass]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class _Seen:
     """What the last look saw, and what was made of it."""
 
     snapshot: Snapshot
-    sightings: Sightings
+    memory: Memory
     facts: Facts
     view: FleetView
 
@@ -54,50 +55,63 @@ class Looker:
         if (
             last is not None
             and snapshot == last.snapshot
-            and judge(last.facts.observed, now, last.sightings) == last.facts.nodes
+            and judge(last.facts.observed, now, last.memory.sightings) == last.facts.nodes
         ):
             return last.view
-        facts, sightings = self._understand(snapshot, now)
-        self._last = _Seen(snapshot, sightings, facts, fleet_view(facts))
+        facts, memory = self._understand(snapshot, now)
+        self._last = _Seen(snapshot, memory, facts, fleet_view(facts))
         return self._last.view
 
-    def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Sightings]:
+    def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Memory]:
         last = self._last
         if last is not None and _without_heartbeats(snapshot) == _without_heartbeats(last.snapshot):
             observed = observe(snapshot)
-            seen = sight(last.sightings, observed.heartbeats, now)
-            # A decision follows from the documents and the judged nodes, and from nothing else.
-            if judge(observed, now, seen) == last.facts.nodes:
-                return heard_again(last.facts, observed, seen), seen
-        sightings = last.sightings if last else _first(snapshot, now)
-        return look_once(snapshot, now, sightings, self._renderer, self._decide)
+            seen = sight(last.memory.sightings, observed.heartbeats, now, observed.fleet.timings)
+            # A decision follows from the documents, the judged nodes and how replicas fare.
+            same = _fares(observed) == _fares(last.facts.observed)
+            if same and judge(observed, now, seen) == last.facts.nodes:
+                return heard_again(last.facts, observed, seen), replace(last.memory, sightings=seen)
+        memory = last.memory if last else _first(snapshot, now)
+        return look_once(snapshot, now, memory, self._renderer, self._decide)
 
 
 def _without_heartbeats(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, heartbeats={})
 
 
-def _first(snapshot: Snapshot, now: datetime) -> Sightings:
-    return first_sightings(observe(snapshot).heartbeats, now)
+def _fares(observed: Observed) -> object:
+    """What a decision goes by in heartbeats, beside what is judged of their nodes."""
+    return [
+        (beat.node, beat.incarnation, beat.accepted_generation, beat.runtime.error, fares)
+        for beat in observed.heartbeats
+        for fares in (
+            tuple((one.name, one.observed, one.state, one.epoch) for one in beat.replicas),
+        )
+    ]
+
+
+def _first(snapshot: Snapshot, now: datetime) -> Memory:
+    return Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
 
 
 def look_once(
     snapshot: Snapshot,
     now: datetime,
-    sightings: Sightings,
+    memory: Memory,
     renderer: Renderer,
     how: Decide = decide,
-) -> tuple[Facts, Sightings]:
+) -> tuple[Facts, Memory]:
     """Understand a snapshot, also where no decision can be made of it.
 
     Raises:
         BadDocumentError: the reconciler's last decision cannot be understood.
     """
     try:
-        result = how(snapshot, now, sightings, renderer)
+        result = how(snapshot, now, memory, renderer)
     except (AssertionError, BadDocumentError) as error:
         observed = observe(snapshot)
-        seen = sight(sightings, observed.heartbeats, now)
+        seen = sight(memory.sightings, observed.heartbeats, now, observed.fleet.timings)
         nodes = judge(observed, now, seen)
-        return undecided(snapshot, observed, nodes, seen, str(error)), seen
-    return facts_of(result), result.sightings
+        facts = undecided(snapshot, observed, nodes, seen, str(error))
+        return facts, replace(memory, sightings=seen)
+    return facts_of(result), result.memory

@@ -37,7 +37,7 @@ def facts_of(result: Pass) -> Facts:
     return Facts(
         observed=result.observed,
         nodes=result.nodes,
-        seen={name: sighting.seen_at for name, sighting in result.sightings.items()},
+        seen={name: sighting.seen_at for name, sighting in result.memory.sightings.items()},
         decided=result.snapshot.decided,
         folders=result.snapshot.folders,
         held=result.held,

@@ -28,6 +28,7 @@ from schemas.names import NodeName
 from schemas.resources import Resources
 
 _SILENT: Final = {
+    Freshness.RETURNING: "is back",
     Freshness.LATE: "is late",
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",

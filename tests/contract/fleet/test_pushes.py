@@ -170,6 +170,58 @@ def test_what_moves_on_after_the_first_fetch_is_followed_with_its_history(world:
     assert not client.descends(CommitId("1" * 40), commits[0])
 
 
+def test_a_commit_that_was_left_behind_can_be_had_while_the_remote_has_it(world: World) -> None:
+    root = planted(world, MAIN, [("100644", b"a", b"0")])
+    lost = planted(world, MAIN, [("100644", b"a", b"1")], parent=root)
+    world.set_ref(MAIN, planted(world, MAIN, [("100644", b"a", b"2")]))
+    client = world.client()
+    client.fetch(MAIN)
+
+    assert client.fetch_lost(lost)
+    assert [one.id for one in client.log(lost, 9)] == [lost, root]
+    assert not client.fetch_lost(CommitId("1" * 40))
+    world.vanish()
+    with pytest.raises(UnreachableError):
+        client.fetch_lost(CommitId("2" * 40))
+
+
+def test_what_one_history_has_and_another_has_not(world: World) -> None:
+    client = world.client()
+    root = committed(client, {"a": b"0"})
+    left = committed(client, {"a": b"1"}, parent=root)
+    right = [committed(client, {"a": b"2"}, parent=root)]
+    right.append(committed(client, {"a": b"3"}, parent=right[0]))
+
+    def ids(newer: CommitId, older: CommitId, limit: int = 9) -> list[CommitId]:
+        return [one.id for one in client.since(newer, older, limit)]
+
+    assert ids(right[1], left) == right[::-1]
+    assert ids(right[1], left, 1) == [right[1]]
+    assert ids(left, right[1]) == [left]
+    assert ids(left, left) == ids(root, left) == []
+    assert ids(left, CommitId("1" * 40)) == [left, root]
+
+
+def test_what_a_merge_brought_is_part_of_its_history(world: World) -> None:
+    root = planted(world, MAIN, [("100644", b"a", b"0")])
+    side = planted(world, OTHER, [("100644", b"a", b"1")], parent=root)
+    first = planted(world, OTHER, [("100644", b"a", b"2")], parent=root)
+    client = world.client()
+    tree = world.store("tree", b"")
+    who = b"a <a@b> 1767323045 +0000"
+    parents = b"parent %s\nparent %s" % (first.encode(), side.encode())
+    lines = (b"tree " + tree.encode(), parents, b"author " + who, b"committer " + who, b"", b"x\n")
+    merge = CommitId(world.store("commit", b"\n".join(lines)))
+    world.set_ref(MAIN, merge)
+    client.fetch_history(MAIN)
+
+    found = [one.id for one in client.since(merge, root, 9)]
+
+    assert found[0] == merge
+    assert sorted(found[1:]) == sorted([first, side])
+    assert client.show(merge).parents == (first, side)
+
+
 def test_the_log_tells_all_of_a_commit(world: World) -> None:
     client = world.client()
     one = committed(client, {"a": b"1"})
@@ -180,6 +232,7 @@ def test_the_log_tells_all_of_a_commit(world: World) -> None:
     two = client.commit(tree, parent=one, message=says, at=at)
     client.push((RefUpdate(MAIN, two, None),))
 
+    assert client.log(two, 1) == (client.show(two),)
     assert client.log(two, 1) == (
         Commit(
             id=two,

@@ -200,6 +200,8 @@ def test_objects_that_are_not_here_are_an_error(world: World) -> None:
         lambda: client.tree(MISSING),
         lambda: client.read([BlobId(MISSING)]),
         lambda: client.log(MISSING, 1),
+        lambda: client.show(MISSING),
+        lambda: client.since(MISSING, MISSING, 1),
         lambda: client.subtree(TreeId(MISSING), "a"),
         lambda: client.write(TreeId(MISSING), {"a/b": b""}),
         lambda: client.commit(TreeId(MISSING), parent=None, message="x", at=AT),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.loop import Loop
-from reconciler.observing.inventory import Sightings
-from reconciler.observing.memory import FILE as SIGHTINGS_FILE
-from reconciler.observing.memory import SightingsFile
 from reconciler.observing.read import Reader
+from reconciler.remembering import FILE as MEMORY_FILE
+from reconciler.remembering import MemoryFile
 from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
 from tests.sim.fleet.machine import NEVER, Machine, Surroundings
 
 
@@ -77,7 +77,7 @@ class Decider(Machine):
         """End, and find the file of sightings full of rubbish at the next start."""
         self.loop = None
         self.around.folder.mkdir(parents=True, exist_ok=True)
-        (self.around.folder / SIGHTINGS_FILE).write_bytes(b"\x00{")
+        (self.around.folder / MEMORY_FILE).write_bytes(b"\x00{")
 
     @property
     def complaint(self) -> str:
@@ -86,11 +86,11 @@ class Decider(Machine):
 
     def _start(self) -> Loop:
         clock = _Clock(self.around)
-        kept = SightingsFile(self.around.folder, boot_id=f"boot-{self.boots}")
+        kept = MemoryFile(self.around.folder, boot_id=f"boot-{self.boots}")
 
-        def saved(sightings: Sightings) -> None:
-            self.point("before sightings.json")
-            kept.save(sightings, clock.steady(), self.around.now())
+        def saved(memory: Memory) -> None:
+            self.point("before memory.json")
+            kept.save(memory, clock.steady(), self.around.now())
 
         return Loop(
             reader=Reader(self.repository, self.repository, "main"),
@@ -98,6 +98,6 @@ class Decider(Machine):
             clock=clock,
             waiting=_OnePass(),
             rng=self.rng,
-            sightings=kept.load(clock.steady(), self.around.now()),
+            memory=kept.load(clock.steady(), self.around.now()),
             saved=saved,
         )

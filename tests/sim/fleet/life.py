@@ -151,11 +151,11 @@ def _check_break(world: World, path: str, text: bytes) -> None:
     decider = world.deciders["r0"]
     if decider.loop is None:
         return
-    now, sightings = decider.loop.clock.steady(), decider.loop.sightings
-    if not decide(snapshot, now, sightings, world.renderer).changes.nothing:
+    now, memory = decider.loop.clock.steady(), decider.loop.memory
+    if not decide(snapshot, now, memory, world.renderer).changes.nothing:
         return
     broken = replace(snapshot, desired={**snapshot.desired, path: text})
-    changes = decide(broken, now, sightings, world.renderer).changes
+    changes = decide(broken, now, memory, world.renderer).changes
     world.fired["a break looked at closely"] += 1
     odd = sorted(changes.files.keys() - {DECISION_FILE})
     if odd or changes.nodes:

@@ -12,8 +12,8 @@ import pytest
 from fleet.memory import Line, MemoryRepository, allow_all
 from fleet.port import RefUpdate, RepositoryError, StaleError, UnreachableError
 from reconciler.loop import pass_once
-from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Assignment, parse_assignment
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import NodeName
@@ -119,15 +119,15 @@ class Rival:
 
     world: World
     reader: Reader = field(init=False)
-    sightings: Sightings = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
     def __post_init__(self) -> None:
         client = MemoryRepository(self.world.server)
         self.reader = Reader(client, client, "main")
 
     def act(self) -> None:
-        outcome = pass_once(self.reader, self.world.renderer, self.sightings, self.world.clock)
-        self.sightings = outcome.result.sightings
+        outcome = pass_once(self.reader, self.world.renderer, self.memory, self.world.clock)
+        self.memory = outcome.result.memory
 
 
 def places(world: World) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from reconciler.decide import decide
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict, parse_assignment, parse_decision
 from schemas.names import CommitId, NodeName
 from schemas.problem import BadDocumentError
@@ -212,7 +213,7 @@ def test_a_symbolic_link_in_place_of_a_deployment_does_not_remove_it() -> None:
     files = {p: c for p, c in snapshot.desired.items() if p != "deployments/chat.yaml"}
 
     linked = replace(snapshot, desired=files, ignored=("deployments/chat.yaml",))
-    result = decide(linked, world.clock.now, {}, world.renderer)
+    result = decide(linked, world.clock.now, Memory(), world.renderer)
 
     assert list(result.held) == ["chat"]
     assert not any("chat-0" in path for path in result.changes.files)
@@ -226,7 +227,7 @@ def test_a_link_in_place_of_a_folder_changes_nothing_anywhere(folder: str) -> No
     files = {p: c for p, c in snapshot.desired.items() if not p.startswith(f"{folder}/")}
 
     linked = replace(snapshot, desired=files, ignored=(folder,))
-    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+    result = decide(linked, world.clock.now, world.memory, world.renderer)
 
     assert list(result.changes.files) == ["decision.json"]
     assert [str(one.place) for one in result.observed.frozen] == [folder]
@@ -239,7 +240,7 @@ def test_a_link_that_hides_a_folder_of_deployments_removes_none() -> None:
     files = {p: c for p, c in snapshot.desired.items() if p != "deployments/chat.yaml"}
 
     linked = replace(snapshot, desired=files, ignored=("deployments/team",))
-    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+    result = decide(linked, world.clock.now, world.memory, world.renderer)
 
     assert list(result.changes.files) == ["decision.json"]
     assert list(result.held) == ["chat"]
@@ -253,7 +254,7 @@ def test_a_link_in_place_of_a_template_does_not_bring_the_built_in_one() -> None
     rest = {p: c for p, c in snapshot.desired.items() if p not in own}
 
     linked = replace(snapshot, desired=rest, builtin=own, ignored=("templates/web",))
-    result = decide(linked, world.clock.now, world.sightings, world.renderer)
+    result = decide(linked, world.clock.now, world.memory, world.renderer)
 
     assert list(result.held) == ["chat"]
 
@@ -436,8 +437,8 @@ def test_the_order_of_input_does_not_matter(seed: int) -> None:
         heartbeats=shuffled(snapshot.heartbeats, rng),
         builtin=shuffled(snapshot.builtin, rng),
     )
-    first = decide(snapshot, world.clock.now, {}, InlineRenderer())
-    second = decide(mixed, world.clock.now, {}, InlineRenderer())
+    first = decide(snapshot, world.clock.now, Memory(), InlineRenderer())
+    second = decide(mixed, world.clock.now, Memory(), InlineRenderer())
 
     assert list(second.changes.files.items()) == list(first.changes.files.items())
 

@@ -16,7 +16,7 @@ import pytest
 from fleet.memory import Line
 from reconciler.logs import log_to
 from reconciler.loop import BACK_OFF_LAST, Loop
-from reconciler.observing.inventory import Sightings
+from reconciler.rolling.marks import Memory
 from reconciler.watch import News
 from tests.unit.reconciler.world import World, a_world, deployment
 
@@ -54,11 +54,11 @@ class Script:
 
 
 def looped(world: World, *steps: object) -> list[float]:
-    kept: list[Sightings] = []
+    kept: list[Memory] = []
     return looped_keeping(world, kept.append, *steps)
 
 
-def looped_keeping(world: World, saved: Callable[[Sightings], None], *steps: object) -> list[float]:
+def looped_keeping(world: World, saved: Callable[[Memory], None], *steps: object) -> list[float]:
     script = Script(list(steps))
     Loop(
         reader=world.reader,
@@ -66,7 +66,7 @@ def looped_keeping(world: World, saved: Callable[[Sightings], None], *steps: obj
         clock=world.clock,
         waiting=script,
         rng=random.Random(1),
-        sightings={},
+        memory=Memory(),
         saved=saved,
     ).run()
     return script.waits
@@ -114,7 +114,7 @@ def test_failures_are_told_once_and_tried_ever_less_often(log: io.StringIO) -> N
 
 
 def test_a_full_disk_is_told_and_stops_nothing(log: io.StringIO) -> None:
-    def full(_: Sightings) -> None:
+    def full(_: Memory) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     world = a_world()

@@ -31,7 +31,7 @@ def previewed(world: World, **changes: str | None) -> Preview:
         else:
             files[path] = text.encode()
     snapshot = with_desired(world.snapshot(), Snapshot(source=None, desired=files))
-    return preview(decide(snapshot, world.clock.now, world.sightings, world.renderer))
+    return preview(decide(snapshot, world.clock.now, world.memory, world.renderer))
 
 
 def a_decided_world() -> World:

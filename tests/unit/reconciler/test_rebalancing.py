@@ -88,7 +88,11 @@ def a_lopsided_fleet(budget: str, replicas: int = 12) -> Fleet:
         **a_small_fleet(),
         "fleet.yaml": FLEET + f"spec:\n  rebalance: {budget}\n",
         "deployments/chat.yaml": deployment(
-            "chat", replicas=replicas, placement=rules, resources="{cpu: 2}"
+            "chat",
+            replicas=replicas,
+            placement=rules,
+            resources="{cpu: 2}",
+            update="{maxUnavailable: 100%}",
         ),
     }
     world = a_world(files=files)
@@ -183,7 +187,7 @@ def test_nothing_is_moved_while_something_starts(state: ReplicaState) -> None:
 def test_nothing_is_moved_while_a_node_is_silent() -> None:
     fleet = a_lopsided_fleet("{movesPerPass: 5, movesPerHour: 5}")
     fleet.late.add("beta")
-    fleet.world.sightings = fleet.world.decide().sightings
+    fleet.world.memory = fleet.world.decide().memory
     fleet.world.clock.pass_by(2 * MINUTE)
     fleet.obey()
 

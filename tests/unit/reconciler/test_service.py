@@ -71,7 +71,7 @@ def test_one_pass_publishes_and_a_second_does_not(bare: Bare, tmp_path: Path) ->
     assert once(bare, tmp_path) == Code.FINE
     assert bare.tip() == first
     assert "nodes/alpha/chat-0/compose.yaml" in bare.tree()
-    assert (tmp_path / "state" / "sightings.json").exists()
+    assert (tmp_path / "state" / "memory.json").exists()
 
 
 def test_problems_are_printed_and_returned(

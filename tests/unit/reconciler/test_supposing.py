@@ -9,6 +9,7 @@ import pytest
 from reconciler.decide import Pass, decide
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
+from reconciler.rolling.marks import Memory
 from reconciler.supposing import Supposed, moved_back, suppose, volumes_lost
 from schemas.deployment import parse_deployment
 from schemas.machine import Machine, parse_machine
@@ -28,7 +29,7 @@ def a_machine(spec: str, name: str = "gamma") -> Machine:
 def supposed(world: World, what: Supposed) -> Pass:
     snapshot = world.snapshot()
     changed, _ = suppose(snapshot, observe(snapshot), what, A_MOMENT)
-    return decide(changed, A_MOMENT, {}, world.renderer)
+    return decide(changed, A_MOMENT, Memory(), world.renderer)
 
 
 def places(result: Pass) -> dict[str, str]:

@@ -10,12 +10,12 @@ from typing import Any
 from fleet.memory import MemoryRepository, MemoryServer
 from reconciler.decide import Pass, decide
 from reconciler.loop import Outcome, pass_once
-from reconciler.observing.inventory import Sightings
 from reconciler.observing.read import Reader, read_snapshot
 from reconciler.observing.snapshot import Snapshot
 from reconciler.rendering.port import Outcome as Rendering
 from reconciler.rendering.port import Rendered, Renderer, RenderJob, Unrendered
 from reconciler.rendering.sandbox import RenderError, Sandbox
+from reconciler.rolling.marks import Memory
 from schemas.heartbeat import Heartbeat, dump_heartbeat
 from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, assigned_ref, heartbeat_ref
 from schemas.names import CommitId, NodeName
@@ -128,7 +128,7 @@ class World:
     files: dict[str, str | bytes] = field(default_factory=dict)
     clock: StillClock = field(default_factory=StillClock)
     renderer: Renderer = field(default_factory=InlineRenderer)
-    sightings: Sightings = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
     client: MemoryRepository = field(init=False)
     reader: Reader = field(init=False)
     _people: MemoryRepository = field(init=False)
@@ -173,12 +173,12 @@ class World:
 
     def decide(self) -> Pass:
         """Decide without publishing."""
-        return decide(self.snapshot(), self.clock.now, self.sightings, self.renderer)
+        return decide(self.snapshot(), self.clock.now, self.memory, self.renderer)
 
     def pass_once(self) -> Outcome:
         """One pass of the reconciler."""
-        outcome = pass_once(self.reader, self.renderer, self.sightings, self.clock)
-        self.sightings = outcome.result.sightings
+        outcome = pass_once(self.reader, self.renderer, self.memory, self.clock)
+        self.memory = outcome.result.memory
         return outcome
 
     def tree(self) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from contextlib import closing
@@ -13,7 +14,9 @@ from fleet.git_repo import open_repository
 from fleet.port import RefUpdate
 from reconciler.decide import decide
 from reconciler.observing.read import read_snapshot
+from reconciler.publishing.publish import publish
 from reconciler.rendering.port import Outcome, Rendered, RenderJob
+from reconciler.rolling.marks import Memory
 from schemas.heartbeat import dump_heartbeat
 from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
@@ -37,6 +40,14 @@ def git(*words: str, folder: Path) -> None:
     }
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **names, **who}
     subprocess.run(["git", *words], cwd=folder, check=True, env=environ, capture_output=True)
+
+
+class Pencil:
+    """A renderer whose files tell all that they are made from."""
+
+    def render(self, jobs: tuple[RenderJob, ...]) -> tuple[Outcome, ...]:
+        made = [json.dumps(job.context, sort_keys=True).encode() for job in jobs]
+        return tuple(Rendered(files={"compose.yaml": text}) for text in made)
 
 
 class Remote:
@@ -69,12 +80,18 @@ class Remote:
         """Decide and publish as the reconciler does, without its loop."""
         with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
             snapshot = read_snapshot(repository, repository, "main")
-            result = decide(snapshot, A_MOMENT, {}, Paper())
+            result = decide(snapshot, A_MOMENT, Memory(), Paper())
             last = snapshot.decided
             base = repository.tree(last).id if last else None
             tree = repository.write(base, result.changes.files)
             commit = repository.commit(tree, parent=last, message="decision", at=A_MOMENT)
             repository.push((RefUpdate(ASSIGNMENTS_REF, commit, last),))
+
+    def publish(self) -> None:
+        """Decide and publish as the reconciler does, with everything that its commit tells."""
+        with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
+            snapshot = read_snapshot(repository, repository, "main")
+            publish(repository, decide(snapshot, A_MOMENT, Memory(), Pencil()), A_MOMENT)
 
     def spoil(self, path: str) -> None:
         """Put nonsense where the reconciler's own word was."""

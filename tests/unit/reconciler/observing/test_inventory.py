@@ -11,6 +11,7 @@ from reconciler.observing.inventory import Sighting, judge, notices, sight
 from reconciler.observing.node import Freshness, Node
 from reconciler.observing.snapshot import Observed
 from schemas.assignment import Decision
+from schemas.fleet import Timings
 from schemas.heartbeat import Heartbeat, RuntimeReport
 from schemas.names import NodeName
 from schemas.node import Duty
@@ -48,7 +49,7 @@ def observed(*beats: Heartbeat, **fields: Any) -> Observed:
 
 
 def judged(*beats: Heartbeat, age: timedelta = timedelta(0), **fields: Any) -> Node:
-    sightings = sight({}, beats, A_MOMENT)
+    sightings = sight({}, beats, A_MOMENT, Timings())
     return judge(observed(*beats, **fields), A_MOMENT + age, sightings)[0]
 
 
@@ -98,7 +99,7 @@ def test_only_a_newer_heartbeat_is_news(incarnation: str, sequence: int, is_news
     now = A_MOMENT + 60 * SECOND
     beat = a_heartbeat(incarnation=incarnation, sequence=sequence)
 
-    found = sight(before, (beat,), now)
+    found = sight(before, (beat,), now, Timings())
 
     assert found[ALPHA].seen_at == (now if is_news else A_MOMENT)
 
@@ -107,11 +108,11 @@ def test_a_sighting_from_the_future_counts_from_now() -> None:
     before = {ALPHA: Sighting("first", 5, A_MOMENT + timedelta(hours=1))}
     beat = a_heartbeat(incarnation="first", sequence=5)
 
-    assert sight(before, (beat,), A_MOMENT)[ALPHA].seen_at == A_MOMENT
+    assert sight(before, (beat,), A_MOMENT, Timings())[ALPHA].seen_at == A_MOMENT
 
 
 def test_who_sends_no_heartbeat_any_more_is_forgotten() -> None:
-    assert sight({ALPHA: Sighting("first", 5, A_MOMENT)}, (), A_MOMENT) == {}
+    assert sight({ALPHA: Sighting("first", 5, A_MOMENT)}, (), A_MOMENT, Timings()) == {}
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,7 @@ def test_the_record_and_the_heartbeat_together_make_the_node() -> None:
         images=frozenset({"a:1"}),
         runtime_error="docker does not answer",
         disk_pressure="3 GiB are free",
+        incarnation=beat.incarnation,
     )
 
 

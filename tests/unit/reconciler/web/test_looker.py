@@ -11,6 +11,7 @@ from reconciler.observing.inventory import Sighting
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, ReplicaChange
 from reconciler.rendering.port import Outcome, Rendered, RenderJob
+from reconciler.rolling.marks import Memory
 from reconciler.web.looker import Looker
 from reconciler.web.looking import facts_of, first_sightings, pending
 from reconciler.web.views import Health, NodeState, Sync
@@ -140,7 +141,7 @@ def test_problems_of_a_deployment_are_not_told_twice() -> None:
     broken = HELLO.replace(b"http-echo", b"no-such-template")
     desired = {**a_snapshot().desired, "deployments/hello.yaml": broken}
 
-    result = decide(a_snapshot(desired=desired), A_MOMENT, {}, Paper())
+    result = decide(a_snapshot(desired=desired), A_MOMENT, Memory(), Paper())
     facts = facts_of(result)
 
     assert list(facts.held) == ["hello"]

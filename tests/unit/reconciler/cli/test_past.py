@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.cli.codes import UsageError
-from reconciler.cli.history import named
+from reconciler.cli.past import named
 from tests.unit.reconciler.cli.pasts import a_commit
 
 LOG = (

@@ -1,0 +1,156 @@
+"""What a finished plan means for everything that is to be written and remembered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.publishing.assignments import told, with_fences
+from reconciler.publishing.changes import Published, changes_of
+from reconciler.publishing.verdicts import Fate, verdicts
+from reconciler.rolling.facts import Facts
+from reconciler.rolling.gates import Pending, canaries
+from reconciler.rolling.grants import UNKNOWN, granted
+from reconciler.rolling.holding import holds_of
+from reconciler.rolling.inputs import Versions, version_files
+from reconciler.rolling.marks import Mark, Memory, marked
+from reconciler.rolling.rollout import Course, completed
+from reconciler.staging import Stages
+from schemas.assignment import Assignment, Decision, Phase, Tenure
+from schemas.deployment import Deployment
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """All that follows from the plans of a pass. aimed: what nodes will finally be told."""
+
+    published: Published
+    decision: Decision
+    aimed: Mapping[NodeName, Assignment]
+    memory: Memory
+
+
+def conclude(facts: Facts, stages: Stages) -> Concluded:
+    """Say what nodes are told, what is kept of versions, who holds what, and what to remember."""
+    observed, now = facts.observed, stages.now
+    courses = {
+        name: _ended(facts.deployments[name], going, stages)
+        for name, going in facts.courses.items()
+        if name in facts.deployments and name not in now.held
+    }
+    tenures, fences = granted(now.plan.placements, facts.holders, facts.evidence)
+    if observed.frozen:
+        tenures, fences = observed.decision.tenures, {}
+    decision = verdicts(observed, now.plan, now.held, _fates(facts, stages, courses), tenures)
+    frozen = stages.brakes.frozen
+    assignments = told(observed, now.plan, now.held, frozen)
+    if not observed.frozen:
+        assignments = with_fences(assignments, observed.assignments, fences)
+    aimed = assignments if stages.aim is now else told(observed, stages.aim.plan, stages.aim.held)
+    return Concluded(
+        published=changes_of(
+            facts.snapshot,
+            observed,
+            assignments,
+            now.rendered,
+            decision,
+            version_files(_versions(facts, courses)),
+        ),
+        decision=decision,
+        aimed=aimed,
+        memory=_memory(facts, stages, courses, tenures),
+    )
+
+
+def _ended(deployment: Deployment, going: Course, stages: Stages) -> Course:
+    """Complete a rollout of which every replica is ready and nothing is pending."""
+    outlook = stages.outlook
+    placed = {one for one in outlook.target if one in _names(deployment)}
+    ready = all(
+        one in outlook.standing and outlook.standing[one].ready and one not in outlook.pending
+        for one in placed
+    )
+    if ready and (placed or not deployment.replicas):
+        return completed(going)
+    settled = going.phase is Phase.ROLLING and going.versions.next is None
+    rolls = any(outlook.pending.get(one) is Pending.CHANGE for one in placed)
+    return replace(going, phase=Phase.SETTLED) if settled and not rolls else going
+
+
+def _fates(
+    facts: Facts, stages: Stages, courses: Mapping[DeploymentName, Course]
+) -> Mapping[DeploymentName, Fate]:
+    before = {one.name: one for one in facts.observed.decision.deployments}
+    holds = holds_of(stages.brakes)
+    fates = {}
+    for name, going in courses.items():
+        last, kept = before.get(name), facts.kept.get(name, Versions())
+        asked = going.versions.rejected or going.wanted
+        is_known = asked in (kept.good, kept.next, kept.rejected)
+        source = last.source if last is not None and is_known else facts.observed.source
+        fates[name] = Fate(
+            phase=going.phase, source=source, message=going.message, holds=holds.get(name, ())
+        )
+    return fates
+
+
+def _versions(
+    facts: Facts, courses: Mapping[DeploymentName, Course]
+) -> Mapping[DeploymentName, Versions]:
+    """What is kept: of deployments that are held, or only leaving, what was kept before."""
+    running = {one.deployment for one in facts.previous} | facts.observed.held.keys()
+    kept = {name: one for name, one in facts.kept.items() if name in running}
+    gone = kept.keys() - courses.keys() - facts.observed.held.keys()
+    written = {one.name for one in facts.observed.deployments}
+    kept = {name: one for name, one in kept.items() if name not in gone or name in written}
+    return {**kept, **{name: going.versions for name, going in courses.items()}}
+
+
+def _memory(
+    facts: Facts,
+    stages: Stages,
+    courses: Mapping[DeploymentName, Course],
+    tenures: tuple[Tenure, ...],
+) -> Memory:
+    memory = facts.memory
+    doubts = {
+        one.replica: memory.doubts.get(one.replica, facts.now)
+        for one in tenures
+        if one.incarnation == UNKNOWN
+    }
+    evacuated = {
+        **memory.evacuated,
+        **{name: facts.now for name in stages.failover.nodes if name not in memory.evacuated},
+    }
+    marks = {
+        name: _mark(facts.deployments[name], going, facts, stages)
+        for name, going in courses.items()
+        if going.phase is not Phase.SETTLED or going.versions.next is not None
+    }
+    return replace(memory, marks=marks, evacuated=evacuated, doubts=doubts, read_at=facts.now)
+
+
+def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -> Mark:
+    """Note how far the wanted version has come: published, and ready."""
+    outlook = stages.outlook
+    reached = frozenset(
+        name
+        for name in _names(deployment)
+        if name in outlook.previous and name not in outlook.pending
+    )
+    ready = frozenset(name for name in reached if outlook.standing[name].ready)
+    first = canaries(deployment, outlook)
+    return marked(
+        facts.memory.marks.get(deployment.name),
+        going.revision,
+        facts.now,
+        reached=reached,
+        ready=ready,
+        on_the_way=any(outlook.standing[name].fresh for name in reached - ready),
+        proven=bool(first) and ready.issuperset(first),
+    )
+
+
+def _names(deployment: Deployment) -> frozenset[ReplicaName]:
+    return frozenset(replica_name(deployment.name, index) for index in range(deployment.replicas))

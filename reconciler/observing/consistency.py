@@ -1,0 +1,108 @@
+"""What no document can say for itself: whether it goes together with the others. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.observing.documents import Problems
+from reconciler.observing.snapshot import TemplateBundle
+from schemas.deployment import Deployment, VolumeMoves
+from schemas.fencing import unsafe
+from schemas.fleet import Fleet
+from schemas.names import DeploymentName, TemplateName
+from schemas.problem import Problem
+from schemas.quantity import format_duration
+from schemas.rollout import UpdateStrategy
+
+
+def inconsistent(
+    deployments: Iterable[Deployment],
+    fleet: Fleet,
+    templates: Mapping[TemplateName, TemplateBundle],
+    known: Iterable[DeploymentName],
+) -> Mapping[DeploymentName, Problems]:
+    """Say of each deployment what about it cannot be. known: every name that people wrote."""
+    whole = tuple(deployments)
+    around = circles(whole)
+    names = frozenset(known)
+    found = {
+        one.name: (
+            *strangers(one, names),
+            *((around[one.name],) if one.name in around else ()),
+            *_fence(one, fleet),
+            *_strategy(one, templates[one.template]),
+        )
+        for one in whole
+    }
+    return {name: problems for name, problems in found.items() if problems}
+
+
+def circles(deployments: Iterable[Deployment]) -> Mapping[DeploymentName, Problem]:
+    """Say of each deployment on a circle of dependsOn which circle that is."""
+    by_name = {one.name: one for one in deployments}
+    found: dict[DeploymentName, Problem] = {}
+    for name in sorted(by_name):
+        circle = _circle(name, by_name)
+        if circle:
+            index = by_name[name].depends_on.index(circle[1])
+            place = by_name[name].marks.at("spec", "dependsOn", index)
+            what = f"it depends on itself: {' -> '.join(circle)}"
+            found[name] = Problem(place, what, "take one of these out of its dependsOn")
+    return found
+
+
+def strangers(deployment: Deployment, known: Iterable[DeploymentName]) -> Iterator[Problem]:
+    """Go through what it depends on and nobody wrote."""
+    names = frozenset(known)
+    for index, other in enumerate(deployment.depends_on):
+        if other not in names:
+            place = deployment.marks.at("spec", "dependsOn", index)
+            what = f"it depends on {other!r}, and there is no such deployment"
+            yield Problem(place, what, f"write deployments/{other}.yaml, or take it out")
+
+
+def _fence(one: Deployment, fleet: Fleet) -> Iterator[Problem]:
+    """Go through what is wrong with its settings for silence."""
+    lose, late = one.disconnect.lose_after, fleet.timings.late
+    if lose is not None and lose < late:
+        what = (
+            f"disconnect.loseAfter is {format_duration(lose)}, and a node is late only after "
+            f"{format_duration(late)} (timings.late of fleet.yaml)"
+        )
+        place = one.marks.at("spec", "disconnect", "loseAfter")
+        yield Problem(place, what, f"set it to at least {format_duration(late)}")
+    elif (said := unsafe(fleet.timings, one.disconnect)) is not None:
+        yield Problem(one.marks.at("spec", "disconnect", "stopAfter"), *said)
+
+
+def _strategy(one: Deployment, bundle: TemplateBundle) -> Iterator[Problem]:
+    """Go through what forbids an extra replica during a rollout."""
+    if one.update.strategy is not UpdateStrategy.START_FIRST:
+        return
+    place = one.marks.at("spec", "update", "strategy")
+    if one.disconnect.stop_after is not None:
+        what = "startFirst runs an extra copy, and disconnect.stopAfter says that there is only one"
+        yield Problem(place, what, "use stopFirst, or take stopAfter away")
+    elif bundle.template.volumes and one.on_move is VolumeMoves.STAY:
+        what = "startFirst runs an extra copy, and that one would not have the data of its volumes"
+        yield Problem(place, what, "use stopFirst, or say `volumes: {onMove: lose}`")
+
+
+def _circle(
+    name: DeploymentName, by_name: Mapping[DeploymentName, Deployment]
+) -> list[DeploymentName]:
+    """The shortest way from a deployment back to itself; empty: there is none."""
+    ways = [[name]]
+    seen: set[DeploymentName] = set()
+    while ways:
+        longer = []
+        for way in ways:
+            one = by_name.get(way[-1])
+            for other in one.depends_on if one else ():
+                if other == name:
+                    return [*way, name]
+                if other not in seen:
+                    seen.add(other)
+                    longer.append([*way, other])
+        ways = longer
+    return []

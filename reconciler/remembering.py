@@ -1,0 +1,138 @@
+"""What a reconciler remembers between passes, kept over restarts in the state folder. Shell.
+
+Times are kept in seconds of the boot clock: after a reboot, or if the file is lost or damaged,
+every node counts as seen now and every rollout as just begun. Waiting longer than needed is
+harmless; calling a node lost too early is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from reconciler.observing.inventory import Sighting
+from reconciler.rolling.marks import Mark, Memory
+from schemas.names import DeploymentName, NodeName, ReplicaName, is_name
+
+FILE: Final = "memory.json"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+_Write = Callable[[datetime], float]
+_Read = Callable[[object], datetime]
+
+
+class MemoryFile:
+    """Where memory is kept. `boot_id` tells whether its seconds still mean anything."""
+
+    def __init__(self, folder: Path, *, boot_id: str | None = None) -> None:
+        self._path = folder / FILE
+        self._boot_id = _boot_id() if boot_id is None else boot_id
+
+    def load(self, now: datetime, boot_seconds: float) -> Memory:
+        """Read what was kept, on a clock that shows `now` at `boot_seconds`. Never fails."""
+
+        def moment(kept: object) -> datetime:
+            if not isinstance(kept, int | float):
+                raise TypeError
+            return now - timedelta(seconds=boot_seconds - kept)
+
+        try:
+            kept = json.loads(self._path.read_bytes())
+            if kept["boot"] != self._boot_id or not self._boot_id:
+                return Memory()
+            return _memory(kept, moment)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            return Memory()
+
+    def save(self, memory: Memory, now: datetime, boot_seconds: float) -> None:
+        """Keep it. Written beside and renamed, so that a crash leaves the old one."""
+
+        def stamp(moment: datetime) -> float:
+            return boot_seconds - (now - moment).total_seconds()
+
+        text = json.dumps({"boot": self._boot_id, **_plain(memory, stamp)}, indent=1)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(self._path)
+
+
+def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
+    return {
+        "nodes": {
+            name: {
+                "incarnation": one.incarnation,
+                "sequence": one.sequence,
+                "seenAt": stamp(one.seen_at),
+                "lost": one.is_lost,
+                "losses": one.losses,
+                "backAt": None if one.back_at is None else stamp(one.back_at),
+            }
+            for name, one in sorted(memory.sightings.items())
+        },
+        "marks": {
+            name: {
+                "revision": one.revision,
+                "since": stamp(one.since),
+                "reached": sorted(one.reached),
+                "ready": sorted(one.ready),
+                "provenSince": None if one.proven_since is None else stamp(one.proven_since),
+            }
+            for name, one in sorted(memory.marks.items())
+        },
+        "evacuated": {name: stamp(at) for name, at in sorted(memory.evacuated.items())},
+        "doubts": {name: stamp(at) for name, at in sorted(memory.doubts.items())},
+        "readAt": None if memory.read_at is None else stamp(memory.read_at),
+    }
+
+
+def _memory(kept: Mapping[str, Any], moment: _Read) -> Memory:
+    return Memory(
+        sightings={
+            NodeName(name): _sighting(one, moment)
+            for name, one in kept["nodes"].items()
+            if is_name(name)
+        },
+        marks={
+            DeploymentName(name): _mark(one, moment)
+            for name, one in kept["marks"].items()
+            if is_name(name)
+        },
+        evacuated={NodeName(name): moment(at) for name, at in kept["evacuated"].items()},
+        doubts={ReplicaName(name): moment(at) for name, at in kept["doubts"].items()},
+        read_at=None if kept["readAt"] is None else moment(kept["readAt"]),
+    )
+
+
+def _sighting(one: Mapping[str, Any], moment: _Read) -> Sighting:
+    sequence, losses = one["sequence"], one["losses"]
+    if not (isinstance(sequence, int) and isinstance(losses, int)):
+        raise TypeError
+    return Sighting(
+        str(one["incarnation"]),
+        sequence,
+        moment(one["seenAt"]),
+        is_lost=bool(one["lost"]),
+        losses=losses,
+        back_at=None if one["backAt"] is None else moment(one["backAt"]),
+    )
+
+
+def _mark(one: Mapping[str, Any], moment: _Read) -> Mark:
+    return Mark(
+        revision=str(one["revision"]),
+        since=moment(one["since"]),
+        reached=frozenset(map(ReplicaName, one["reached"])),
+        ready=frozenset(map(ReplicaName, one["ready"])),
+        proven_since=None if one["provenSince"] is None else moment(one["provenSince"]),
+    )
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,191 @@
+"""All that is known before a pass plans: what is wanted, how it stands, who is lost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.observing.inventory import judge, sight, silences
+from reconciler.observing.node import Node
+from reconciler.observing.observe import observe
+from reconciler.observing.snapshot import Observed, Snapshot, TemplateBundle
+from reconciler.observing.trailers import allows_removals
+from reconciler.placing.plan import Placement
+from reconciler.publishing.assignments import previous_placements
+from reconciler.rolling.failover import MINUTE, Failover, failover
+from reconciler.rolling.grants import Evidence, evidence, holders
+from reconciler.rolling.guards import removals_held
+from reconciler.rolling.holding import Because, Held
+from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
+from reconciler.rolling.marks import Memory
+from reconciler.rolling.rollout import Course, course
+from reconciler.rolling.standing import Standing, standings
+from reconciler.rolling.windows import closed
+from schemas.assignment import Tenure
+from schemas.deployment import Deployment
+from schemas.layout import DEPLOYMENTS
+from schemas.names import DeploymentName, ReplicaName
+from schemas.problem import Place, Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a pass knows before it plans.
+
+    observed: with the version of every deployment that is wanted, which need not be what main says.
+    memory: with what was newly heard. kept: versions as the assignments have them.
+    suspended: replicas that nobody may touch, and why. failover: what becomes of lost nodes.
+    closed: why the time is none for planned changes; empty: it is one.
+    """
+
+    snapshot: Snapshot
+    observed: Observed
+    nodes: tuple[Node, ...]
+    memory: Memory
+    now: datetime
+    previous: tuple[Placement, ...]
+    standing: Mapping[ReplicaName, Standing]
+    kept: Mapping[DeploymentName, Versions]
+    courses: Mapping[DeploymentName, Course]
+    suspended: Mapping[ReplicaName, Held]
+    failover: Failover
+    evidence: Evidence
+    holders: Mapping[ReplicaName, Tenure]
+    closed: str
+
+    @property
+    def deployments(self) -> Mapping[DeploymentName, Deployment]:
+        """The deployments that are not held."""
+        return {
+            one.name: one for one in self.observed.deployments if one.name not in self.observed.held
+        }
+
+
+def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) -> Facts:
+    """Understand a snapshot, and judge what time and heartbeats say.
+
+    Raises:
+        BadDocumentError: our own last decision cannot be understood.
+    """
+    observed = _with_removals_held(snapshot, observe(snapshot))
+    sightings = sight(memory.sightings, observed.heartbeats, now, observed.fleet.timings)
+    nodes = judge(observed, now, sightings)
+    previous = previous_placements(observed)
+    standing = standings(snapshot, observed, nodes)
+    kept = kept_versions(snapshot)
+    courses = _courses(snapshot, observed, kept, standing, memory, now)
+    observed = _with_versions(observed, snapshot, courses)
+    suspended = _suspended(observed, nodes, previous)
+    found = evidence(observed, nodes, silences(sightings, now), memory.doubted_for(now))
+    lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
+    deployments = {one.name: one for one in observed.deployments if one.name not in observed.held}
+    moved = failover(
+        observed.fleet,
+        deployments,
+        nodes,
+        previous,
+        frozenset(lately),
+        suspended=frozenset(suspended),
+    )
+    return Facts(
+        snapshot=snapshot,
+        observed=observed,
+        nodes=nodes,
+        memory=replace(memory, sightings=sightings, evacuated=lately),
+        now=now,
+        previous=previous,
+        standing=standing,
+        kept=kept,
+        courses=courses,
+        suspended=suspended,
+        failover=moved,
+        evidence=found,
+        holders=holders(found, previous),
+        closed=closed(observed.fleet.windows, wall) or "",
+    )
+
+
+def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
+    """Hold what a commit would remove, where that is more than the fleet's guard allows."""
+    if observed.frozen or allows_removals(snapshot.message):
+        return observed
+    running = {one.deployment for each in observed.assignments.values() for one in each.replicas}
+    wanted = {one.name for one in observed.deployments if one.replicas} | observed.held.keys()
+    gone, why = removals_held(observed.fleet.guards, running, wanted)
+    if why is None:
+        return observed
+    fix = "say `Miaas-Allow-Removals: yes` in the newest commit's message, or raise the guard"
+    held = {
+        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why.text, fix),)
+        for name in sorted(gone)
+    }
+    return replace(observed, held=dict(sorted({**observed.held, **held}.items())))
+
+
+def _courses(  # noqa: PLR0913, PLR0917 - all that a course is judged by
+    snapshot: Snapshot,
+    observed: Observed,
+    kept: Mapping[DeploymentName, Versions],
+    standing: Mapping[ReplicaName, Standing],
+    memory: Memory,
+    now: datetime,
+) -> Mapping[DeploymentName, Course]:
+    deployments = {one.name: one for one in observed.deployments}
+    before = {one.name: one for one in observed.decision.deployments}
+    return {
+        name: course(
+            _usable(name, kept.get(name, Versions())),
+            asked,
+            deployments[name].update,
+            standing=standing,
+            before=before.get(name),
+            mark=memory.marks.get(name),
+            now=now,
+        )
+        for name, asked in asked_for(snapshot, observed).items()
+    }
+
+
+def _usable(name: DeploymentName, kept: Versions) -> Versions:
+    """The kept versions, without a good one that this program no longer understands."""
+    if kept.good is not None and kept.rejected is not None and understood(kept.good, name) is None:
+        return replace(kept, good=None)
+    return kept
+
+
+def _with_versions(
+    observed: Observed, snapshot: Snapshot, courses: Mapping[DeploymentName, Course]
+) -> Observed:
+    """Let the last good version stand for what people ask for, where that was rejected."""
+    asked = asked_for(snapshot, observed)
+    good: dict[DeploymentName, tuple[Deployment, TemplateBundle]] = {}
+    for name, going in courses.items():
+        if going.wanted != asked[name] and (found := understood(going.wanted, name)) is not None:
+            good[name] = found
+    if not good:
+        return observed
+    return replace(
+        observed,
+        deployments=tuple(
+            good[one.name][0] if one.name in good else one for one in observed.deployments
+        ),
+        own_bundles={name: bundle for name, (_, bundle) in good.items()},
+    )
+
+
+def _suspended(
+    observed: Observed, nodes: tuple[Node, ...], previous: tuple[Placement, ...]
+) -> Mapping[ReplicaName, Held]:
+    """Name the running replicas that nobody may touch: their node, deployment or fleet says so."""
+    nodes_off = {node.name for node in nodes if node.suspended}
+    deployments_off = {one.name for one in observed.deployments if one.suspend}
+    found: dict[ReplicaName, Held] = {}
+    for one in previous:
+        if observed.fleet.suspend:
+            found[one.replica] = Held(Because.SUSPENDED, "the fleet is suspended")
+        elif one.deployment in deployments_off:
+            found[one.replica] = Held(Because.SUSPENDED, f"{one.deployment} is suspended")
+        elif one.node in nodes_off:
+            found[one.replica] = Held(Because.SUSPENDED, f"{one.node} is suspended")
+    return found

@@ -1,0 +1,104 @@
+"""Whose node is lost, and what of that is moved away now. Pure: silence is a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from reconciler.observing.node import Freshness, Node
+from reconciler.placing.plan import Placement
+from reconciler.rolling.holding import Because, Held
+from schemas.deployment import Deployment
+from schemas.fencing import lose_after
+from schemas.fleet import Fleet
+from schemas.names import DeploymentName, NodeName, ReplicaName
+
+# From this share of the nodes on, and more than two, a fault of ours is likelier than theirs: the
+# Git server, the network, this reconciler. Kubernetes stops evictions at the same share of a zone.
+MASS_PERCENT: Final = 55
+MASS_LEAST: Final = 2
+MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """What becomes of replicas on lost nodes.
+
+    leaving: they count as gone from their node, and are placed anew. held: they stay, and why.
+    nodes: those that work is moved away from.
+    """
+
+    leaving: frozenset[ReplicaName] = frozenset()
+    held: Mapping[ReplicaName, Held] = field(default_factory=dict)
+    nodes: frozenset[NodeName] = frozenset()
+
+
+def failover(  # noqa: PLR0913 - everything that has a say
+    fleet: Fleet,
+    deployments: Mapping[DeploymentName, Deployment],
+    nodes: tuple[Node, ...],
+    previous: Iterable[Placement],
+    lately: frozenset[NodeName],
+    *,
+    suspended: frozenset[ReplicaName] = frozenset(),
+) -> Failover:
+    """Choose which replicas of lost nodes are placed anew in this pass.
+
+    lately: nodes that were evacuated within the last minute; they count against the limit, and
+    what was left on one of them may follow. suspended: replicas that nobody may touch.
+    """
+    lost = [
+        (one, deployments[one.deployment], node)
+        for one in sorted(previous, key=lambda one: (one.node, one.replica))
+        if one.deployment in deployments and one.replica not in suspended
+        for node in nodes
+        if node.name == one.node and is_lost(node, fleet, deployments[one.deployment])
+    ]
+    held: dict[ReplicaName, Held] = {}
+    leaving: set[ReplicaName] = set()
+    open_nodes = set(lately)
+    for one, deployment, node in lost:
+        reason = _stays(one, deployment, fleet, nodes)
+        if reason is None and node.name not in open_nodes:
+            if len(open_nodes) >= fleet.guards.evacuations_per_minute:
+                text = f"{node.name} is lost, and other lost nodes go first"
+                reason = Held(Because.EVACUATION, text)
+            else:
+                open_nodes.add(node.name)
+        if reason is None:
+            leaving.add(one.replica)
+        else:
+            held[one.replica] = reason
+    moved = frozenset(one.node for one, _, _ in lost if one.replica in leaving)
+    return Failover(leaving=frozenset(leaving), held=held, nodes=moved)
+
+
+def is_lost(node: Node, fleet: Fleet, deployment: Deployment) -> bool:
+    """Whether a node is silent for so long that a deployment's replicas on it count as gone."""
+    return node.silence >= lose_after(fleet.timings, deployment.disconnect)
+
+
+def mass_loss(nodes: Iterable[Node], span: timedelta) -> str | None:
+    """Say that so many nodes are silent for a span that nothing may move; None: they are few."""
+    seen = [node for node in nodes if node.freshness is not Freshness.UNSEEN]
+    silent = sum(node.silence >= span for node in seen)
+    many = silent > MASS_LEAST and silent * 100 >= MASS_PERCENT * len(seen)
+    if silent and (many or silent == len(seen)):
+        return f"{silent} of {len(seen)} nodes are silent, so the fault is probably ours"
+    return None
+
+
+def _stays(
+    one: Placement, deployment: Deployment, fleet: Fleet, nodes: tuple[Node, ...]
+) -> Held | None:
+    span = lose_after(fleet.timings, deployment.disconnect)
+    if reason := mass_loss(nodes, span):
+        return Held(Because.MASS_LOSS, reason)
+    replace = deployment.disconnect.replace
+    if replace is None and one.pinned:
+        return Held(Because.LOST, f"{one.node} is lost, and its volumes tie it to that node")
+    if replace is False:
+        return Held(Because.LOST, f"{one.node} is lost, and it says `replace: false`")
+    return None

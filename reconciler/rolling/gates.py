@@ -1,0 +1,262 @@
+"""Which of the pending changes may be made now, and what holds the others. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.observing.node import Node
+from reconciler.placing.labels import holds
+from reconciler.placing.plan import Placement
+from reconciler.rolling.depending import missing
+from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.rolling.rollout import Course
+from reconciler.rolling.standing import Standing
+from schemas.assignment import Phase
+from schemas.deployment import Deployment
+from schemas.fleet import Fleet
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.quantity import format_duration
+from schemas.rollout import UpdateStrategy
+
+
+class Pending(StrEnum):
+    """What the target plan would do to a replica."""
+
+    ADD = "add"
+    CHANGE = "change"  # other files, on the same node
+    MOVE = "move"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Everything that the gates look at.
+
+    deployments: those that are not held. previous, target: placements before, and as they are
+    finally wanted. pending: replicas that differ in them. closed: why the time is none for planned
+    changes; empty: it is one. fenced: replicas that cannot start where they are to go, and why.
+    held: replicas that other brakes hold already. recovering: replicas that left lost nodes.
+    """
+
+    fleet: Fleet
+    deployments: Mapping[DeploymentName, Deployment]
+    courses: Mapping[DeploymentName, Course]
+    nodes: Mapping[NodeName, Node]
+    previous: Mapping[ReplicaName, Placement]
+    target: Mapping[ReplicaName, Placement]
+    pending: Mapping[ReplicaName, Pending]
+    standing: Mapping[ReplicaName, Standing]
+    closed: str = ""
+    fenced: Mapping[ReplicaName, Held] = field(default_factory=dict)
+    held: Mapping[ReplicaName, Held] = field(default_factory=dict)
+    recovering: frozenset[ReplicaName] = frozenset()
+
+
+def gates(view: Outlook) -> Brakes:
+    """Hold whatever may not be changed now. A replica with nothing pending is never held."""
+    frozen: dict[ReplicaName, Held] = {}
+    absent: dict[ReplicaName, Held] = {}
+    front = _front(view)
+    by_name: dict[DeploymentName, list[ReplicaName]] = {}
+    for replica in view.pending:
+        by_name.setdefault(split_replica(replica)[0], []).append(replica)
+    for name, replicas in sorted(by_name.items()):
+        for replica, held in _of_one(name, sorted(replicas, key=split_replica), view, front):
+            (frozen if replica in view.previous else absent)[replica] = held
+    absent |= {name: held for name, held in view.fenced.items() if name not in frozen}
+    return Brakes(frozen=frozen, absent=absent)
+
+
+def surging(view: Outlook) -> frozenset[DeploymentName]:
+    """The deployments that have, or need, an extra replica while others are changed or moved."""
+    return frozenset(
+        name
+        for name, one in view.deployments.items()
+        if one.update.strategy is UpdateStrategy.START_FIRST
+        and any(_needs_surge(replica, view) for replica in _wanted(one))
+    )
+
+
+def _needs_surge(replica: ReplicaName, view: Outlook) -> bool:
+    """Whether a replica is about to be touched, or was and is not ready yet."""
+    if replica not in view.previous or replica in view.recovering or replica in view.held:
+        return False
+    pending, one = view.pending.get(replica), view.standing.get(replica)
+    if pending in {Pending.CHANGE, Pending.MOVE}:
+        return True
+    # Not ready in the version that is wanted: the extra one serves on, where there is one.
+    extra = _extra(view.deployments[split_replica(replica)[0]])
+    return one is not None and not one.ready and extra in view.previous
+
+
+def _of_one(
+    name: DeploymentName, replicas: list[ReplicaName], view: Outlook, front: int
+) -> Iterator[tuple[ReplicaName, Held]]:
+    """Go through the held ones among the pending replicas of a deployment."""
+    for replica in replicas:
+        if replica in view.held:
+            yield replica, view.held[replica]
+    deployment = view.deployments.get(name)
+    if deployment is None:
+        return
+    left = [replica for replica in replicas if replica not in view.held]
+    for replica in left:
+        if view.pending[replica] is Pending.ADD and (held := _start(replica, deployment, view)):
+            yield replica, held
+    touched = [
+        replica
+        for replica in sorted(left, key=lambda one: (_wave(one, view), split_replica(one)))
+        if view.pending[replica] in {Pending.CHANGE, Pending.MOVE}
+        and replica not in view.recovering
+    ]
+    yield from _touched(touched, deployment, view, front)
+
+
+def _start(replica: ReplicaName, deployment: Deployment, view: Outlook) -> Held | None:
+    """Say why a new replica is not started yet."""
+    if replica in view.recovering:
+        return None
+    waits = missing(deployment, view.deployments, view.standing)
+    return Held(Because.DEPENDENCY, waits) if waits else None
+
+
+def _touched(
+    replicas: list[ReplicaName], deployment: Deployment, view: Outlook, front: int
+) -> Iterator[tuple[ReplicaName, Held]]:
+    """Let as many be changed or moved as health allows, in their order, and hold the others.
+
+    One that is not ready is changed at once: it serves nobody, and this may be what mends it.
+    """
+    wanted = _wanted(deployment)
+    down = sum(1 for one in wanted if not _is_ready(one, view))
+    most = deployment.update.max_unavailable.of(len(wanted), least=1)
+    gone = 0
+    for replica in replicas:
+        one = view.standing.get(replica)
+        if one is not None and one.fresh and not one.ready:
+            continue
+        held = _planned(replica, deployment, view, front)
+        if held is None and down + gone >= most:
+            waits = ", ".join(name for name in wanted if not _is_ready(name, view)) or "others"
+            held = Held(Because.GATE, f"waits for {waits} to be ready")
+        if held is None:
+            gone += 1
+        else:
+            yield replica, held
+
+
+def _planned(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: int
+) -> Held | None:
+    """Say why a replica that serves is not touched now, whatever the others do."""
+    one = view.standing.get(replica)
+    if one is not None and not one.fresh:
+        return Held(Because.SILENT, f"{one.node} was not heard of lately")
+    if view.closed:
+        return Held(Because.WINDOW, view.closed)
+    if replica == _extra(deployment):
+        return None
+    if held := _version(replica, deployment, view, front):
+        return held
+    extra = _extra(deployment)
+    starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
+    if starts_first and not (extra in view.previous and _is_settled(extra, view)):
+        return Held(Because.SURGE, f"waits for the extra replica {extra} to be ready")
+    return None
+
+
+def _version(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: int
+) -> Held | None:
+    """Say why a new version does not come to a replica yet. A move brings it along."""
+    if waits := missing(deployment, view.deployments, view.standing):
+        return Held(Because.DEPENDENCY, waits)
+    going = view.courses.get(deployment.name)
+    if going is None or view.pending[replica] is not Pending.CHANGE:
+        return None
+    if going.phase is Phase.STALLED:
+        return Held(Because.STALLED, f"the rollout stalled: {going.message}")
+    if _wave(replica, view) > front:
+        return Held(Because.WAVE, "waits for the nodes of an earlier wave to be ready")
+    return _canary(replica, deployment, view, going)
+
+
+def _canary(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, going: Course
+) -> Held | None:
+    first = canaries(deployment, view)
+    if going.phase is Phase.ROLLED_BACK or not first or replica in first:
+        return None
+    waits = [one for one in first if not _is_settled(one, view)]
+    if waits:
+        return Held(Because.CANARY, f"waits for the canary {', '.join(waits)} to be ready")
+    soak = deployment.update.soak
+    if going.proven < soak:
+        text = f"waits until the canaries were ready for {format_duration(soak)}"
+        return Held(Because.CANARY, text)
+    return None
+
+
+def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
+    """The replicas that get a new version first: in the order of waves and numbers."""
+    names = [one for one in _wanted(deployment) if one in view.previous]
+    ordered = sorted(names, key=lambda one: (_wave(one, view), split_replica(one)))
+    return tuple(ordered[: deployment.update.canary])
+
+
+def _front(view: Outlook) -> int:
+    """The earliest wave in which a new version is still on its way. Stalled rollouts hold nobody.
+
+    Larger than any wave: none is on its way.
+    """
+    last = len(view.fleet.waves)
+    open_waves = [
+        _wave(replica, view)
+        for replica, one in view.previous.items()
+        if one.deployment in view.courses
+        and view.courses[one.deployment].phase is Phase.ROLLING
+        and replica not in view.held
+        and (
+            view.pending.get(replica) is Pending.CHANGE
+            or (
+                view.courses[one.deployment].versions.next is not None
+                and replica in view.standing
+                and _settles(view.standing[replica])
+            )
+        )
+    ]
+    return min(open_waves, default=last)
+
+
+def _settles(one: Standing) -> bool:
+    return one.fresh and not one.ready
+
+
+def _wave(replica: ReplicaName, view: Outlook) -> int:
+    """The wave of a replica's node: the first condition that it meets, or one past the last."""
+    one = view.previous.get(replica)
+    node = view.nodes.get(one.node) if one else None
+    for number, condition in enumerate(view.fleet.waves):
+        if node is not None and holds(condition, node.labels):
+            return number
+    return len(view.fleet.waves)
+
+
+def _is_ready(replica: ReplicaName, view: Outlook) -> bool:
+    return replica in view.standing and view.standing[replica].ready
+
+
+def _is_settled(replica: ReplicaName, view: Outlook) -> bool:
+    """Whether a replica is ready in the version that is wanted."""
+    return _is_ready(replica, view) and replica not in view.pending
+
+
+def _wanted(deployment: Deployment) -> list[ReplicaName]:
+    return [replica_name(deployment.name, index) for index in range(deployment.replicas)]
+
+
+def _extra(deployment: Deployment) -> ReplicaName:
+    """The name of the extra replica of a rollout that starts first."""
+    return replica_name(deployment.name, deployment.replicas)

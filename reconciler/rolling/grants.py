@@ -1,0 +1,259 @@
+"""Who may run a replica of which no two copies may run: one node in one incarnation. Pure.
+
+A grant moves only when its holder is proved to be out; see docs/decisions/0045. The proofs rest on
+what agents do: they start such a replica only under a grant of their own incarnation and after a
+heartbeat in the same pass, and an incarnation ends when they were cut off for too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from reconciler.observing.node import Node
+from reconciler.observing.snapshot import Observed
+from reconciler.placing.plan import Placement
+from reconciler.rolling.failover import mass_loss
+from reconciler.rolling.holding import Because, Held
+from schemas.assignment import Fence, Tenure
+from schemas.deployment import Deployment
+from schemas.fencing import lose_after
+from schemas.heartbeat import Heartbeat, ReplicaReport
+from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
+
+# The incarnation of a holder that nobody knows: the state was restored from a backup.
+UNKNOWN = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What there is to go by.
+
+    silences: for how long no news was seen of each node. doubts: for how long nobody knows who
+    holds a replica.
+    """
+
+    observed: Observed
+    nodes: tuple[Node, ...]
+    silences: Mapping[NodeName, timedelta]
+    doubts: Mapping[ReplicaName, timedelta] = field(default_factory=dict)
+    beats: Mapping[NodeName, Heartbeat]
+    reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
+
+
+def evidence(
+    observed: Observed,
+    nodes: tuple[Node, ...],
+    silences: Mapping[NodeName, timedelta],
+    doubts: Mapping[ReplicaName, timedelta],
+) -> Evidence:
+    """Sort what there is to go by."""
+    reports: dict[ReplicaName, list[tuple[NodeName, ReplicaReport]]] = {}
+    for beat in observed.heartbeats:
+        for report in beat.replicas:
+            reports.setdefault(report.name, []).append((beat.node, report))
+    return Evidence(
+        observed=observed,
+        nodes=nodes,
+        silences=silences,
+        doubts=doubts,
+        beats={beat.node: beat for beat in observed.heartbeats},
+        reports={name: tuple(found) for name, found in reports.items()},
+    )
+
+
+def stop_after(observed: Observed) -> Mapping[DeploymentName, timedelta]:
+    """The deployments that are fenced, and how long their agents may be cut off.
+
+    One that is held stays as it last was.
+    """
+    told = {
+        one.deployment: timedelta(seconds=one.fence.stop_after_seconds)
+        for assignment in observed.assignments.values()
+        for one in assignment.replicas
+        if one.fence is not None and one.deployment in observed.held
+    }
+    asked = {
+        one.name: one.disconnect.stop_after
+        for one in observed.deployments
+        if one.disconnect.stop_after is not None and one.name not in observed.held
+    }
+    return {**told, **asked}
+
+
+def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaName, Tenure]:
+    """Who holds, or may hold, each fenced replica.
+
+    What an agent reports under a later epoch than we know of was granted by a decision that is
+    lost. Of one that was not fenced until now, its node is the holder, under epoch 0.
+    """
+    fenced = stop_after(found.observed)
+    known = {one.replica: one for one in found.observed.decision.tenures}
+    for one in previous:
+        if one.deployment in fenced and one.replica not in known:
+            beat = found.beats.get(one.node)
+            incarnation = beat.incarnation if beat else UNKNOWN
+            known[one.replica] = Tenure(
+                replica=one.replica, node=one.node, incarnation=incarnation, epoch=0
+            )
+    if is_restored(found):
+        known = {name: _doubted(one, found) for name, one in known.items()}
+    for name, tenure in known.items():
+        for node, report in found.reports.get(name, ()):
+            if report.epoch > known[name].epoch:
+                inc = found.beats[node].incarnation
+                known[name] = replace(tenure, node=node, incarnation=inc, epoch=report.epoch)
+    return known
+
+
+def waiting(
+    placements: Iterable[Placement],
+    held_by: Mapping[ReplicaName, Tenure],
+    found: Evidence,
+    deployments: Mapping[DeploymentName, Deployment],
+) -> Mapping[ReplicaName, Held]:
+    """Name the fenced replicas that cannot start where they are to go, and who is in the way."""
+    fenced = stop_after(found.observed)
+    held: dict[ReplicaName, Held] = {}
+    for one in placements:
+        if one.deployment not in fenced or one.deployment not in deployments:
+            continue
+        tenure = held_by.get(one.replica)
+        away = tenure is not None and (tenure.node != one.node or tenure.incarnation == UNKNOWN)
+        span = lose_after(found.observed.fleet.timings, deployments[one.deployment].disconnect)
+        reason = still_in(tenure, found, span) if tenure is not None and away else None
+        reason = reason or _elsewhere(one, found, span)
+        if reason is not None:
+            held[one.replica] = Held(Because.FENCE, reason)
+    return held
+
+
+def granted(
+    placements: Iterable[Placement],
+    held_by: Mapping[ReplicaName, Tenure],
+    found: Evidence,
+) -> tuple[tuple[Tenure, ...], Mapping[ReplicaName, Fence]]:
+    """Give every placed fenced replica its grant, and say who holds or last held each.
+
+    Whoever is placed elsewhere than its holder is proved to be free to go there, see `waiting`.
+    """
+    fenced = stop_after(found.observed)
+    tenures = {
+        name: one for name, one in held_by.items() if split_replica(name)[0] in _known(found)
+    }
+    fences: dict[ReplicaName, Fence] = {}
+    for one in placements:
+        span = fenced.get(one.deployment)
+        if span is not None:
+            tenure = _tenure(one, held_by.get(one.replica), found)
+            tenures[one.replica] = tenure
+            fences[one.replica] = Fence(
+                incarnation=tenure.incarnation,
+                epoch=tenure.epoch,
+                stop_after_seconds=int(span.total_seconds()),
+            )
+    return tuple(tenures[name] for name in sorted(tenures)), fences
+
+
+def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:
+    """Say why a holder may still run its replica, or start it; None: it is proved to be out."""
+    node = tenure.node
+    if tenure.incarnation == UNKNOWN:
+        return _in_doubt(tenure.replica, found, span)
+    beat = found.beats.get(node)
+    if beat is None:
+        admitted = any(record.name == node for record in found.observed.records)
+        return f"waits for {node}, of which nothing is known" if admitted else None
+    if _is_silent(node, found, span):
+        return mass_loss(found.nodes, span)
+    return _not_stopped(beat, tenure, found)
+
+
+def _not_stopped(beat: Heartbeat, tenure: Tenure, found: Evidence) -> str | None:
+    """Say why a holder that speaks is not known to have stopped its replica; None: it has."""
+    if _reports(beat, tenure.replica):
+        return f"waits for {beat.node} to stop it"
+    if beat.runtime.error:
+        return f"waits for Docker on {beat.node} to answer"
+    if beat.incarnation != tenure.incarnation or _obeys(beat, tenure.replica, found):
+        return None
+    return f"waits for {beat.node} to say that it stopped it"
+
+
+def is_restored(found: Evidence) -> bool:
+    """Whether agents obey what we know nothing of: the state was restored from a backup."""
+    assignments = found.observed.assignments
+    return any(
+        beat.accepted_generation > (assignments[node].generation if node in assignments else 0)
+        for node, beat in found.beats.items()
+    )
+
+
+def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
+    """Nobody knows any longer who holds a replica, but a node that says that it runs it."""
+    beat = found.beats.get(tenure.node)
+    if beat is not None and _reports(beat, tenure.replica):
+        return tenure
+    return replace(tenure, incarnation=UNKNOWN)
+
+
+def _in_doubt(replica: ReplicaName, found: Evidence, span: timedelta) -> str | None:
+    """Say why a replica of unknown holder may still run somewhere; None: it does nowhere."""
+    if found.doubts.get(replica, timedelta(0)) < span:
+        return "waits until whoever held it before the state was restored is sure to have stopped"
+    for node, beat in sorted(found.beats.items()):
+        if _is_silent(node, found, span):
+            continue
+        if beat.runtime.error or _reports(beat, replica) or not _obeys(beat, replica, found):
+            return f"waits for {node} to say that it does not run it"
+    return mass_loss(found.nodes, span)
+
+
+def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
+    """Say which other node reports a replica."""
+    for node, _ in found.reports.get(one.replica, ()):
+        if node != one.node and not _is_silent(node, found, span):
+            return f"waits for {node} to stop it"
+    return None
+
+
+def _tenure(one: Placement, before: Tenure | None, found: Evidence) -> Tenure:
+    """The grant of a placed replica: the one that it has, or a new one of a later epoch."""
+    beat = found.beats.get(one.node)
+    incarnation = beat.incarnation if beat else UNKNOWN
+    if before is None:
+        return Tenure(replica=one.replica, node=one.node, incarnation=incarnation, epoch=1)
+    if (before.node, before.incarnation) == (one.node, incarnation):
+        return replace(before, epoch=max(before.epoch, 1))
+    return Tenure(
+        replica=one.replica, node=one.node, incarnation=incarnation, epoch=before.epoch + 1
+    )
+
+
+def _is_silent(node: NodeName, found: Evidence, span: timedelta) -> bool:
+    return found.silences.get(node, timedelta(0)) >= span
+
+
+def _reports(beat: Heartbeat, replica: ReplicaName) -> bool:
+    return any(report.name == replica for report in beat.replicas)
+
+
+def _obeys(beat: Heartbeat, replica: ReplicaName, found: Evidence) -> bool:
+    """Whether an agent obeys what was published for it, and that does not have the replica."""
+    assignment = found.observed.assignments.get(beat.node)
+    if assignment is None:
+        return beat.accepted is None
+    is_newest = beat.accepted_generation == assignment.generation
+    return is_newest and all(one.name != replica for one in assignment.replicas)
+
+
+def _known(found: Evidence) -> frozenset[DeploymentName]:
+    """Deployments of which somebody may ask again who holds them."""
+    fenced = stop_after(found.observed)
+    leaving = {
+        split_replica(one.replica)[0]
+        for one in found.observed.decision.tenures
+        if still_in(one, found, found.observed.fleet.timings.lost)
+    }
+    return frozenset({*fenced, *leaving})

@@ -1,0 +1,206 @@
+"""What is finally wanted, and what of it is done now: the two plans of a pass. Pure but rendering.
+
+The first plan knows no brakes. The gates compare it with what is published and say which replicas
+may not change yet. The second plan is made around those, so that it can never count on room that
+somebody still has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.observing.node import Node
+from reconciler.placing.plan import Placement
+from reconciler.placing.rebalance import Move
+from reconciler.rendering.port import Renderer
+from reconciler.rolling.facts import Facts
+from reconciler.rolling.failover import Failover
+from reconciler.rolling.gates import Outlook, Pending, gates, surging
+from reconciler.rolling.grants import waiting
+from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.settling import Question, Settled, settle
+from schemas.layout import NODES
+from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
+from schemas.rollout import UpdateStrategy
+
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Both plans of a pass.
+
+    aim: what is finally wanted. now: what of it is done. outlook: what the gates saw. pending:
+    replicas that are not yet as they are wanted. failover: as it came out.
+    """
+
+    aim: Settled
+    now: Settled
+    outlook: Outlook
+    brakes: Brakes
+    failover: Failover
+
+
+def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
+    """Plan what is wanted, hold back what may not be done yet, and plan again around that.
+
+    Raises:
+        BrokenPlanError: a finished plan breaks a promise.
+    """
+    question, moved, aim = _aim(facts, renderer, moves)
+    outlook = _outlook(facts, aim, moved)
+    extra = surging(outlook)
+    if extra != question.surging:
+        question = replace(question, surging=extra)
+        aim = settle(question, renderer)
+        outlook = _outlook(facts, aim, moved)
+    brakes = gates(outlook)
+    bound = brakes.bound
+    if not (bound.frozen or bound.absent):
+        now = aim
+    else:
+        stay = tuple(one for one in facts.previous if one.replica in bound.frozen)
+        free = tuple(one for one in question.previous if one.replica not in bound.frozen)
+        now = settle(replace(question, previous=(*stay, *free), bound=bound), renderer)
+    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved)
+
+
+def _aim(
+    facts: Facts, renderer: Renderer, moves: tuple[Move, ...]
+) -> tuple[Question, Failover, Settled]:
+    """Plan without brakes. What leaves a lost node and finds no other stays where it is."""
+    failover = facts.failover
+    question = Question(
+        observed=facts.observed,
+        nodes=facts.nodes,
+        previous=_counting(facts, failover, moves),
+        held=facts.observed.held,
+        surging=_surging_before(facts),
+    )
+    aim = settle(question, renderer)
+    placed = {one.replica for one in aim.plan.placements}
+    homeless = failover.leaving - placed
+    if homeless:
+        failover = _without(failover, homeless, facts.previous)
+        question = replace(question, previous=_counting(facts, failover, moves))
+        aim = settle(question, renderer)
+    return question, failover, aim
+
+
+def _counting(facts: Facts, failover: Failover, moves: tuple[Move, ...]) -> tuple[Placement, ...]:
+    """Who counts as being where: not those who leave lost nodes, and those who are moved there."""
+    moved = {move.replica: move.to for move in moves}
+    return tuple(
+        moved.get(one.replica, one) for one in facts.previous if one.replica not in failover.leaving
+    )
+
+
+def _without(
+    failover: Failover, homeless: frozenset[ReplicaName], previous: tuple[Placement, ...]
+) -> Failover:
+    nodes = {one.replica: one.node for one in previous}
+    held = {
+        name: Held(Because.LOST, f"{nodes[name]} is lost, and no other node takes it")
+        for name in homeless
+    }
+    leaving = failover.leaving - homeless
+    return Failover(
+        leaving=leaving,
+        held={**failover.held, **held},
+        nodes=frozenset(nodes[name] for name in leaving),
+    )
+
+
+def _surging_before(facts: Facts) -> frozenset[DeploymentName]:
+    """The deployments that have an extra replica: it stays until the gates say otherwise."""
+    wanted = {name: one.replicas for name, one in facts.deployments.items()}
+    return frozenset(
+        one.deployment
+        for one in facts.previous
+        if wanted.get(one.deployment) == split_replica(one.replica)[1]
+        and facts.deployments[one.deployment].update.strategy is UpdateStrategy.START_FIRST
+    )
+
+
+def _outlook(facts: Facts, aim: Settled, failover: Failover) -> Outlook:
+    previous = {one.replica: one for one in facts.previous}
+    target = {one.replica: one for one in aim.plan.placements}
+    pending = _pending(facts, aim, previous, target)
+    nodes = {node.name: node for node in facts.nodes}
+    return Outlook(
+        fleet=facts.observed.fleet,
+        deployments={k: v for k, v in facts.deployments.items() if k not in aim.held},
+        courses=facts.courses,
+        nodes=nodes,
+        previous=previous,
+        target=target,
+        pending=pending,
+        standing=facts.standing,
+        closed=facts.closed,
+        fenced=waiting(aim.plan.placements, facts.holders, facts.evidence, facts.deployments),
+        held=_held(facts, failover, pending, aim),
+        recovering=_recovering(failover, previous, nodes),
+    )
+
+
+def _pending(
+    facts: Facts,
+    aim: Settled,
+    previous: Mapping[ReplicaName, Placement],
+    target: Mapping[ReplicaName, Placement],
+) -> Mapping[ReplicaName, Pending]:
+    """Compare what is wanted with what is published. What is held never differs."""
+    published = published_files(facts.snapshot.assignments)
+    found: dict[ReplicaName, Pending] = {}
+    for replica in sorted(previous.keys() | target.keys()):
+        was, goes = previous.get(replica), target.get(replica)
+        if was is None or goes is None:
+            found[replica] = Pending.ADD if was is None else Pending.REMOVE
+        elif was.node != goes.node:
+            found[replica] = Pending.MOVE
+        elif replica in aim.rendered and aim.rendered[replica] != published.get(
+            (was.node, replica), {}
+        ):
+            found[replica] = Pending.CHANGE
+    return found
+
+
+def published_files(files: Files) -> Mapping[tuple[NodeName, ReplicaName], Files]:
+    """The published files of every replica, by their paths in its folder."""
+    folders: dict[tuple[NodeName, ReplicaName], dict[str, bytes]] = {}
+    for path, content in files.items():
+        parts = path.split("/", 3)
+        if parts[0] == NODES and len(parts) == len(("nodes", "node", "replica", "file")):
+            key = (NodeName(parts[1]), ReplicaName(parts[2]))
+            folders.setdefault(key, {})[parts[3]] = content
+    return folders
+
+
+def _held(
+    facts: Facts,
+    failover: Failover,
+    pending: Mapping[ReplicaName, Pending],
+    aim: Settled,
+) -> Mapping[ReplicaName, Held]:
+    """What the brakes hold, whatever the health of others says."""
+    held = {**failover.held, **facts.suspended}
+    deployments = facts.deployments
+    for replica, kind in pending.items():
+        name = split_replica(replica)[0]
+        if kind is Pending.ADD and name not in aim.held:
+            if facts.observed.fleet.suspend:
+                held[replica] = Held(Because.SUSPENDED, "the fleet is suspended")
+            elif name in deployments and deployments[name].suspend:
+                held[replica] = Held(Because.SUSPENDED, f"{name} is suspended")
+    return held
+
+
+def _recovering(
+    failover: Failover,
+    previous: Mapping[ReplicaName, Placement],
+    nodes: Mapping[NodeName, Node],
+) -> frozenset[ReplicaName]:
+    """The replicas whose node is gone, which nothing but a free place has to wait for."""
+    gone = {name for name, one in previous.items() if one.node not in nodes}
+    return failover.leaving | gone
