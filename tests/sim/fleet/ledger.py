@@ -9,6 +9,7 @@ from fleet import trees
 from fleet.objects import Entry, read_commit, tree_entries
 from fleet.port import Tree
 from reconciler.observing.documents import read_assignment, read_decision, read_heartbeat
+from reconciler.observing.trailers import source_of
 from schemas.assignment import AssignedReplica, Assignment, Decision
 from schemas.heartbeat import Heartbeat
 from schemas.layout import (
@@ -21,6 +22,7 @@ from schemas.layout import (
 )
 from schemas.names import CommitId, TreeId
 from tests.sim.fleet.engine import Start
+from tests.sim.fleet.person import Written
 from tests.sim.fleet.wire import Move, Server
 from tests.sim.fleet.world import World
 
@@ -37,7 +39,9 @@ class Ledger:
     accepted: generation and commit that each agent obeyed last, by node and loss of memory.
     trees: which files each container on a host was made from, by host and id.
     spoken: who moved each node's heartbeat last.
-    moves, starts, beats: what happened since the last step.
+    moves, starts, beats: what happened since the last step. before: what every node was told by the
+    decision before the newest. source, source_before: the commits of main that these came from.
+    heard_at: when each node's own agent last spoke.
     """
 
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
@@ -51,6 +55,10 @@ class Ledger:
     starts: list[tuple[str, Start]] = field(default_factory=list)
     beats: list[Heartbeat] = field(default_factory=list)
     spoken: dict[str, str] = field(default_factory=dict)
+    before: Mapping[str, Assignment] = field(default_factory=dict)
+    source: Written | None = None
+    source_before: Written | None = None
+    heard_at: dict[str, float] = field(default_factory=dict)
     published: bool = False
     double_runs: int = 0
 
@@ -64,6 +72,8 @@ class Ledger:
                 self._note_decision(world, move.new)
             elif move.ref.startswith(NODE_REFS):
                 self.spoken[move.ref] = move.writer
+                if move.writer in world.hosts:
+                    self.heard_at[move.writer] = world.now
                 self._note_heartbeat(world, move)
         for host in world.hosts.values():
             if host.engine.starts:
@@ -85,7 +95,8 @@ class Ledger:
                 decision = read_decision(content, path)
                 assert isinstance(decision, Decision), "the reconciler publishes what is valid"
                 self.decision = decision
-        self.assignments = found
+        self.before, self.assignments = self.assignments, found
+        self.source_before, self.source = self.source, _source(world, commit)
         for name, assignment in found.items():
             self.newest[name] = max(self.newest.get(name, 0), assignment.generation)
             for one in assignment.replicas:
@@ -103,6 +114,17 @@ class Ledger:
         if isinstance(beat, Heartbeat):
             self.beats.append(beat)
             world.heard[beat.node] = [*world.heard.get(beat.node, []), beat][-KEPT:]
+
+
+def _source(world: World, decision: str) -> Written | None:
+    """The commit of main that a decision came from, or the last one that people wrote below it."""
+    message = read_commit(CommitId(decision), world.server.objects[decision][1]).message
+    at = source_of(message)
+    known = {str(one.commit): one for one in world.person.history}
+    while at is not None and at not in known:
+        parents = read_commit(at, world.server.objects[at][1]).parents
+        at = parents[0] if parents else None
+    return known[at] if at is not None else None
 
 
 def tree_at(server: Server, commit: str) -> Tree:
