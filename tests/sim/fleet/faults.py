@@ -82,7 +82,7 @@ class Saboteur(Actor):
             self.world.tried[fault.name] += 1
         if callable(ending):
             self._active.append(ending)
-            self.world.at(self.rng.choice((5.0, 30.0, 120.0, 400.0)), lambda: self._end(ending))
+            self.world.at(self.rng.choice((5.0, 30.0, 120.0, 500.0)), lambda: self._end(ending))
         return self.rng.expovariate(1 / self.pause)
 
     def died(self) -> float:
@@ -134,6 +134,23 @@ def cut_pushing(world: World, rng: random.Random) -> Ending:
 def partition(world: World, rng: random.Random) -> Ending:
     """Nothing goes either way."""
     return _cut(world, rng, "fetching", "pushing")
+
+
+def cut_most_off(world: World, rng: random.Random) -> Ending:
+    """Most nodes, or all, cannot push any more, or not even fetch: the fault is in the middle."""
+    hosts = list(world.hosts.values())
+    some = rng.sample(hosts, rng.randint(max(3, -(-len(hosts) * 3 // 5)), len(hosts)))
+    directions = rng.choice((("pushing",), ("pushing", "fetching")))
+    for host in some:
+        for direction in directions:
+            setattr(host.ills, direction, Line.DOWN)
+    world.fired["most nodes cut off"] += 1
+
+    def mend() -> None:
+        for host in some:
+            host.ills.fetching = host.ills.pushing = Line.UP
+
+    return mend
 
 
 def lose_answers(world: World, rng: random.Random) -> Ending:
@@ -458,6 +475,7 @@ FAULTS: Final = (
     Fault("cut fetching", cut_fetching),
     Fault("cut pushing", cut_pushing),
     Fault("partition", partition),
+    Fault("most cut off", cut_most_off),
     Fault("lost answers", lose_answers),
     Fault("refused pushes", refuse_pushes),
     Fault("slow process", dawdle),
@@ -516,6 +534,7 @@ BITES: Final = (
     "lost answer",
     "main rewound",
     "malformed commit",
+    "most nodes cut off",
     "malformed heartbeat",
     "old heartbeat",
     "pull fails",

@@ -39,9 +39,10 @@ class Ledger:
     accepted: generation and commit that each agent obeyed last, by node and loss of memory.
     trees: which files each container on a host was made from, by host and id.
     spoken: who moved each node's heartbeat last.
-    moves, starts, beats: what happened since the last step. before: what every node was told by the
-    decision before the newest. source, source_before: the commits of main that these came from.
-    heard_at: when each node's own agent last spoke.
+    moves, starts, beats: what happened since the last step. risen: replicas, with their hosts, that
+    engines started by themselves in it.
+    before: what every node was told by the decision before the newest. source, source_before: the
+    commits of main that both came from. heard_at: when somebody last spoke for each node.
     """
 
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Ledger:
     source: Written | None = None
     source_before: Written | None = None
     heard_at: dict[str, float] = field(default_factory=dict)
+    risen: set[tuple[str, str]] = field(default_factory=set)
     published: bool = False
     double_runs: int = 0
 
@@ -72,14 +74,26 @@ class Ledger:
                 self._note_decision(world, move.new)
             elif move.ref.startswith(NODE_REFS):
                 self.spoken[move.ref] = move.writer
-                if move.writer in world.hosts:
-                    self.heard_at[move.writer] = world.now
+                self.heard_at[move.ref.removeprefix(NODE_REFS)] = world.now
                 self._note_heartbeat(world, move)
+        self.risen = set()
         for host in world.hosts.values():
+            if host.engine.risen:
+                self.risen |= {(host.name, one) for one in host.engine.risen}
+                host.engine.risen = set()
             if host.engine.starts:
                 self.starts += [(host.name, one) for one in host.engine.starts]
                 host.engine.starts = []
         self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The nodes that people admitted when the newest decision was made."""
+        return frozenset(self.source.wishes.nodes) if self.source else frozenset()
+
+    def silence(self, world: World, node: str) -> float:
+        """For how many seconds nobody spoke for a node."""
+        return world.now - self.heard_at.get(node, world.now)
 
     def _note_decision(self, world: World, commit: str) -> None:
         self.published = True

@@ -22,8 +22,9 @@ from tests.sim.fleet.liveness import complaints, refs_of_decisions
 from tests.sim.fleet.person import ACTS
 from tests.sim.fleet.world import World
 
-# The longest wait of an agent after failures, a node called late, and a few polls besides.
-SETTLE_SECONDS: Final = 900.0
+# The longest wait of an agent after failures, a node called late, a rollout replica by replica, and
+# the longest time for which a node that came and went gets nothing new. Most lives need little.
+SETTLE_SECONDS: Final = 5400.0
 SETTLE_CHUNK: Final = 30.0
 # Two rounds in which everybody looks and speaks at least once, at the default timings.
 IDLE_SECONDS: Final = 70.0
