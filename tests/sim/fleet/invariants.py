@@ -29,7 +29,9 @@ CALM_SECONDS, CALM_ACTS = 120.0, 60
 # A pass a second while something is left to do, and as many again because something happened.
 CALM_PASSES = 240
 # What the documents of the simulator say, or do not: see `documents.FENCED`, and the defaults.
-LOSE_AFTER, SLACK = 300.0, 60.0
+LOSE_AFTER, FENCED_LOSE_AFTER, LATE, SLACK, ROUNDING = 300.0, 150.0, 90.0, 60.0, 5.0
+# Every move off a lost node takes minutes to happen, and the longest life lasts twenty.
+MOVES = 6
 MASS, MASS_LEAST = 55, 2
 REMOVALS, REMOVALS_LEAST = 30, 3
 
@@ -126,6 +128,31 @@ def mass_loss_moves_nothing(world: World, ledger: Ledger) -> Iterator[str]:
     for replica, old, new in _moves(ledger):
         if old in lost:
             yield f"{replica} leaves {old} for {new}: {len(lost)} of {len(known)} are silent"
+
+
+def moves_are_few(world: World, ledger: Ledger) -> Iterator[str]:
+    """S8: replicas move seldom, off nodes that were watched for long enough, and not to and fro."""
+    for replica, old, new in _moves(ledger):
+        if (count := ledger.moved.count(replica, world.now)) > MOVES:
+            yield f"{replica} moves {count} times in an hour"
+        if isinstance(world.stepped, Decider) and ledger.silence(world, old) > LATE:
+            watched = world.now - ledger.watch_of(world.stepped).since
+            if watched < FENCED_LOSE_AFTER - ROUNDING:
+                yield f"{replica} leaves {old} for {new}, silent or not, after {watched:.0f} s"
+    yield from _given_too_early(world, ledger)
+
+
+def _given_too_early(world: World, ledger: Ledger) -> Iterator[str]:
+    """S8: a node that was lost and came back gets nothing new for a while."""
+    if not ledger.published or not isinstance(world.stepped, Decider):
+        return
+    for node, at in ledger.watch_of(world.stepped).back.items():
+        before = ledger.before.get(node)
+        had = {one.name for one in before.replicas} if before else set()
+        now = ledger.assignments.get(node)
+        fresh = [one.name for one in (now.replicas if now else ()) if one.name not in had]
+        if fresh and world.now - at < LATE - ROUNDING:
+            yield f"{node} is back for {world.now - at:.0f} s and gets {fresh}"
 
 
 def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
@@ -276,6 +303,7 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
     ("S5", history_is_linear),
     ("S6", everything_was_wished),
     ("S7", mass_loss_moves_nothing),
+    ("S8", moves_are_few),
     ("S13", a_commit_removes_few),
     ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),

@@ -21,13 +21,17 @@ from schemas.layout import (
     NODES,
 )
 from schemas.names import CommitId, TreeId
+from tests.sim.fleet.decider import Decider
 from tests.sim.fleet.engine import Start
 from tests.sim.fleet.person import Written
+from tests.sim.fleet.watching import Moves, Watch
 from tests.sim.fleet.wire import Move, Server
 from tests.sim.fleet.world import World
 
 # What may be brought back later; older ones are forgotten.
 KEPT = 8
+# Silence after which a node counts as gone at the default timings.
+LOST = 300.0
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Ledger:
     engines started by themselves in it.
     before: what every node was told by the decision before the newest. source, source_before: the
     commits of main that both came from. heard_at: when somebody last spoke for each node.
+    watches: what each reconciler saw, by its name and losses of memory.
     """
 
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
@@ -60,6 +65,8 @@ class Ledger:
     source: Written | None = None
     source_before: Written | None = None
     heard_at: dict[str, float] = field(default_factory=dict)
+    watches: dict[tuple[str, int], Watch] = field(default_factory=dict)
+    moved: Moves = field(default_factory=Moves)
     risen: set[tuple[str, str]] = field(default_factory=set)
     published: bool = False
     double_runs: int = 0
@@ -74,8 +81,14 @@ class Ledger:
                 self._note_decision(world, move.new)
             elif move.ref.startswith(NODE_REFS):
                 self.spoken[move.ref] = move.writer
-                self.heard_at[move.ref.removeprefix(NODE_REFS)] = world.now
+                node = move.ref.removeprefix(NODE_REFS)
+                self.heard_at[node] = world.now
+                for watch in self.watches.values():
+                    watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
+        if isinstance(world.stepped, Decider) and world.stepped.is_content:
+            lost = {node for node in self.heard_at if self.silence(world, node) >= LOST}
+            self.watch_of(world.stepped).look(world.now, lost)
         self.risen = set()
         for host in world.hosts.values():
             if host.engine.risen:
@@ -85,6 +98,10 @@ class Ledger:
                 self.starts += [(host.name, one) for one in host.engine.starts]
                 host.engine.starts = []
         self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
+
+    def watch_of(self, decider: Decider) -> Watch:
+        """What a reconciler saw since it last lost its memory."""
+        return self.watches.setdefault((decider.name, decider.memories), Watch())
 
     @property
     def nodes(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import ModuleType
 from typing import Any, Final
 
@@ -15,12 +16,17 @@ import agent.intake
 import agent.orders
 import agent.vigil
 import reconciler.decide
+import reconciler.observing.inventory
 import reconciler.publishing.changes
+import reconciler.rolling.facts
+import reconciler.rolling.failover
+import reconciler.rolling.grants
 from agent.converge import Act, Down, acts
 from fleet.memory import MemoryServer
 from fleet.objects import Object
 from fleet.port import RefUpdate
 from reconciler.observing.observe import observe
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Assignment
 
 
@@ -75,6 +81,49 @@ RULES: Final = (
         changes=(Change(place=MemoryServer, name="receive", stand_in=_receive),),
         faults=frozenset({"slow process", "second reconciler"}),
         seen=frozenset({"S5"}),
+    ),
+    Rule(
+        # A commit may remove whatever it likes.
+        name="deletion guard",
+        changes=(
+            Change(
+                place=reconciler.rolling.facts,
+                name="removals_held",
+                stand_in=lambda *_: (frozenset(), None),
+            ),
+        ),
+        faults=frozenset(),
+        seen=frozenset({"S13"}),
+    ),
+    Rule(
+        # However many nodes are silent, all are taken for dead.
+        name="mass-loss freeze",
+        changes=(
+            Change(place=reconciler.rolling.failover, name="mass_loss", stand_in=lambda *_: None),
+            Change(place=reconciler.rolling.grants, name="mass_loss", stand_in=lambda *_: None),
+        ),
+        faults=frozenset({"most cut off"}),
+        seen=frozenset({"S7"}),
+    ),
+    Rule(
+        # A node that comes and goes is as good as any.
+        name="hold-down",
+        changes=(
+            Change(
+                place=reconciler.observing.inventory,
+                name="hold_down",
+                stand_in=lambda *_: timedelta(0),
+            ),
+        ),
+        faults=frozenset({"cut pushing", "partition"}),
+        seen=frozenset({"S8"}),
+    ),
+    Rule(
+        # Whoever did not look for a while takes silence for death.
+        name="restart grace",
+        changes=(Change(place=Memory, name="after_a_gap", stand_in=lambda self, *_: self),),
+        faults=frozenset({"cut pushing", "partition", "host lost", "hang"}),
+        seen=frozenset({"S8"}),
     ),
     Rule(
         # Ends of logs are told as they are.
