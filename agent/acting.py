@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.converge import Act
 from agent.desk import Desk
 from agent.holding import holding_of
 from agent.memory import Present
+from agent.orders import fenced_last
 from agent.reading import Listing, listing, prepare
 from agent.reasons import Reason
 from agent.sweep import RemoveImages
@@ -20,20 +23,23 @@ def sweep(desk: Desk, containers: Listing) -> tuple[RemoveImages, ...]:
     return janitor.tidy(notebook, desk.orders().wanted(), containers)
 
 
-def act(desk: Desk, containers: Listing) -> tuple[Act, ...]:
-    """Do what is to be done, and say what was tried."""
+def act(desk: Desk, containers: Listing, tell: Callable[[], None]) -> tuple[Act, ...]:
+    """Do what is to be done, and say what was tried.
+
+    tell: sends a heartbeat, between what stops and what starts of what needs a grant for it.
+    """
     orders, notebook = desk.orders(), desk.notebook
-    decided = orders.acts(containers)
+    decided = fenced_last(orders.acts(containers), frozenset(notebook.fences()))
     if not decided:
         return ()
     held = notebook.memory.held
-    done = desk.tools.performer.perform(decided, notebook, orders.replicas())
+    done = desk.tools.performer.perform(decided, notebook, orders.replicas(), tell)
     if notebook.memory.held == held:
         return done
     # A version gave way, and nothing serves before the last good one is back.
     prepare(desk)
     again, _ = listing(desk, frozenset(Reason))
-    return (*done, *act(desk, again))
+    return (*done, *act(desk, again, tell))
 
 
 def settle(desk: Desk, containers: Listing) -> tuple[Act, ...]:
@@ -44,8 +50,14 @@ def settle(desk: Desk, containers: Listing) -> tuple[Act, ...]:
     reached, replicas = orders.reached(containers), orders.replicas()
     for replica, tree in reached.items():
         one = replicas[replica]
-        present = Present(deployment=one.deployment, tree=tree, holding=holding_of(one))
-        if notebook.memory.present.get(replica) != present:
+        known = notebook.memory.present.get(replica)
+        present = Present(
+            deployment=one.deployment,
+            tree=tree,
+            holding=holding_of(one),
+            epoch=known.epoch if known else 0,
+        )
+        if known != present:
             notebook.note_present(replica, present)
         if notebook.tries(replica).failures:
             notebook.note(replica, None)

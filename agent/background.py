@@ -80,6 +80,9 @@ class BackgroundPulls:
     def strangers(self, projects: frozenset[str]) -> tuple[Container, ...]:
         return self._runtime.strangers(projects)
 
+    def stop(self, containers: tuple[str, ...]) -> None:
+        self._runtime.stop(containers)
+
     def remove(self, container: str) -> None:
         self._runtime.remove(container)
 

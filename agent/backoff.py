@@ -31,24 +31,32 @@ class Tries:
     message: str = ""
 
 
-def delay(failures: int, rng: random.Random) -> float:
+def delay(failures: int, rng: random.Random, longest: float = LONGEST_SECONDS) -> float:
     """Seconds to wait after so many failures in a row: 10, 20, 40 ... 300, and up to a fifth more.
 
     The jitter only lengthens: a fleet that lost its registry must not come back in one beat.
     """
-    base = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    return min(LONGEST_SECONDS, base * (1.0 + rng.random() / 5.0))
+    base = min(longest, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    return min(longest, base * (1.0 + rng.random() / 5.0))
 
 
-def failed(tries: Tries, subject: str, message: str, now: float, rng: random.Random) -> Tries:
-    """Note a failure: the next try waits longer than the last."""
+def failed(  # noqa: PLR0913  # what was tried, how it ended, and when
+    tries: Tries,
+    subject: str,
+    message: str,
+    now: float,
+    rng: random.Random,
+    *,
+    longest: float = LONGEST_SECONDS,
+) -> Tries:
+    """Note a failure: the next try waits longer than the last, but no longer than `longest`."""
     before = tries.failures if tries.subject == subject else 0
     return Tries(
         subject=subject,
         failures=before + 1,
         starts=tries.starts if tries.subject == subject else 0,
         last=now,
-        not_before=now + delay(before + 1, rng),
+        not_before=now + delay(before + 1, rng, longest),
         message=message,
     )
 

@@ -1,7 +1,7 @@
 """`miaas-agent`: the entry point. Answers a pass without a change by itself, and quickly.
 
-This module and what it imports above are all that such a pass loads. Everything else stands in
-agent/commands.py, which is brought in only when there is something to do.
+This module and what it imports above are all that such a pass loads, and `fence` little more.
+Everything else stands in agent/commands.py, which is brought in only when there is something to do.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    settings = _of_a_plain_once(words)
+    settings = _plain("once", words)
     if settings is not None and _is_done_by_a_glance(settings):
         return 0
+    settings = _plain("fence", words)
+    if settings is not None:
+        return _fence(settings)
     from agent.commands import run_command  # noqa: PLC0415  # heavy, and usually not needed
 
     return run_command(words, os.environ, _clock())
@@ -41,7 +44,7 @@ def _clock() -> Clock:
 
     return Clock(
         wall=lambda: datetime.now(UTC),
-        boottime=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        boottime=_boottime,
         boot=boot_id(),
     )
 
@@ -52,12 +55,12 @@ def boot_id() -> str:
         return stream.read().strip()
 
 
-def _of_a_plain_once(words: list[str]) -> Settings | None:
-    """Settings, if the words are `once` and plain settings. None: the full parser has to look.
+def _plain(command: str, words: list[str]) -> Settings | None:
+    """Settings, if the words are a command and plain settings. None: the full parser has to look.
 
     argparse alone costs as much as the whole rest of a pass without a change.
     """
-    if words[:1] != ["once"] or len(words) % 2 == 0:
+    if words[:1] != [command] or len(words) % 2 == 0:
         return None
     flags = {}
     for flag, value in zip(words[1::2], words[2::2], strict=True):
@@ -71,6 +74,17 @@ def _of_a_plain_once(words: list[str]) -> Settings | None:
         return None
 
 
+def _fence(settings: Settings) -> int:
+    """Stop what this host may run no longer."""
+    from agent.fence import enforce  # noqa: PLC0415  # only `fence` needs it
+
+    return enforce(settings, boot=boot_id(), boottime=_boottime)
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _is_done_by_a_glance(settings: Settings) -> bool:
     """Whether there is nothing to do. Not asked while another agent works: that is told later."""
     from agent.glance import is_all_quiet  # noqa: PLC0415  # only `once` needs it
@@ -81,8 +95,7 @@ def _is_done_by_a_glance(settings: Settings) -> bool:
     except (BusyError, OSError):
         return False
     try:
-        now = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return is_all_quiet(settings, boot=boot_id(), now=now)
+        return is_all_quiet(settings, boot=boot_id(), now=_boottime())
     finally:
         lock.release()
 

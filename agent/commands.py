@@ -158,6 +158,15 @@ def _run(
     return FINE
 
 
+def _fence(
+    settings: Settings, clock: Clock, _arguments: argparse.Namespace, _env: Mapping[str, str]
+) -> int:
+    """Stop what this host may run no longer. Needs no lock: the agent may hang, and holds it."""
+    from agent.fence import enforce  # noqa: PLC0415  # usually called without this module
+
+    return enforce(settings, boot=clock.boot, boottime=clock.boottime)
+
+
 def _status(
     settings: Settings, clock: Clock, arguments: argparse.Namespace, _env: Mapping[str, str]
 ) -> int:
@@ -274,6 +283,10 @@ def _parser() -> argparse.ArgumentParser:
     once.set_defaults(command=_once)
     run = commands.add_parser("run", parents=[common], help="make passes until stopped")
     run.set_defaults(command=_run)
+    fence = commands.add_parser(
+        "fence", parents=[common], help="stop what this host may run no longer; for a timer"
+    )
+    fence.set_defaults(command=_fence)
     status = commands.add_parser("status", parents=[common], help="show how things stand here")
     status.add_argument("--output", choices=("text", "json"), default="text")
     status.set_defaults(command=_status)

@@ -11,12 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent.runtime.port import Limits
-from schemas.layout import LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
+from schemas.layout import (
+    LABEL_DEPLOYMENT,
+    LABEL_HASH,
+    LABEL_NODE,
+    LABEL_REPLICA,
+    LABEL_STOP_AFTER,
+)
 
 # Docker's own default: a service that says nothing is not started again.
 FINISHING = ("", "no", "none", "on-failure")
@@ -67,11 +73,15 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose containers they are: the values of our labels."""
+    """Whose containers they are: the values of our labels.
+
+    stop_after: seconds without contact after which they are stopped; None: they run on.
+    """
 
     node: str
     deployment: str
     replica: str
+    stop_after: int | None = None
 
 
 def contents(
@@ -101,8 +111,11 @@ def contents(
     for name, service in sorted((resolved.get("services") or {}).items()):
         volumes = [reader.volume(name, volume) for volume in service.get("volumes") or ()]
         want = _want(name, service, resolved, reader, volumes=volumes)
+        if owner.stop_after is not None:
+            want = _fenced(want, owner.stop_after)
+            overlay["services"][name] = _fence_overlay(service)
         services.append(want)
-        overlay["services"][name] = {"labels": _labels(owner, want.hash)}
+        overlay["services"].setdefault(name, {})["labels"] = _labels(owner, want.hash)
         moved = [moved for moved, was_moved in volumes if was_moved]
         if moved:
             overlay["services"][name]["volumes"] = moved
@@ -272,13 +285,33 @@ def _restart(restart: str, policy: Mapping[str, Any] | None) -> str:
     return f"{name}:{attempts}" if name == "on-failure" and attempts else name
 
 
+def _fenced(want: ServiceWant, stop_after: int) -> ServiceWant:
+    """The service where no second copy may run: other labels and another restart policy.
+
+    Whether its end with code 0 is normal stays what its own file says.
+    """
+    limits = replace(want.limits or Limits(), restart="no")
+    return replace(want, hash=_digest([want.hash, stop_after]), limits=limits)
+
+
+def _fence_overlay(service: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the engine from starting it: only the agent knows whether the host still may."""
+    overlay: dict[str, Any] = {"restart": "no"}
+    if (service.get("deploy") or {}).get("restart_policy") is not None:
+        overlay["deploy"] = {"restart_policy": {"condition": "none"}}
+    return overlay
+
+
 def _labels(owner: Owner, content_hash: str) -> dict[str, str]:
-    return {
+    labels = {
         LABEL_NODE: owner.node,
         LABEL_DEPLOYMENT: owner.deployment,
         LABEL_REPLICA: owner.replica,
         LABEL_HASH: content_hash,
     }
+    if owner.stop_after is not None:
+        labels[LABEL_STOP_AFTER] = str(owner.stop_after)
+    return labels
 
 
 def _digest(value: object) -> str:

@@ -228,6 +228,11 @@ def _leftovers(
     return leftovers({want.replica: want.holding for want in assigned}, remembered.held, own)
 
 
+def waits_for(act: Act) -> frozenset[ReplicaName]:
+    """The replicas of which nothing may have failed before."""
+    return act.after if isinstance(act, Down | RemoveContainer | Up) else frozenset()
+
+
 def is_left_alone(want: Wanted, remembered: Remembered) -> bool:
     """Whether what differs in a replica is only told: it did start from these files once."""
     started = want.tree == remembered.present.get(want.replica)

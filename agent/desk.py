@@ -51,4 +51,5 @@ class Desk:
             memory=self.notebook.memory,
             interrupted=self.notebook.interrupted,
             now=self.clock.boottime(),
+            lease=self.notebook.lease,
         )

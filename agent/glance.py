@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 
+from agent.runtime.light import listed
 from fleet.access import Access
 from fleet.errors import RepositoryError
 from fleet.glance import glance
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 FILE: Final = "memo.json"
 MIRROR: Final = "mirror.git"
-ANSWER_SECONDS: Final = 5.0
-CHUNK_BYTES: Final = 1 << 16
 # `Up 3 minutes (healthy)`, `Up 1 second (health: starting)`
 HEALTH: Final = ("healthy", "unhealthy", "starting")
 
@@ -142,7 +141,8 @@ def containers_seen(settings: Settings) -> str | None:
     if not host.startswith("unix:///"):
         return None
     try:
-        answer = _ask(host.removeprefix("unix://"), settings.node)
+        label = f"io.miaas.node={settings.node}"
+        answer = listed(host.removeprefix("unix://"), (label,), query="all=1&")
         return None if answer is None else fingerprint(map(_seen, answer))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -156,27 +156,3 @@ def _seen(entry: dict[str, Any]) -> tuple[str, str, str, str]:
         health if health in HEALTH else "",
         entry["Labels"].get("io.miaas.hash", ""),
     )
-
-
-def _ask(path: str, node: str) -> list[dict[str, Any]] | None:
-    """List our containers. HTTP/1.0, so that the answer ends with the connection."""
-    # The module that `socket` is made of: the rest of it costs 3 ms and is not needed here.
-    import _socket  # noqa: PLC0415
-
-    label = f"io.miaas.node={node}".replace("=", "%3D")
-    target = f"/containers/json?all=1&filters=%7B%22label%22%3A%5B%22{label}%22%5D%7D"
-    link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        link.settimeout(ANSWER_SECONDS)
-        link.connect(path)
-        link.sendall(f"GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n".encode("ascii"))
-        answer = b""
-        while piece := link.recv(CHUNK_BYTES):
-            answer += piece
-    finally:
-        link.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.partition(b"\r\n")[0]:
-        return None
-    listed: list[dict[str, Any]] = json.loads(body)
-    return listed

@@ -14,7 +14,7 @@
 set -eu
 
 PROGRAMS="miaas miaas-agent miaas-reconciler miaas-state-gc"
-UNITS="miaas-agent.service miaas-agent-once.service miaas-agent.timer"
+UNITS="miaas-agent.service miaas-agent-once.service miaas-agent.timer miaas-agent-fence.service miaas-agent-fence.timer"
 root='' python=python3 wheelhouse='' wheel='' action=install stop=no purge=no
 
 say() { printf 'miaas: %s\n' "$*"; }
@@ -93,6 +93,11 @@ switch() {
 start() {
     systemd_runs || { say "installed; no systemd here to start it"; return 0; }
     systemctl daemon-reload
+    # Whichever way the agent runs: the fence has to look while it does not.
+    if [ -f /etc/miaas/agent.toml ]; then
+        systemctl enable --now miaas-agent-fence.timer
+        systemctl restart miaas-agent-fence.timer
+    fi
     if systemctl --quiet is-enabled miaas-agent.timer 2>/dev/null; then
         systemctl restart miaas-agent.timer
     elif [ -f /etc/miaas/agent.toml ]; then
@@ -125,7 +130,9 @@ stop_containers() {
 
 uninstall() {
     if systemd_runs; then
+        # The fence last: until the agent is gone it may still start something.
         systemctl disable --now miaas-agent.service miaas-agent.timer 2>/dev/null || true
+        systemctl disable --now miaas-agent-fence.timer 2>/dev/null || true
     fi
     [ "$stop" = no ] || stop_containers
     for unit in $UNITS; do rm -f "$units/$unit"; done

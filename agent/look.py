@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 
 from agent.accepted import Accepted
-from agent.backoff import failed, waits
+from agent.backoff import Tries, failed, waits
 from agent.clock import Clock
 from agent.files import ReplicaFiles
 from agent.intake import RefusedError, take
@@ -47,9 +47,10 @@ class Look:
             self.head = self.repository.fetch(ref).get(ref)
             problem = self._follow(notebook, self.head)
             notebook.note(KEY, None)
+            notebook.memory = replace(notebook.memory, looked=now)
         except RepositoryError as error:
             problem = f"cannot read the assignment: {error}"
-            notebook.note(KEY, failed(notebook.tries(KEY), KEY, problem, now, self.rng))
+            notebook.note(KEY, self._failed(notebook, problem, now))
             self.restore(notebook)
         self._set_problem(problem)
         accepted = notebook.accepted
@@ -119,6 +120,10 @@ class Look:
             self.files.put(replica, taken.accepted.trees[replica], contents)
         notebook.accept(taken.accepted)
         return taken.accepted
+
+    def _failed(self, notebook: Notebook, problem: str, now: float) -> Tries:
+        tries = notebook.tries(KEY)
+        return failed(tries, KEY, problem, now, self.rng, longest=notebook.longest_wait())
 
     def _set_problem(self, problem: str) -> None:
         if problem and problem != self.problem:

@@ -9,6 +9,8 @@ from agent.audit import with_limits
 from agent.clock import Clock
 from agent.converge import Act, own_containers
 from agent.desk import Desk, Tools
+from agent.fencing import Checked, enforce, yield_outlived
+from agent.grants import Stop
 from agent.notebook import Notebook
 from agent.reading import Listing, audited, listing, look, prepare
 from agent.reasons import Reason
@@ -34,7 +36,7 @@ class Outcome:
 
     wake: float
     settled: bool
-    acts: tuple[Act | RemoveImages, ...]
+    acts: tuple[Act | Stop | RemoveImages, ...]
     problems: tuple[str, ...]
     containers: Listing
     head: CommitId | None
@@ -50,6 +52,7 @@ class Agent:
         self._tools = tools
         self._desk = Desk(node=node, notebook=notebook, tools=tools, clock=clock)
         self._disk_problem = ""
+        self._fence_problem = ""
         self._untidy = True
 
     def step(self, reasons: frozenset[Reason] = frozenset()) -> Outcome:
@@ -57,11 +60,20 @@ class Agent:
         desk, before = self._desk, self.notebook.accepted
         look(desk, reasons)
         containers, docker_problem = listing(desk, reasons)
+        seen = Checked(containers=containers, docker_problem=docker_problem)
+        seen = enforce(desk, seen)
+        containers = seen.containers
         if containers is not None:  # each replica would wait for an engine that does not answer
             prepare(desk)
         containers = audited(desk, containers, asked=Reason.LIMITS in reasons)
+        seen = yield_outlived(desk, replace(seen, containers=containers))
+        containers, docker_problem, self._fence_problem = (
+            seen.containers,
+            seen.docker_problem,
+            seen.problem,
+        )
         swept = sweep(desk, containers)
-        done = act(desk, containers)
+        done = act(desk, containers, self._tell)
         if done:
             containers, docker_problem = listing(desk, frozenset(Reason))
             containers = audited(desk, containers, asked=bool(self.notebook.memory.findings))
@@ -78,7 +90,7 @@ class Agent:
         return Outcome(
             wake=wake(desk, news, left=bool(left or swept)),
             settled=not left and not unsaid,
-            acts=(*swept, *done),
+            acts=(*seen.stopped, *swept, *done),
             problems=news.problems,
             containers=containers,
             head=self._tools.look.head,
@@ -114,7 +126,16 @@ class Agent:
             self._tools.vigil.look(self.notebook, orders.wanted(), own, orders.replicas())
 
     def _news(self, containers: Listing, docker_problem: str) -> News:
-        return gather(self._desk, containers, docker_problem, self._disk_problem)
+        own_problem = self._fence_problem or self._disk_problem
+        return gather(self._desk, containers, docker_problem, own_problem)
+
+    def _tell(self) -> None:
+        """Say how things stand in the middle of a pass: what has to stop is gone by now."""
+        containers, problem = listing(self._desk, frozenset(Reason))
+        if containers is not None:
+            containers = with_limits(containers, self.notebook.memory.findings.limits)
+        news = self._news(containers, problem)
+        self._tools.speaker.speak_now(self.notebook, news, self._heartbeat_seconds())
 
     def _heartbeat_seconds(self) -> int:
         accepted = self.notebook.accepted

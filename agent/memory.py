@@ -29,12 +29,14 @@ class Prepared:
     """Files of a replica that are on disk, allowed and understood.
 
     stored: what they use of the store. seal: of all of them as they were written.
+    stop_after: what its containers are labelled with, see `agent.content.Owner`.
     """
 
     tree: str
     services: tuple[ServiceWant, ...] = ()
     stored: tuple[str, ...] = ()
     seal: str = ""
+    stop_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +44,21 @@ class Present:
     """A replica that was started here.
 
     tree: what it started from; empty: no start went well. holding: what it may hold of this host;
-    None: nobody knows.
+    None: nobody knows. epoch: of the grant that it was started under; 0: it needed none.
     """
 
     deployment: str
     tree: str = ""
     holding: Holding | None = None
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """The state that a replica is in, and since when, by the wall clock as ISO text."""
+
+    state: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,7 @@ class Spoken:
 class Memory:
     """Everything remembered.
 
-    boot: incarnation of the host; waits and times of another boot mean nothing.
+    boot: of the host; waits and times of another boot mean nothing.
     sequence: of the last heartbeat of this boot.
     converged, generation: the assignment that was last reached in full.
     tries: by `git`, `push`, `docker` and replica name.
@@ -69,6 +80,8 @@ class Memory:
     images: that we brought here, see `agent.sweep`. pressed: whether the disk is nearly full.
     findings, audit_due: what the last thorough look found amiss, and when the next one is due.
     poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.
+    looked: when the last look at Git that went well began, likewise; None: there was none.
+    since: when each replica got into its state; for people.
     good: the last files of each replica that ran well. held: newer ones that could not be started.
     crashes, probes, tails: what watching over it told; probes by replica and name of the probe.
     """
@@ -94,6 +107,8 @@ class Memory:
     audit_due: float = 0.0
     poll_due: float = 0.0
     speak_due: float = 0.0
+    looked: float | None = None
+    since: Mapping[ReplicaName, Since] = field(default_factory=dict)
 
 
 def to_json(memory: Memory) -> dict[str, Any]:
@@ -121,6 +136,7 @@ def from_json(value: object, *, boot: str) -> Memory:
         prepared=memory.prepared,
         present=memory.present,
         good=memory.good,
+        since=memory.since,
         images={name: None if since is None else 0.0 for name, since in memory.images.items()},
     )
 
@@ -138,6 +154,7 @@ def _memory(value: dict[str, Any]) -> Memory:
         name: tuple(Tail(**part) for part in parts)
         for name, parts in value.get("tails", {}).items()
     }
+    rest["since"] = {name: Since(**part) for name, part in value.get("since", {}).items()}
     rest["findings"] = _findings(value["findings"])
     rest["spoken"] = Spoken(**value["spoken"])
     return Memory(**rest)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from agent.accepted import Accepted, accepted_from_json, accepted_to_json
-from agent.backoff import Tries
+from agent.backoff import LONGEST_SECONDS, Tries
+from agent.grants import fences_of
 from agent.holding import merged
 from agent.journal import Journal
+from agent.lease import Lease, lease_from_json, lease_to_json
 from agent.memory import Memory, Present, from_json, to_json
 from agent.shelf import Shelf
+from schemas.assignment import Fence
 from schemas.names import DeploymentName, ReplicaName
 
 MEMORY_FILE = "memory.json"
+LEASE_FILE = "lease.json"
 ACCEPTED_FILE = "accepted.json"
 
 log = logging.getLogger(__name__)
@@ -24,12 +29,14 @@ class Notebook:
 
     A pass changes `memory` freely; `save` brings it to disk if it differs from what is there.
     interrupted: replicas of which an act began before we did, and never ended.
+    lease: as it is on disk, where `miaas-agent fence` reads it.
     """
 
     def __init__(self, shelf: Shelf, boot: str) -> None:
         self._shelf = shelf
         self.memory: Memory = from_json(shelf.read_json(MEMORY_FILE), boot=boot)
         self._saved = self.memory
+        self.lease: Lease = lease_from_json(shelf.read_json(LEASE_FILE), boot=boot)
         self.accepted: Accepted | None = accepted_from_json(shelf.read_json(ACCEPTED_FILE))
         self.journal = Journal(shelf)
         self.interrupted: frozenset[ReplicaName] = frozenset()
@@ -64,6 +71,29 @@ class Notebook:
         if self.memory != self._saved:
             self._shelf.write_json(MEMORY_FILE, to_json(self.memory))
             self._saved = self.memory
+
+    def keep_lease(self, lease: Lease) -> None:
+        """Go on with another lease, if it is another one.
+
+        A renewal that whoever else looks after this host cannot read must not count for us either.
+
+        Raises:
+            OSError: it could not be written down; the last one stays.
+        """
+        if lease == self.lease:
+            return
+        self._shelf.write_in_need(LEASE_FILE, lease_to_json(lease))
+        self.lease = lease
+
+    def fences(self) -> Mapping[ReplicaName, Fence]:
+        """The grants of what is assigned and fenced."""
+        return fences_of(self.accepted.assignment.replicas) if self.accepted else {}
+
+    def longest_wait(self) -> float:
+        """Seconds to wait at most before Git is asked again. A lease runs out meanwhile."""
+        if self.accepted is None or not self.fences():
+            return LONGEST_SECONDS
+        return float(self.accepted.assignment.heartbeat_seconds)
 
     @property
     def rollbacks(self) -> frozenset[ReplicaName]:

@@ -10,14 +10,19 @@ from agent.backoff import Tries, waits
 from agent.converge import (
     Act,
     Remembered,
+    RemoveContainer,
+    Up,
     Wanted,
     acts,
     delays,
     is_left_alone,
     own_containers,
+    waits_for,
 )
 from agent.faults import faults
+from agent.grants import Grants, fences_of
 from agent.holding import holding_of
+from agent.lease import Lease
 from agent.memory import Memory
 from agent.rollback import chosen, is_held
 from agent.rollback import told as held_text
@@ -25,12 +30,16 @@ from agent.runtime.port import Container
 from schemas.assignment import AssignedReplica
 from schemas.names import NodeName, ReplicaName, TreeId
 
+# Nothing fenced may run under it.
+NO_LEASE = Lease(boot="")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     """What was assigned and what is remembered, at one moment of the boot clock.
 
     accepted: None: nothing was ever assigned. interrupted: replicas of which an act never ended.
+    lease: under which what is fenced may run.
     """
 
     node: NodeName
@@ -38,6 +47,7 @@ class Orders:
     memory: Memory
     interrupted: frozenset[ReplicaName]
     now: float
+    lease: Lease = NO_LEASE
 
     def acts(self, containers: tuple[Container, ...] | None) -> tuple[Act, ...]:
         """Hand everything known to the pure decision.
@@ -82,10 +92,36 @@ class Orders:
             present={replica: one.tree for replica, one in memory.present.items()},
             held={replica: one.holding for replica, one in memory.present.items()},
             interrupted=self.interrupted,
-            waiting=frozenset(name for name in known if self.waits(name, trees.get(name, ""))),
+            waiting=frozenset(name for name in known if self.waits(name, trees.get(name, "")))
+            | self.barred(),
             strangers=memory.findings.strangers,
             removable=self.accepted.removable if self.accepted else frozenset(),
         )
+
+    def grants(self) -> Grants:
+        """What may run and start of what is fenced."""
+        return Grants(
+            lease=self.lease,
+            fences=fences_of(self.replicas().values()),
+            now=self.now,
+            looked=self.memory.looked,
+            epochs={replica: one.epoch for replica, one in self.memory.present.items()},
+        )
+
+    def barred(self) -> frozenset[ReplicaName]:
+        """Replicas that must not be started now, and not after a heartbeat of this pass either."""
+        grants = self.grants()
+        is_mute = waits(self.memory.tries.get("push", Tries()), "push", self.now)
+        return frozenset(
+            replica
+            for replica in grants.fences
+            if grants.bar(replica) or (is_mute and grants.is_unconfirmed(replica))
+        )
+
+    def outlived(self) -> frozenset[ReplicaName]:
+        """Replicas that may only run on, under the grant of an earlier incarnation."""
+        grants = self.grants()
+        return frozenset(name for name in grants.fences if not grants.is_granted(name))
 
     def reached(self, containers: tuple[Container, ...]) -> Mapping[ReplicaName, TreeId]:
         """The assigned replicas whose containers are exactly what their files say, or once were.
@@ -148,3 +184,19 @@ class Orders:
     def waits(self, replica: ReplicaName, subject: str) -> bool:
         """Whether the last try at a replica failed not long enough ago."""
         return waits(self.memory.tries.get(replica, Tries()), subject, self.now)
+
+
+def fenced_last(decided: tuple[Act, ...], fenced: frozenset[ReplicaName]) -> tuple[Act, ...]:
+    """The same acts, with starts of what is fenced behind all that need not wait for them.
+
+    A heartbeat goes out before them, and nothing else shall wait for that.
+    """
+    first: list[Act] = []
+    last: list[Act] = []
+    late: set[ReplicaName] = set()
+    for act in decided:
+        starts = isinstance(act, Up | RemoveContainer)
+        if (starts and act.replica in fenced) or not late.isdisjoint(waits_for(act)):
+            late.add(act.replica)
+        (last if act.replica in late else first).append(act)
+    return (*first, *last)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from agent.backoff import failed, started
 from agent.clock import Clock
-from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
+from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up, waits_for
+from agent.grants import Grants
 from agent.holding import NOTHING, Holding, excess, holding_of, merged
 from agent.janitor import Janitor
 from agent.memory import Present
@@ -43,18 +44,30 @@ class Performer:
         decided: tuple[Act, ...],
         notebook: Notebook,
         assigned: Mapping[ReplicaName, AssignedReplica],
+        tell: Callable[[], None],
     ) -> tuple[Act, ...]:
         """Apply acts in order and say which were tried.
 
         A failure ends the acts on that replica, and on those that wait for it to let something go.
         An engine that went away ends all.
+
+        tell: sends a heartbeat; called once, before the first start whose grant it confirms. What
+        may not be started by then is left for a later pass.
         """
         given_up: set[ReplicaName] = set()
         tried: list[Act] = []
+        was_told = False
         for act in decided:
-            if act.replica in given_up or not given_up.isdisjoint(_waits_for(act)):
+            if act.replica in given_up or not given_up.isdisjoint(waits_for(act)):
                 given_up.add(act.replica)
                 continue
+            if isinstance(act, Up | RemoveContainer):
+                if not was_told and self._grants(notebook).is_unconfirmed(act.replica):
+                    was_told = True
+                    tell()
+                if not self._grants(notebook).may_start(act.replica):
+                    given_up.add(act.replica)
+                    continue
             tried.append(act)
             try:
                 self._apply(act, notebook, assigned)
@@ -71,6 +84,17 @@ class Performer:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
                 break
         return tuple(tried)
+
+    def _grants(self, notebook: Notebook) -> Grants:
+        """What may start at this very moment: an act before may have taken minutes."""
+        memory = notebook.memory
+        return Grants(
+            lease=notebook.lease,
+            fences=notebook.fences(),
+            now=self.clock.boottime(),
+            looked=memory.looked,
+            epochs={replica: one.epoch for replica, one in memory.present.items()},
+        )
 
     def note_failure(
         self, notebook: Notebook, replica: ReplicaName, subject: str, message: str
@@ -178,18 +202,16 @@ class Performer:
         fresh = Present(deployment=replica.deployment, holding=NOTHING)
         known = notebook.memory.present.get(act.replica, fresh)
         either = merged(known.holding, holding)
-        notebook.note_present(act.replica, replace(known, holding=either))
+        epoch = replica.fence.epoch if replica.fence else 0
+        notebook.note_present(act.replica, replace(known, holding=either, epoch=epoch))
         self.runtime.up(self.preparer.project(act.replica, act.tree))
-        present = Present(deployment=replica.deployment, tree=act.tree, holding=holding)
+        present = Present(
+            deployment=replica.deployment, tree=act.tree, holding=holding, epoch=epoch
+        )
         notebook.note_present(act.replica, present)
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
-
-
-def _waits_for(act: Act) -> frozenset[ReplicaName]:
-    """The replicas of which nothing may have failed before."""
-    return act.after if isinstance(act, Down | RemoveContainer | Up) else frozenset()
 
 
 def _subject(act: Act, notebook: Notebook) -> str:

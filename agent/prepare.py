@@ -9,8 +9,9 @@ from agent.content import BadContentError, Owner, contents
 from agent.files import ReplicaFiles
 from agent.memory import Prepared
 from agent.runtime.port import Project, Runtime, RuntimeDownError, RuntimeFailedError
+from schemas.assignment import AssignedReplica
 from schemas.layout import COMPOSE_FILE, project_name
-from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.names import NodeName, ReplicaName
 from schemas.problem import Problem
 
 # Enough to see what kind of mistake it is; the reconciler shows all of them to the author.
@@ -19,6 +20,11 @@ PROBLEMS_SHOWN = 5
 
 class UnusableError(Exception):
     """The files cannot be run on this host. The message says why."""
+
+
+def stop_after_of(replica: AssignedReplica) -> int | None:
+    """After how many seconds without contact it is stopped; None: it runs on."""
+    return replica.fence.stop_after_seconds if replica.fence else None
 
 
 class Policy(Protocol):
@@ -56,14 +62,14 @@ class Preparer:
             and prepared.seal == self.files.seal(replica, tree, prepared.stored)
         )
 
-    def prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
+    def prepare(self, replica: AssignedReplica, tree: str) -> Prepared:
         """Check, understand and store the files of a tree. Nothing that runs is touched.
 
         Raises:
             UnusableError: this host will not, or cannot, run them.
         """
         try:
-            return self._prepare(replica, deployment, tree)
+            return self._prepare(replica, tree)
         except (BadContentError, RuntimeFailedError) as error:
             raise UnusableError(str(error)) from error
         except RuntimeDownError as error:
@@ -71,7 +77,8 @@ class Preparer:
         except OSError as error:
             raise UnusableError(f"cannot write its files: {error}") from error
 
-    def _prepare(self, replica: ReplicaName, deployment: DeploymentName, tree: str) -> Prepared:
+    def _prepare(self, assigned: AssignedReplica, tree: str) -> Prepared:
+        replica, stop_after = assigned.name, stop_after_of(assigned)
         if not self.files.is_here(replica, tree):
             raise UnusableError("its files are gone from this host, and Git does not give them")
         files = self.files.read(replica, tree)
@@ -82,13 +89,24 @@ class Preparer:
             files,
             folder=folder,
             store=self.files.store(replica),
-            owner=Owner(node=self.node, deployment=deployment, replica=replica),
+            owner=Owner(
+                node=self.node,
+                deployment=assigned.deployment,
+                replica=replica,
+                stop_after=stop_after,
+            ),
         )
         self.files.put_stored(replica, understood.stored, files)
         self.files.put_overlay(replica, tree, understood.overlay)
         stored = tuple(sorted(understood.stored))
         seal = self.files.seal(replica, tree, stored)
-        return Prepared(tree=tree, services=understood.services, stored=stored, seal=seal)
+        return Prepared(
+            tree=tree,
+            services=understood.services,
+            stored=stored,
+            seal=seal,
+            stop_after=stop_after,
+        )
 
     def _check(self, compose: bytes) -> None:
         """Ask the policy.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from agent.audit import with_limits
 from agent.backoff import failed, waits
 from agent.desk import Desk
-from agent.prepare import UnusableError
+from agent.prepare import UnusableError, stop_after_of
 from agent.reasons import Reason
 from agent.runtime.port import Container, RuntimeDownError
 from schemas.names import ReplicaName, TreeId
@@ -23,6 +23,8 @@ def look(desk: Desk, reasons: frozenset[Reason]) -> None:
     """Look at the remote, if it is time."""
     at_remote, notebook, now = desk.tools.look, desk.notebook, desk.clock.boottime()
     due = Reason.ASKED in reasons or now >= notebook.memory.poll_due
+    if notebook.fences():  # the keep-alive that is due renews the lease only after a look
+        due = due or now >= notebook.memory.speak_due
     due = due and not at_remote.is_waiting(notebook)
     if due or Reason.ASSIGNMENT in reasons:
         at_remote.look(notebook)
@@ -39,13 +41,15 @@ def prepare(desk: Desk) -> None:
     preparer, notebook = desk.tools.preparer, desk.notebook
     orders = desk.orders()
     for replica, tree in orders.trees().items():
-        known = notebook.memory.prepared.get(replica)
-        if preparer.is_ready(replica, known, tree) or orders.waits(replica, tree):
+        known, assigned = notebook.memory.prepared.get(replica), orders.replicas()[replica]
+        is_ready = preparer.is_ready(replica, known, tree)
+        is_labelled = known is not None and known.stop_after == stop_after_of(assigned)
+        if (is_ready and is_labelled) or orders.waits(replica, tree):
             continue
-        if known is not None and known.tree == tree:
+        if known is not None and known.tree == tree and not is_ready:
             _put_right(desk, replica, tree)
         try:
-            prepared = preparer.prepare(replica, orders.replicas()[replica].deployment, tree)
+            prepared = preparer.prepare(assigned, tree)
         except UnusableError as error:
             desk.tools.performer.note_failure(notebook, replica, tree, str(error))
             continue

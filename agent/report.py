@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 from agent.content import ServiceWant
 from agent.converge import Wanted, intruder_text
 from agent.drift import Stranger, without_limits
 from agent.faults import faults
+from agent.grants import running_of
 from agent.runtime.port import Container
 from agent.watched import Watch
 from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState, ServiceReport
@@ -32,11 +33,14 @@ class Course:
 
     tree: what it last started from; empty: no start went well. message: why the last try failed.
     delay: for whom it waits before it can change. watch: what watching over it told.
-    intruders: containers put into its project by hand.
+    intruders: containers put into its project by hand. bar: why it must not be started here now.
+    epoch: of the grant that it was started under; 0: it needed none.
     """
 
     tree: str = ""
     message: str = ""
+    bar: str = ""
+    epoch: int = 0
     delay: str = ""
     watch: Watch = field(default_factory=Watch)
     intruders: tuple[Stranger, ...] = ()
@@ -71,6 +75,8 @@ def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -
     # Other limits than wanted are drift, and no illness.
     judged = without_limits(containers)
     state = _state(services, judged, course)
+    if course.bar and not running_of(containers):
+        state = ReplicaState.PENDING
     drifted = _drifted(want, containers, course)
     message = _message(state, services, judged, course)
     if drifted and state in {ReplicaState.RUNNING, ReplicaState.DEGRADED}:
@@ -86,6 +92,7 @@ def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -
         drifted=shortened(drifted),
         services=_services(containers),
         logs=_logs(state, course.watch),
+        epoch=0 if state is ReplicaState.PENDING else course.epoch,
     )
 
 
@@ -113,9 +120,11 @@ def _message(
             parts = (watch.fell, *_complaints(services, containers), watch.failing)
         case ReplicaState.STARTING:
             parts = (watch.fell, watch.starting)
+        case ReplicaState.PENDING if course.bar:
+            parts = ()
         case _:
             parts = (watch.fell,)
-    return "; ".join(part for part in (course.delay, *parts) if part)
+    return "; ".join(part for part in (course.bar, course.delay, *parts) if part)
 
 
 def _logs(state: ReplicaState, watch: Watch) -> tuple[LogTail, ...]:
@@ -126,13 +135,17 @@ def _logs(state: ReplicaState, watch: Watch) -> tuple[LogTail, ...]:
 
 
 def _unknown(want: Wanted, course: Course) -> ReplicaReport:
-    """Report a replica that cannot be seen: worse than running, and no word about its services."""
+    """Report a replica that cannot be seen: worse than running, and no word about its services.
+
+    One that must not be started here is not told as pending: that would say that it does not run.
+    """
     return ReplicaReport(
         name=want.replica,
         deployment=want.deployment,
-        state=ReplicaState.DEGRADED if course.tree else ReplicaState.PENDING,
+        state=ReplicaState.DEGRADED if course.tree or course.bar else ReplicaState.PENDING,
         observed=course.tree,
         message="Docker does not answer: nobody knows how it fares",
+        epoch=course.epoch,
     )
 
 
@@ -146,6 +159,7 @@ def _leaving(
         observed=course.tree,
         message=shortened(course.message),
         services=_services(containers),
+        epoch=course.epoch,
     )
 
 
@@ -202,7 +216,8 @@ def shortened(message: str) -> str:
 def substance(*parts: object) -> str:
     """Digest of what a heartbeat says that is worth a push of its own.
 
-    Measurements are not: they go with the next keep-alive, so noise costs nothing.
+    Measurements are not, nor since when a state lasts: they go with the next keep-alive, so noise
+    costs nothing.
     """
     text = json.dumps(parts, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -210,5 +225,5 @@ def substance(*parts: object) -> str:
 
 def _plain(value: object) -> object:
     if isinstance(value, ReplicaReport):
-        return asdict(value)
+        return asdict(replace(value, since=None))
     raise TypeError(f"{type(value).__name__} has no place in a substance")

@@ -62,6 +62,21 @@ class Shelf:
         # On one line: only then does the encoder in C write it, in a tenth of the time.
         self.write(name, json.dumps(value, sort_keys=True, default=plain_fields) + "\n")
 
+    def write_in_need(self, name: str, value: object) -> None:
+        """Replace a small file by a value as JSON; on a full disk in its place, where it has room.
+
+        A kill in that moment may leave a damaged file: only for what may count as lost then.
+
+        Raises:
+            OSError: neither can be done; the file is as it was.
+        """
+        try:
+            self.write_json(name, value)
+        except OSError:
+            with (self.folder / name).open("r+b", buffering=0) as stream:
+                room = os.fstat(stream.fileno()).st_size
+                stream.write((json.dumps(value, sort_keys=True) + "\n").encode().ljust(room))
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         (self.folder / name).unlink(missing_ok=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.backoff import failed, waits
 from agent.clock import Clock
+from agent.grants import limits_of
 from agent.host.facts import Facts
+from agent.lease import heard, speaking
 from agent.memory import Memory, Spoken
 from agent.notebook import Notebook
 from agent.pacing import Budget, next_keep_alive
@@ -18,6 +21,8 @@ from fleet.port import Repository, RepositoryError
 from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport, dump_heartbeat
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
+
+log = logging.getLogger(__name__)
 
 
 class ReadFacts(Protocol):
@@ -56,19 +61,39 @@ class Speaker:
 
     def speak(self, notebook: Notebook, news: News, every_seconds: int) -> bool:
         """Send a heartbeat if there is reason to, and say whether one arrived."""
-        now = self.clock.boottime()
         told = self._substance(notebook, news)
-        if not self._has_reason(notebook, told, now) or waits(notebook.tries("push"), "push", now):
+        if not self._has_reason(notebook, told, self.clock.boottime()):
             return False
+        return self.speak_now(notebook, news, every_seconds)
+
+    def speak_now(self, notebook: Notebook, news: News, every_seconds: int) -> bool:
+        """Send a heartbeat, and say whether one arrived. One that just failed is not repeated."""
+        now, tries = self.clock.boottime(), notebook.tries("push")
+        if waits(tries, "push", now):
+            return False
+        told = self._substance(notebook, news)
+        notebook.lease = speaking(notebook.lease, now)
         try:
             self._send(self._heartbeat(notebook, news, now))
         except RepositoryError as error:
-            tries = failed(notebook.tries("push"), "push", str(error), now, self.rng)
+            longest = notebook.longest_wait()
+            tries = failed(tries, "push", str(error), now, self.rng, longest=longest)
             notebook.note("push", tries)
             return False
         notebook.note("push", None)
+        self._renew(notebook, news, now)
         self._remember(notebook, told, now, every_seconds)
         return True
+
+    def _renew(self, notebook: Notebook, news: News, spoke: float) -> None:
+        """Note that a heartbeat was heard. What cannot be written down was not renewed."""
+        now, looked = self.clock.boottime(), notebook.memory.looked
+        limits = limits_of(notebook.fences(), notebook.lease.kept, news.containers)
+        lease = heard(notebook.lease, looked=looked, spoke=spoke, now=now, limits=limits)
+        try:
+            notebook.keep_lease(lease)
+        except OSError as error:
+            log.warning("lease not renewed", extra={"pairs": {"error": str(error)}})
 
     def is_unsaid(self, notebook: Notebook, news: News) -> bool:
         """Whether there is news that has not arrived, and need not wait for the remote."""
@@ -99,7 +124,7 @@ class Speaker:
         memory = notebook.memory
         return substance(
             self.version,
-            memory.boot,
+            notebook.lease.incarnation,
             memory.converged,
             memory.generation,
             news.replicas,
@@ -111,7 +136,8 @@ class Speaker:
         """Ask the host for its facts and put everything together.
 
         The sequence never falls below the seconds since boot: it grows even when the state
-        folder was lost, and a reconciler would take a smaller one for a replayed heartbeat.
+        folder was lost, and a reconciler would take a smaller one for a replayed heartbeat. It
+        goes on in a new incarnation: of two of one boot, the higher one is the later one.
         """
         memory, accepted = notebook.memory, notebook.accepted
         sequence = max(memory.sequence + 1, int(now))
@@ -119,7 +145,7 @@ class Speaker:
         facts = self.facts(news.containers, news.ports)
         return Heartbeat(
             node=self.node,
-            incarnation=memory.boot,
+            incarnation=notebook.lease.incarnation,
             sequence=sequence,
             sent_at=self.clock.wall(),
             agent=self.version,

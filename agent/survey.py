@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from agent.loop import Agent
 from schemas.heartbeat import ReplicaReport
+from schemas.timestamps import format_timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ def survey(agent: Agent, now: float) -> Survey:
 
 def as_json(found: Survey) -> str:
     """A survey for machines."""
-    return json.dumps(asdict(found), indent=2, sort_keys=True) + "\n"
+    text = json.dumps(asdict(found), indent=2, sort_keys=True, default=format_timestamp)
+    return f"{text}\n"
 
 
 def as_text(found: Survey) -> str:

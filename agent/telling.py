@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from agent.converge import intruders, own_containers
 from agent.desk import Desk
+from agent.memory import Since
 from agent.reading import Listing
 from agent.report import Course, replica_reports, shortened
 from agent.speaker import News
 from agent.watched import Watch
+from schemas.heartbeat import ReplicaReport
 from schemas.names import ReplicaName
 
 # A pass that left something to do is repeated soon, and never in a tight loop.
@@ -16,20 +21,22 @@ AGAIN_SECONDS = 1.0
 SHORTEST_SECONDS = 0.1
 
 
-def gather(desk: Desk, containers: Listing, docker_problem: str, disk_problem: str) -> News:
+def gather(desk: Desk, containers: Listing, docker_problem: str, own_problem: str) -> News:
     """What a heartbeat would tell now, beside the facts of the host.
 
-    docker_problem: why the engine does not answer. disk_problem: why memory cannot be written.
+    docker_problem: why the engine does not answer. own_problem: what the agent itself cannot do.
     """
     orders = desk.orders()
     memory, names = orders.memory, {*orders.trees(), *orders.memory.present}
     watches = desk.tools.vigil.watches(desk.notebook, orders.replicas())
-    delays = orders.delays(containers)
+    delays, grants = orders.delays(containers), orders.grants()
     courses = {
         name: Course(
             tree=memory.present[name].tree if name in memory.present else "",
             message=orders.failure(name),
             delay=delays.get(name, ""),
+            bar=grants.bar(name),
+            epoch=grants.epochs.get(name, 0),
             intruders=intruders(desk.node, name, memory.findings.strangers),
             watch=watches.get(name, Watch()),
         )
@@ -37,14 +44,32 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, disk_problem: s
     }
     own = None if containers is None else own_containers(desk.node, containers)
     full = desk.tools.janitor.problem(desk.notebook)
-    problems = (docker_problem, disk_problem, full, desk.tools.look.problem)
+    problems = (docker_problem, own_problem, full, desk.tools.look.problem)
     return News(
-        replicas=replica_reports(orders.wanted(), own, courses),
+        replicas=_dated(desk, replica_reports(orders.wanted(), own, courses)),
         problems=tuple(shortened(problem) for problem in problems if problem),
         runtime_error=docker_problem,
         containers=containers or (),
         ports=orders.ports(),
     )
+
+
+def _dated(desk: Desk, reports: tuple[ReplicaReport, ...]) -> tuple[ReplicaReport, ...]:
+    """The reports with since when each replica is in its state, which is remembered."""
+    known, now = desk.notebook.memory.since, _now(desk)
+    since = {
+        one.name: known[one.name]
+        if one.name in known and known[one.name].state == one.state
+        else Since(state=str(one.state), at=now)
+        for one in reports
+    }
+    if since != known:
+        desk.notebook.memory = replace(desk.notebook.memory, since=since)
+    return tuple(replace(one, since=datetime.fromisoformat(since[one.name].at)) for one in reports)
+
+
+def _now(desk: Desk) -> str:
+    return desk.clock.wall().replace(microsecond=0).isoformat()
 
 
 def wake(desk: Desk, news: News, *, left: bool) -> float:
@@ -60,6 +85,8 @@ def wake(desk: Desk, news: News, *, left: bool) -> float:
     soon = [now + AGAIN_SECONDS] if left else []
     chance = desk.tools.speaker.next_chance(notebook, news)
     chances = [] if chance is None else [max(chance, now + AGAIN_SECONDS)]
+    lease_ends = desk.orders().grants().deadline()
+    chances += [] if lease_ends is None else [max(lease_ends, now + SHORTEST_SECONDS)]
     looks = [] if news.runtime_error else [max(due, now + SHORTEST_SECONDS) for due in _looks(desk)]
     return max(now, min((speak, *waits_over, *soon, *chances, *looks)))
 

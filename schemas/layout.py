@@ -31,6 +31,8 @@ LABEL_NODE: Final = "io.miaas.node"
 LABEL_DEPLOYMENT: Final = "io.miaas.deployment"
 LABEL_REPLICA: Final = "io.miaas.replica"
 LABEL_HASH: Final = "io.miaas.hash"
+# Seconds; only on containers of which no two copies may run, see `schemas.fencing`.
+LABEL_STOP_AFTER: Final = "io.miaas.stop-after"
 RESERVED_LABELS: Final = ("io.miaas.", "com.docker.compose.")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.runtime import docker_audit, docker_closer, docker_removals
+from agent.runtime import docker_audit, docker_closer, docker_removals, docker_stops
 from agent.runtime.complaints import condensed, says_engine_is_down, unfinished
 from agent.runtime.docker_socket import DEFAULT_HOST, DockerSocket, socket_path
 from agent.runtime.plugin import compose_plugin, compose_version
@@ -105,6 +105,9 @@ class ComposeRuntime:
 
     def stored_images(self) -> tuple[Image, ...]:
         return docker_audit.stored_images(self._socket)
+
+    def stop(self, containers: tuple[str, ...]) -> None:
+        docker_stops.stop(socket_path(self._settings.host), containers)
 
     def remove(self, container: str) -> None:
         docker_removals.remove(self._socket, container)

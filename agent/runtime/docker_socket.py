@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from agent.runtime.port import Container, RuntimeDownError, RuntimeFailedError
-from schemas.layout import LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
+from schemas.layout import (
+    LABEL_DEPLOYMENT,
+    LABEL_HASH,
+    LABEL_NODE,
+    LABEL_REPLICA,
+    LABEL_STOP_AFTER,
+)
 
 DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 # A listing takes milliseconds. An engine under heavy load was seen to need a second.
@@ -274,7 +280,19 @@ def container_of(entry: dict[str, object]) -> Container:
         young=bool(_YOUNG.match(status)),
         image_id=str(entry.get("ImageID", "")),
         networks=_networks(entry),
+        stop_after=stop_after(labels),
     )
+
+
+def stop_after(labels: dict[str, str]) -> int | None:
+    """Seconds without contact after which a container has to stop; None: it runs on.
+
+    A label that nobody can read was not written by us, and means at once.
+    """
+    written = labels.get(LABEL_STOP_AFTER)
+    if written is None:
+        return None
+    return int(written) if written.isascii() and written.isdigit() else 0
 
 
 def _networks(entry: dict[str, object]) -> tuple[str, ...] | None:

@@ -52,6 +52,7 @@ class Container:
     exit_code: None while it runs. young: whether it started less than ten minutes ago.
     image_id: of the image that it was made from. networks: names of those that it is connected to;
     None: the engine does not say. limits: None where nobody asked for them.
+    stop_after: seconds without contact after which it has to stop, by its label; None: it has none.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Container:
     image_id: str = ""
     networks: tuple[str, ...] | None = None
     limits: Limits | None = None
+    stop_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,14 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeDownError: no answer.
+        """
+
+    def stop(self, containers: tuple[str, ...]) -> None:
+        """Stop containers side by side, within `schemas.fencing.STOP_TIME`, and leave them there.
+
+        Raises:
+            RuntimeFailedError: some may still run.
+            RuntimeDownError: no answer; nobody knows.
         """
 
     def remove(self, container: str) -> None:

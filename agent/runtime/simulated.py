@@ -25,7 +25,14 @@ from agent.runtime.port import (
     RuntimeFailedError,
 )
 from schemas.heartbeat import RuntimeReport
-from schemas.layout import COMPOSE_FILE, LABEL_DEPLOYMENT, LABEL_HASH, LABEL_NODE, LABEL_REPLICA
+from schemas.layout import (
+    COMPOSE_FILE,
+    LABEL_DEPLOYMENT,
+    LABEL_HASH,
+    LABEL_NODE,
+    LABEL_REPLICA,
+    LABEL_STOP_AFTER,
+)
 from schemas.yaml_text import read_yaml
 
 
@@ -131,6 +138,15 @@ class SimulatedRuntime:
             for _, made in sorted(self._made.items())
             if made.container.project in projects and (not made.node or made.is_one_off)
         )
+
+    def stop(self, containers: tuple[str, ...]) -> None:
+        """End containers, and leave them where they are."""
+        self._enter("stop")
+        for one in (self._made[key].container for key in containers if key in self._made):
+            if one.project in self.script.stuck:
+                raise RuntimeFailedError(self.script.stuck[one.project])
+            self.change(one.id, "exited", exit_code=137)
+            self.script.point(f"stop {one.service}")
 
     def remove(self, container: str) -> None:
         """Remove one container."""
@@ -306,6 +322,7 @@ class SimulatedRuntime:
             image_id=_image_id(str(service.get("image", ""))),
             networks=_networks(project, service),
             limits=_limits(service),
+            stop_after=int(labels[LABEL_STOP_AFTER]) if LABEL_STOP_AFTER in labels else None,
         )
         for volume in service.get("volumes") or ():
             if volume.get("type") == "volume":
@@ -335,6 +352,8 @@ def _merged(service: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, A
     volumes.update({volume["target"]: volume for volume in added.get("volumes", ())})
     labels = {**(service.get("labels") or {}), **added.get("labels", {})}
     merged = {**service, **added, "labels": labels}
+    if "deploy" in added:
+        merged["deploy"] = {**(service.get("deploy") or {}), **added["deploy"]}
     return {**merged, "volumes": list(volumes.values())} if volumes else merged
 
 

@@ -214,7 +214,8 @@ def _life(kind: type[Host], disk: Path) -> list[object]:
                 pass
         host.pass_time(60)
         beat = host.heartbeat()
-        seen += [list(host.runtime.calls), host.repository.pushes, beat.replicas, beat.problems]
+        replicas = [replace(one, since=None) for one in beat.replicas]  # a wall time, for people
+        seen += [list(host.runtime.calls), host.repository.pushes, replicas, beat.problems]
         host.runtime.calls.clear()
     return seen
 

@@ -209,6 +209,8 @@ def lose_host(world: World, rng: random.Random) -> Ending | bool:
     def replace() -> None:
         host.install()
         world.wake(host, 1.0)
+        world.timers[host.name].due = None
+        world.wake(world.timers[host.name], 1.0)
 
     return replace
 
@@ -526,6 +528,7 @@ BITES: Final = (
     "foreign container",
     "held up agent",
     "held up reconciler",
+    "host fenced",
     "host lost for ever",
     "hung agent",
     "hung reconciler",

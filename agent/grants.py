@@ -1,0 +1,157 @@
+"""Which replica may run here, start here, or has to stop, where no two copies may run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agent.lease import Lease, Limits, age
+from agent.runtime.port import Container
+from schemas.assignment import AssignedReplica, Fence
+from schemas.names import ReplicaName
+from schemas.quantity import format_duration
+
+# In any other state something of a container may still run.
+ENDED = frozenset({"created", "exited", "dead"})
+
+NO_GRANT = "waits for a grant to this incarnation of the host"
+NO_CONTACT = "waits until this host reaches the fleet again"
+
+Own = Mapping[ReplicaName, tuple[Container, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Stop containers of one replica at once, and leave them where they are."""
+
+    replica: ReplicaName
+    containers: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grants:
+    """What of the assignment is fenced, and the lease, at one moment of the boot clock.
+
+    looked: when the last look at the remote that went well began; None: there was none.
+    epochs: under which each present replica was started; 0: under none.
+    """
+
+    lease: Lease
+    fences: Mapping[ReplicaName, Fence]
+    now: float
+    looked: float | None = None
+    epochs: Mapping[ReplicaName, int]
+
+    def is_granted(self, replica: ReplicaName) -> bool:
+        """Whether a replica is this incarnation's."""
+        fence = self.fences.get(replica)
+        return fence is None or fence.incarnation == self.lease.incarnation
+
+    def is_covered(self, replica: ReplicaName) -> bool:
+        """Whether a replica that runs may do so: its grant is ours, or was when it started."""
+        fence = self.fences.get(replica)
+        return self.is_granted(replica) or (
+            fence is not None and self.lease.kept.get(replica) == fence.epoch
+        )
+
+    def is_fresh(self, replica: ReplicaName) -> bool:
+        """Whether nobody can have given up on us as far as this replica goes."""
+        fence = self.fences.get(replica)
+        return fence is None or age(self.lease, self.now) < fence.stop_after_seconds
+
+    def is_unconfirmed(self, replica: ReplicaName) -> bool:
+        """Whether nobody heard us since we read this grant, and nothing was started under it."""
+        fence = self.fences.get(replica)
+        if fence is None or self.epochs.get(replica) == fence.epoch:
+            return False
+        renewed = self.lease.renewed
+        return renewed is None or self.looked is None or renewed < self.looked
+
+    def may_start(self, replica: ReplicaName) -> bool:
+        """Whether a replica may be started, or anything of it, at this very moment."""
+        return (
+            self.is_granted(replica) and self.is_fresh(replica) and not self.is_unconfirmed(replica)
+        )
+
+    def bar(self, replica: ReplicaName) -> str:
+        """Why a replica must not be started even if a heartbeat goes out before; empty: it may."""
+        if not self.is_covered(replica):
+            return NO_GRANT
+        return "" if self.is_fresh(replica) else NO_CONTACT
+
+    def stops(self, own: Own) -> tuple[Stop, ...]:
+        """What has to stop at once: the lease is over, or nobody gave it to this incarnation.
+
+        A container goes by its own label too: it may be older than what is assigned now.
+        """
+        return tuple(self._stops(own))
+
+    def _stops(self, own: Own) -> Iterator[Stop]:
+        for replica, containers in sorted(own.items()):
+            running = running_of(containers)
+            limit = least(self._limits(replica, running))
+            if not running or limit is None:
+                continue
+            if age(self.lease, self.now) >= limit:
+                reason = f"reached nobody for {format_duration(timedelta(seconds=limit))}"
+            elif not self.is_covered(replica):
+                reason = "no grant to this incarnation of the host"
+            else:
+                continue
+            ids = tuple(container.id for container in running)
+            yield Stop(replica=replica, containers=ids, reason=reason)
+
+    def survivors(self, own: Own) -> Mapping[ReplicaName, int]:
+        """The fenced replicas that run, by epoch: they outlive the incarnation."""
+        return {
+            replica: fence.epoch
+            for replica, fence in self.fences.items()
+            if self.is_covered(replica) and running_of(own.get(replica, ()))
+        }
+
+    def deadline(self) -> float | None:
+        """When the first fenced replica has to stop unless the lease is renewed; None: none has."""
+        if self.lease.renewed is None:
+            return None
+        ends = [self.lease.renewed + one.stop_after_seconds for one in self.fences.values()]
+        return min((end for end in ends if end > self.now), default=None)
+
+    def _limits(self, replica: ReplicaName, running: tuple[Container, ...]) -> Iterator[int]:
+        yield from (one.stop_after for one in running if one.stop_after is not None)
+        if replica in self.fences:
+            yield self.fences[replica].stop_after_seconds
+
+
+def fences_of(replicas: Iterable[AssignedReplica]) -> Mapping[ReplicaName, Fence]:
+    """The grants of those replicas that need one."""
+    return {one.name: one.fence for one in replicas if one.fence is not None}
+
+
+def limits_of(
+    fences: Mapping[ReplicaName, Fence],
+    kept: Iterable[ReplicaName],
+    containers: Iterable[Container],
+) -> Limits:
+    """The least times without contact after which something here stops.
+
+    Args:
+        fences: of what is assigned.
+        kept: replicas that outlived an incarnation.
+        containers: all of ours, whether they run or not.
+    """
+    labels = [one.stop_after for one in containers if one.stop_after is not None]
+    assigned = {name: fence.stop_after_seconds for name, fence in fences.items()}
+    of_kept = [assigned[name] for name in kept if name in assigned]
+    return Limits(shortest=least([*labels, *assigned.values()]), kept=least(of_kept))
+
+
+def running_of(containers: tuple[Container, ...]) -> tuple[Container, ...]:
+    """The containers of which anything may run."""
+    return tuple(one for one in containers if one.state not in ENDED)
+
+
+def least(numbers: Iterable[int]) -> int | None:
+    """The smallest; None: there is none."""
+    return min(numbers, default=None)
