@@ -116,14 +116,6 @@ class Wishes:
             and not any(path.startswith(f"templates/{wish.template}/") for path in self.odd)
         }
 
-    def waits_in_vain(self, name: str) -> bool:
-        """Whether a deployment waits for one that can never be ready."""
-        after = self.deployments[name].after if name in self.deployments else ""
-        if not after:
-            return False
-        other = self.sound().get(after)
-        return other is None or other.replicas == 0 or self.waits_in_vain(after)
-
     def versions(self) -> dict[str, Version]:
         """What each sound deployment must look like where it runs."""
         return {

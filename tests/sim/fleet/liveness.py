@@ -49,13 +49,25 @@ def _as_wished(world: World, ledger: Ledger) -> Iterator[str]:
         reasons = {str(one.replica): one.reasons for one in verdict.refusals}
         for index in range(wish.replicas):
             replica = replica_name(verdict.name, index)
-            if verdict.verdict is Verdict.HELD or world.person.wishes.waits_in_vain(name):
+            if verdict.verdict is Verdict.HELD or _waits(world, ledger, name):
                 # Held by a broken node document, or by what it depends on; what runs stays.
                 continue
             if replica not in placed and not reasons.get(replica):
                 yield f"L2 {replica} is neither placed nor refused with a reason"
             if replica not in placed and (node := _room(world, ledger, wish)):
                 yield f"L1 {replica} is refused and would fit on {node}"
+
+
+def _waits(world: World, ledger: Ledger, name: str) -> bool:
+    """Whether a deployment waits for one that cannot be ready."""
+    wishes = world.person.wishes
+    after = wishes.deployments[name].after if name in wishes.deployments else ""
+    if not after:
+        return False
+    other = next((one for one in ledger.decision.deployments if one.name == after), None)
+    is_placed = other is not None and other.verdict is Verdict.PLACED
+    empty = after not in wishes.sound() or wishes.deployments[after].replicas == 0
+    return not is_placed or empty or _waits(world, ledger, after)
 
 
 def _room(world: World, ledger: Ledger, wish: Wish) -> str:
@@ -119,7 +131,7 @@ def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:
     for one in ledger.decision.deployments:
         name = str(one.name)
         failed = one.phase in {Phase.STALLED, Phase.ROLLED_BACK}
-        if failed or person.wishes.waits_in_vain(name):
+        if failed or _waits(world, ledger, name):
             found[name] = person.versions.get(name, set())
         elif one.verdict is not Verdict.HELD:
             found[name] = {now[name]} if name in now else set()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fleet.memory import MemoryRepository
+from fleet.objects import read_commit
 from schemas.names import CommitId
 from tests.builders import A_MOMENT
 from tests.sim.fleet.actor import Actor
@@ -61,7 +62,7 @@ class Person(Actor):
     """Everybody who commits. history: every commit that main ever stood at, oldest first.
 
     versions: for each deployment, every look that some commit of main gave it.
-    left: heads that main was forced away from.
+    left: commits that main was forced away from.
     """
 
     def __init__(self, server: Server, rng: random.Random, hosts: tuple[str, ...]) -> None:
@@ -115,9 +116,20 @@ class Person(Actor):
             return False
         old = self.rng.choice(self.history[-6:-1])
         self.wishes = old.wishes.copy()
-        self.left.append(self._server.refs[MAIN])
+        self.left += self._between(old.commit, self._server.refs[MAIN])
         self._server.put_ref(MAIN, old.commit, self.name)
         return True
+
+    def _between(self, old: str, new: str) -> list[str]:
+        """The commits that go when main goes back: a reconciler may have seen any of them last."""
+        found: list[str] = []
+        while new != old:
+            found.append(new)
+            parents = read_commit(CommitId(new), self._server.objects[new][1]).parents
+            if not parents:
+                break
+            new = parents[0]
+        return found
 
     def mend_all(self) -> None:
         """Take back what stops the whole fleet, and commit."""
