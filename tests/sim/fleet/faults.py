@@ -136,9 +136,11 @@ def partition(world: World, rng: random.Random) -> Ending:
     return _cut(world, rng, "fetching", "pushing")
 
 
-def cut_most_off(world: World, rng: random.Random) -> Ending:
+def cut_most_off(world: World, rng: random.Random) -> Ending | bool:
     """Most nodes, or all, cannot push any more, or not even fetch: the fault is in the middle."""
     hosts = list(world.hosts.values())
+    if any(host.ills.pushing is Line.DOWN for host in hosts):
+        return False
     some = rng.sample(hosts, rng.randint(max(3, -(-len(hosts) * 3 // 5)), len(hosts)))
     directions = rng.choice((("pushing",), ("pushing", "fetching")))
     for host in some:

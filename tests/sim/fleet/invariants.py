@@ -29,7 +29,7 @@ CALM_SECONDS, CALM_ACTS = 120.0, 60
 # A pass a second while something is left to do, and as many again because something happened.
 CALM_PASSES = 240
 # What the documents of the simulator say, or do not: see `documents.FENCED`, and the defaults.
-LOSE_AFTER, FENCED_LOSE_AFTER, LATE, SLACK, ROUNDING = 300.0, 150.0, 90.0, 60.0, 5.0
+LOSE_AFTER, FENCED_LOSE_AFTER, LATE, SLACK, ROUNDING = 300.0, 150.0, 90.0, 45.0, 5.0
 # Every move off a lost node takes minutes to happen, and the longest life lasts twenty.
 MOVES = 6
 MASS, MASS_LEAST = 55, 2
@@ -120,14 +120,18 @@ def _is_fenced(ledger: Ledger, host: str, replica: str, container: str) -> bool:
 
 def mass_loss_moves_nothing(world: World, ledger: Ledger) -> Iterator[str]:
     """S7: where so many nodes are silent that the fault is probably ours, none is evacuated."""
-    silent = {name for name in world.hosts if ledger.silence(world, name) >= LOSE_AFTER + SLACK}
     known = ledger.heard_at.keys() & ledger.nodes
-    lost = silent & known
-    if len(lost) < len(known) and (len(lost) <= MASS_LEAST or len(lost) * 100 < MASS * len(known)):
-        return
     for replica, old, new in _moves(ledger):
-        if old in lost:
+        span = FENCED_LOSE_AFTER if _wish_is_fenced(ledger, replica) else LOSE_AFTER
+        lost = {name for name in known if ledger.silence(world, name) >= span + SLACK}
+        many = len(lost) > MASS_LEAST and len(lost) * 100 >= MASS * len(known)
+        if old in lost and (many or len(lost) == len(known)):
             yield f"{replica} leaves {old} for {new}: {len(lost)} of {len(known)} are silent"
+
+
+def _wish_is_fenced(ledger: Ledger, replica: str) -> bool:
+    wish = ledger.source and ledger.source.wishes.deployments.get(replica.rpartition("-")[0])
+    return bool(wish and wish.fenced)
 
 
 def moves_are_few(world: World, ledger: Ledger) -> Iterator[str]:
@@ -135,18 +139,18 @@ def moves_are_few(world: World, ledger: Ledger) -> Iterator[str]:
     for replica, old, new in _moves(ledger):
         if (count := ledger.moved.count(replica, world.now)) > MOVES:
             yield f"{replica} moves {count} times in an hour"
-        if isinstance(world.stepped, Decider) and ledger.silence(world, old) > LATE:
-            watched = world.now - ledger.watch_of(world.stepped).since
+        if ledger.decided_by is not None and ledger.silence(world, old) > LATE:
+            watched = world.now - ledger.watch_of(ledger.decided_by).since
             if watched < FENCED_LOSE_AFTER - ROUNDING:
-                yield f"{replica} leaves {old} for {new}, silent or not, after {watched:.0f} s"
+                yield f"{replica} leaves {old} for {new}, which was watched for {watched:.0f} s"
     yield from _given_too_early(world, ledger)
 
 
 def _given_too_early(world: World, ledger: Ledger) -> Iterator[str]:
     """S8: a node that was lost and came back gets nothing new for a while."""
-    if not ledger.published or not isinstance(world.stepped, Decider):
+    if ledger.decided_by is None:
         return
-    for node, at in ledger.watch_of(world.stepped).back.items():
+    for node, at in ledger.watch_of(ledger.decided_by).back.items():
         before = ledger.before.get(node)
         had = {one.name for one in before.replicas} if before else set()
         now = ledger.assignments.get(node)
@@ -157,7 +161,7 @@ def _given_too_early(world: World, ledger: Ledger) -> Iterator[str]:
 
 def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
     """Replicas that the newest decision moves although people changed nothing about them."""
-    if not ledger.published or ledger.source is None or ledger.source_before is None:
+    if ledger.decided_by is None or ledger.source is None or ledger.source_before is None:
         return
     was, now = ledger.source_before.wishes, ledger.source.wishes
     homes = {str(r.name): name for name, each in ledger.before.items() for r in each.replicas}
@@ -171,7 +175,7 @@ def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
 
 def a_commit_removes_few(_world: World, ledger: Ledger) -> Iterator[str]:
     """S13: no commit removes more than the guard allows, unless it says that this is meant."""
-    if not ledger.published or ledger.source is None or ledger.source.removes:
+    if ledger.decided_by is None or ledger.source is None or ledger.source.removes:
         return
     ran = {one.deployment for each in ledger.before.values() for one in each.replicas}
     runs = {one.deployment for each in ledger.assignments.values() for one in each.replicas}

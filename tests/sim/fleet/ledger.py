@@ -47,6 +47,7 @@ class Ledger:
     engines started by themselves in it.
     before: what every node was told by the decision before the newest. source, source_before: the
     commits of main that both came from. heard_at: when somebody last spoke for each node.
+    decided_by: who published in this step; None: nobody, or somebody who restored a backup.
     watches: what each reconciler saw, by its name and losses of memory.
     """
 
@@ -69,16 +70,19 @@ class Ledger:
     moved: Moves = field(default_factory=Moves)
     risen: set[tuple[str, str]] = field(default_factory=set)
     published: bool = False
+    decided_by: Decider | None = None
     double_runs: int = 0
 
     def look(self, world: World) -> None:
         """Write down what the last step did."""
         self.moves, self.beats, self.starts, self.published = world.moves, [], [], False
+        self.decided_by = None
         for move in self.moves:
             if move.new is None:
                 continue
             if move.ref == ASSIGNMENTS_REF:
                 self._note_decision(world, move.new)
+                self.decided_by = world.deciders.get(move.writer)
             elif move.ref.startswith(NODE_REFS):
                 self.spoken[move.ref] = move.writer
                 node = move.ref.removeprefix(NODE_REFS)
