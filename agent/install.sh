@@ -101,7 +101,7 @@ start() {
     if systemctl --quiet is-enabled miaas-agent.timer 2>/dev/null; then
         systemctl restart miaas-agent.timer
     elif [ -f /etc/miaas/agent.toml ]; then
-        systemctl enable --now miaas-agent.service
+        systemctl --quiet enable miaas-agent.service
         systemctl restart miaas-agent.service
     else
         say "installed. Next: miaas-agent enrol --node NAME --state-url URL"
@@ -132,6 +132,9 @@ uninstall() {
     if systemd_runs; then
         # The fence last: until the agent is gone it may still start something.
         systemctl disable --now miaas-agent.service miaas-agent.timer 2>/dev/null || true
+        # The timer may have just started a pass, whose files are about to go.
+        systemctl stop miaas-agent-once.service 2>/dev/null || true
+        systemctl reset-failed miaas-agent-once.service 2>/dev/null || true
         systemctl disable --now miaas-agent-fence.timer 2>/dev/null || true
     fi
     [ "$stop" = no ] || stop_containers

@@ -66,7 +66,7 @@ def conclude(facts: Facts, stages: Stages) -> Concluded:
 def _ended(deployment: Deployment, going: Course, stages: Stages) -> Course:
     """Complete a rollout of which every replica is ready and nothing is pending."""
     outlook = stages.outlook
-    placed = {one for one in outlook.target if one in _names(deployment)}
+    placed = _names(deployment) & outlook.target.keys()
     ready = all(
         one in outlook.standing and outlook.standing[one].ready and one not in outlook.pending
         for one in placed

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from fleet.port import Commit, RepositoryError, StaleError
+from fleet.port import Commit, Repository, RepositoryError, StaleError
 from reconciler.decide import Pass, decide
+from reconciler.leading import Duty
 from reconciler.observing.read import Reader
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
 from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
 from schemas.fleet import Timings
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError, Problem
@@ -39,7 +41,7 @@ JITTER: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished pass. commit: what was published; None: nothing had to be."""
+    """A finished pass. commit: what was published; None: nothing had to be, or others lead."""
 
     result: Pass
     commit: CommitId | None
@@ -55,16 +57,18 @@ class Clock(Protocol):
         """Now, as people say it: for the date of commits."""
 
 
-def pass_once(
+def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most of it optional
     reader: Reader,
     renderer: Renderer,
     memory: Memory,
     clock: Clock,
     tried: Tried | None = None,
+    seat: Seat | None = None,
 ) -> Outcome:
     """Read, decide, publish. Who comes too late reads and decides again; nothing is ever merged.
 
-    tried: the same for every pass of a loop, so that a search in vain is not made again.
+    tried: the same for every pass of a loop, so that a search in vain is not made again. seat: its
+    place among other reconcilers; None: it publishes whoever else there is.
 
     Raises:
         RepositoryError: a remote did not answer, or refused, or somebody else kept publishing.
@@ -73,18 +77,44 @@ def pass_once(
     """
     tries = 0
     while True:
+        began = clock.steady()
         result = decide(reader.read(), clock.steady(), memory, renderer, clock.wall())
+        if seat is not None and seat.look(result, began) is Duty.STAND_BY:
+            return Outcome(result, None)
         if may_move(result):
             lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())
             result = rebalanced(result, lately, renderer, tried or Tried())
         memory = result.memory
         tries += 1
         try:
-            return Outcome(result, publish(reader.state, result, clock.wall()))
+            return Outcome(result, _publish(reader.state, result, clock, seat, began))
         except StaleError:
             if tries == STALE_TRIES:
                 raise
             log.info("somebody else published first", extra={"pairs": {"tries": tries}})
+
+
+def _publish(
+    state: Repository, result: Pass, clock: Clock, seat: Seat | None, began: datetime
+) -> CommitId | None:
+    """Publish, and move the lease in the same push, or alone when it is due.
+
+    Raises:
+        RepositoryError: as for `pass_once`.
+    """
+    if seat is None:
+        return publish(state, result, clock.wall())
+    if seat.is_over(clock.steady()):
+        raise StaleError("the pass took longer than the lease")
+    is_due = seat.is_due(clock.steady())
+    if result.changes.nothing and not is_due:
+        return None
+    bids = seat.bid(state, result, began, clock.wall())
+    commit = publish(state, result, clock.wall(), bids)
+    if commit is None:
+        state.push(bids)
+    seat.won(bids, clock.steady())
+    return commit
 
 
 def _published(log: Iterable[Commit]) -> Iterator[Published]:
@@ -107,7 +137,7 @@ class Waiting(Protocol):
 class Loop:
     """Pass after pass, until it is stopped.
 
-    saved: called with new memory, to keep it over a restart.
+    saved: called with new memory, to keep it over a restart. seat: as for `pass_once`.
     """
 
     reader: Reader
@@ -117,11 +147,13 @@ class Loop:
     rng: random.Random
     memory: Memory
     saved: Callable[[Memory], None]
+    seat: Seat | None = None
     _patience: timedelta = Timings().late
     _tried: Tried = field(default_factory=Tried)
     _failures: int = 0
     _said: tuple[Problem, ...] = field(default=())
     _complaint: str = ""
+    _duty: Duty | None = None
 
     def run(self) -> None:
         """Go on until the waiting says that it is over. No failure ends this."""
@@ -133,7 +165,9 @@ class Loop:
         """Make one pass, and say how long to wait at most for the next."""
         try:
             memory = self.memory.after_a_gap(self.clock.steady(), self._patience)
-            outcome = pass_once(self.reader, self.renderer, memory, self.clock, self._tried)
+            outcome = pass_once(
+                self.reader, self.renderer, memory, self.clock, self._tried, self.seat
+            )
             self._keep(outcome.result.memory)
         # OSError: no process or file can be had now (descriptors, memory, a full disk).
         except (RepositoryError, BadDocumentError, AssertionError, OSError) as error:
@@ -143,8 +177,10 @@ class Loop:
         self._failures, self._complaint = 0, ""
         self._patience = outcome.result.observed.fleet.timings.late
         self._tell_notices(outcome.result)
+        self._tell_duty()
         tell(outcome)
-        return outcome.result.observed.fleet.timings.poll
+        poll = outcome.result.observed.fleet.timings.poll
+        return poll if self.seat is None else self.seat.longest(poll, self.clock.steady())
 
     def _keep(self, memory: Memory) -> None:
         is_new = replace(memory, read_at=None) != replace(self.memory, read_at=None)
@@ -163,6 +199,14 @@ class Loop:
         # Past ten doublings the last wait is reached whatever the first was.
         doublings = min(self._failures - 1, 10)
         return min(BACK_OFF_FIRST * (1 << doublings), BACK_OFF_LAST)
+
+    def _tell_duty(self) -> None:
+        if self.seat is None or self.seat.duty is self._duty:
+            return
+        self._duty = self.seat.duty
+        leader = self.seat.leader
+        pairs = {"name": self.seat.name, "before": leader.holder if leader else ""}
+        log.info(self._duty or "no leader is elected", extra={"pairs": pairs})
 
     def _tell_notices(self, result: Pass) -> None:
         for notice in result.notices:

@@ -132,7 +132,7 @@ def still(observed: Observed) -> frozenset[ReplicaName]:
 def unrest(result: Pass) -> str | None:
     """Say what is going on, so that nothing is moved now; None: the fleet is at rest."""
     if result.observed.frozen:
-        return "the fleet's documents are broken"
+        return "nothing in the fleet may change"
     if not result.changes.nothing:
         return "other changes are pending"
     silent = [node.name for node in result.nodes if node.freshness is not Freshness.READY]

@@ -57,8 +57,8 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
         outlook = _outlook(facts, aim, moved)
     brakes = gates(outlook)
     bound = brakes.bound
-    if not (bound.frozen or bound.absent):
-        now = aim
+    if not any(name in outlook.pending for name in bound.frozen | bound.absent):
+        now = aim  # nothing that is held would have been touched
     else:
         stay = tuple(one for one in facts.previous if one.replica in bound.frozen)
         free = tuple(one for one in question.previous if one.replica not in bound.frozen)

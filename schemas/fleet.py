@@ -68,6 +68,7 @@ class Fleet:
     waves: changes come to the nodes that meet the first of these first; to the rest last.
     windows: when what runs may be changed or moved by plan.
     suspend: nothing in the fleet is changed; what runs goes on.
+    lease: of several reconcilers, one leads; a standby takes over after this. None: no election.
     marks: where each value stands in the file.
     """
 
@@ -82,6 +83,7 @@ class Fleet:
     waves: tuple[Expression, ...] = ()
     windows: tuple[Window, ...] = ()
     suspend: bool = False
+    lease: timedelta | None = None
     place: Place = field(default=Place(path="fleet.yaml"))
     marks: Marks = field(default=NO_MARKS, compare=False, repr=False)
 
@@ -97,6 +99,7 @@ def parse_fleet(text: str, *, path: str) -> Fleet:
     _check_ports(page)
     check_expressions(page, "spec", "waves")
     check_windows(page)
+    _check_lease(page)
     page.close()
     spec = page.get("spec") or {}
     strategy = spec.get("placement", {}).get("strategy")
@@ -116,6 +119,7 @@ def parse_fleet(text: str, *, path: str) -> Fleet:
         waves=tuple(map(read_expression, spec.get("waves", []))),
         windows=tuple(map(read_window, spec.get("windows", []))),
         suspend=spec.get("suspend", False),
+        lease=duration(spec["leader"]["lease"]) if "leader" in spec else None,
         place=Place(path),
         marks=page.marks,
     )
@@ -150,6 +154,7 @@ def dump_fleet(fleet: Fleet) -> str:
         "waves": [write_expression(one) for one in fleet.waves],
         "windows": [write_window(one) for one in fleet.windows],
         "suspend": fleet.suspend or None,
+        "leader": present({"lease": fleet.lease and format_duration(fleet.lease)}),
     }
     return write_document("Fleet", {"name": fleet.name}, spec)
 
@@ -157,6 +162,8 @@ def dump_fleet(fleet: Fleet) -> str:
 _TIMINGS: Final = ("heartbeat", "late", "lost", "poll")
 # More often than once a second wears out Git servers; less often than hourly is no fleet.
 _SHORTEST: Final = timedelta(seconds=1)
+# A third of it passes between two pushes of the leader, and a push may take a second.
+LEASE_MIN: Final = timedelta(seconds=5)
 _LONGEST: Final = timedelta(hours=1)
 
 
@@ -192,6 +199,15 @@ def _said(given: Mapping[str, Any], timings: Timings, name: str) -> str:
 
 def _first_of(given: Mapping[str, Any], *names: str) -> str:
     return next((name for name in names if name in given), names[0])
+
+
+def _check_lease(page: Page) -> None:
+    if not page.sound("spec", "leader") or page.get("spec", "leader") is None:
+        return
+    lease = duration(page.get("spec", "leader", "lease"))
+    if not LEASE_MIN <= lease <= _LONGEST:
+        what = f"spec.leader.lease is {format_duration(lease)}, not from 5s to 1h"
+        page.refuse(("spec", "leader", "lease"), (what, "use 60s"))
 
 
 def _check_ports(page: Page) -> None:

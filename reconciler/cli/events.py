@@ -18,6 +18,7 @@ from schemas.names import split_replica
 _REASON: Final = "Reason"
 # What became of a deployment that not all nodes could be found for: a line of the body.
 _VERDICT: Final = re.compile(r"(?P<name>\S+) is (?P<verdict>[a-z]+): (?P<why>.*)")
+_WHERE: Final = ("on", "from", "to")
 _WORD: Final = re.compile(r"[^\s,:]+")
 
 
@@ -57,7 +58,12 @@ def entry_of(commit: Commit, name: str = "") -> Entry:
 
 def concerns(text: str, name: str) -> bool:
     """Whether a text names a deployment, one of its replicas, a replica or a node."""
-    return any(word == name or _owner(word) == name for word in _WORD.findall(text))
+    words = _WORD.findall(text)
+    # A node may be called gpu-1, and is no replica of a deployment gpu.
+    return any(
+        word == name or (before not in _WHERE and _owner(word) == name)
+        for before, word in zip(("", *words), words, strict=False)
+    )
 
 
 def _owner(word: str) -> str:

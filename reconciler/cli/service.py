@@ -7,7 +7,9 @@ import hashlib
 import logging
 import os
 import random
+import secrets
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from fleet.port import Repository, RepositoryError
 from reconciler.cli.arguments import Parser
 from reconciler.cli.codes import MEANINGS, Code
 from reconciler.clock import SystemClock, boot_seconds
+from reconciler.leading import Duty
 from reconciler.logs import log_to
 from reconciler.loop import Loop, pass_once, tell
 from reconciler.observing.accepted import AcceptedFile
@@ -29,17 +32,20 @@ from reconciler.observing.read import Reader
 from reconciler.remembering import MemoryFile
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
 from reconciler.watch import News, Watcher
 from schemas.names import CommitId
 from schemas.problem import BadDocumentError
 
 log = logging.getLogger(__name__)
 
+_NAME: Final = "how others see it, where several take turns; default: the host and a token"
 STATE_DIR: Final = "/var/lib/miaas-reconciler"
 _EPILOG: Final = (
     "environment (an option wins over it):\n"
     "  MIAAS_DESIRED, MIAAS_STATE, MIAAS_BRANCH   as --desired, --state, --branch\n"
     "  MIAAS_STATE_DIR                            as --state-dir\n"
+    "  MIAAS_RECONCILER_NAME                      as --name\n"
     "  MIAAS_SSH_KEY, MIAAS_KNOWN_HOSTS           as --ssh-key, --known-hosts\n"
     "  MIAAS_CREDENTIALS                          file with username=... and password=...\n"
     "  MIAAS_CA_FILE                              certificates to trust for https remotes\n"
@@ -56,6 +62,7 @@ class Settings:
     state: str
     branch: str
     state_dir: Path
+    name: str
     access: Access
 
 
@@ -83,17 +90,22 @@ class Service:
     renderer: BoundedRenderer
     clock: SystemClock
     kept: MemoryFile
+    seat: Seat
 
     def once(self) -> int:
         """Make one pass. The problems of documents go to standard output."""
         try:
-            outcome = pass_once(self.reader, self.renderer, self.remembered(), self.clock)
+            outcome = pass_once(
+                self.reader, self.renderer, self.remembered(), self.clock, seat=self.seat
+            )
         except (RepositoryError, BadDocumentError, AssertionError) as error:
             # Whoever was silent meanwhile need not have been: we could not look.
             self.remember(self.remembered().after_a_gap(self.clock.steady(), timedelta(0)))
             sys.stderr.write(f"miaas-reconciler: {error}\n")
             return Code.WORLD
         self.remember(outcome.result.memory)
+        if self.seat.duty is Duty.STAND_BY and self.seat.leader is not None:
+            log.warning("another leads", extra={"pairs": {"leader": self.seat.leader.holder}})
         tell(outcome)
         for notice in outcome.result.notices:
             log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
@@ -118,6 +130,7 @@ class Service:
             rng=random.Random(),  # noqa: S311 - spreads load, keeps no secret
             memory=self.remembered(),
             saved=self.remember,
+            seat=self.seat,
         )
         try:
             loop.run()
@@ -160,6 +173,7 @@ def _wired(settings: Settings) -> Iterator[Service]:
             renderer=renderer,
             clock=SystemClock(),
             kept=MemoryFile(settings.state_dir),
+            seat=Seat(settings.name, random.Random()),  # noqa: S311 - spreads load
         )
     finally:
         renderer.close()
@@ -192,6 +206,7 @@ def _settings(given: argparse.Namespace, environ: Mapping[str, str]) -> Settings
         state=given.state or environ.get("MIAAS_STATE") or desired,
         branch=given.branch or environ.get("MIAAS_BRANCH") or "main",
         state_dir=Path(given.state_dir or environ.get("MIAAS_STATE_DIR") or STATE_DIR),
+        name=given.name or environ.get("MIAAS_RECONCILER_NAME") or _own_name(),
         access=Access(
             environment=environ,
             ssh_key=given.ssh_key or environ.get("MIAAS_SSH_KEY", ""),
@@ -200,6 +215,11 @@ def _settings(given: argparse.Namespace, environ: Mapping[str, str]) -> Settings
             ca_file=environ.get("MIAAS_CA_FILE", ""),
         ),
     )
+
+
+def _own_name() -> str:
+    """The host's name, and what tells this process from another one there."""
+    return f"{socket.gethostname()[:200]}-{secrets.token_hex(3)}"
 
 
 def _parser() -> Parser:
@@ -221,6 +241,7 @@ def _parser() -> Parser:
         command.add_argument(
             "--state-dir", metavar="DIR", help=f"what outlives a restart; default: {STATE_DIR}"
         )
+        command.add_argument("--name", metavar="NAME", help=_NAME)
         command.add_argument("--ssh-key", metavar="FILE", help="private key for ssh remotes")
         command.add_argument("--known-hosts", metavar="FILE", help="ssh hosts to trust")
     return made

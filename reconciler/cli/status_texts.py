@@ -45,12 +45,18 @@ def fleet_text(view: FleetView, now: datetime, terminal: Terminal) -> str:
     """Write the whole fleet: one line first, then the tables."""
     verdict = terminal.paint(view.verdict.text, _LEVELS.get(view.verdict.level, Paint.BOLD))
     parts = (
-        f"{verdict}\n",
+        f"{verdict}\n{_leader(view)}",
         _deployments(view.deployments, terminal),
         _nodes(view.nodes, now, terminal),
         _problems(view.problems, terminal),
     )
     return "\n".join(filter(None, parts))
+
+
+def _leader(view: FleetView) -> str:
+    if view.leading_since is None:
+        return ""
+    return f"{safe(view.leader)} leads since {utc(view.leading_since)}\n"
 
 
 def _deployments(deployments: tuple[DeploymentView, ...], terminal: Terminal) -> str:

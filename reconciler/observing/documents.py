@@ -15,6 +15,8 @@ from schemas.assignment import Assignment, Decision, parse_assignment, parse_dec
 from schemas.deployment import Deployment, parse_deployment
 from schemas.fleet import parse_fleet
 from schemas.heartbeat import Heartbeat, parse_heartbeat
+from schemas.layout import LEADER_FILE
+from schemas.leader import Leader, parse_leader
 from schemas.names import CommitId
 from schemas.node import NodeRecord, parse_node
 from schemas.problem import BadDocumentError, Place, Problem
@@ -56,6 +58,14 @@ read_node: Final[Callable[[bytes, str], NodeRecord | Problems]] = _reader(parse_
 read_heartbeat: Final[Callable[[bytes, str], Heartbeat | Problems]] = _reader(parse_heartbeat)
 read_assignment: Final[Callable[[bytes, str], Assignment | Problems]] = _reader(parse_assignment)
 read_decision: Final[Callable[[bytes, str], Decision | Problems]] = _reader(parse_decision)
+
+_read_leader: Final[Callable[[bytes, str], Leader | Problems]] = _reader(parse_leader)
+
+
+def leader_of(content: bytes) -> Leader | None:
+    """Read the lease. None: there is none, or none that can be understood: it has to run out."""
+    found = _read_leader(content, LEADER_FILE) if content else ()
+    return None if isinstance(found, tuple) else found
 
 
 def unread(snapshot: Snapshot, path: str) -> Problems:

@@ -11,6 +11,7 @@ from reconciler.observing.deployments import Sorted, hides_deployments, sort_dep
 from reconciler.observing.documents import (
     Problems,
     document,
+    leader_of,
     no_folder,
     read_assignment,
     read_decision,
@@ -70,6 +71,7 @@ def observe(snapshot: Snapshot) -> Observed:
         held=dict(sorted(deployments.held.items())),
         problems=(*frozen, *nodes.problems, *broken_templates, *deployments.problems),
         frozen=frozen,
+        leader=leader_of(snapshot.leader),
         unreadable=unreadable,
     )
 

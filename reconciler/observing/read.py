@@ -15,6 +15,8 @@ from schemas.layout import (
     ASSIGNED_REFS,
     ASSIGNMENTS_REF,
     HEARTBEAT_FILE,
+    LEADER_FILE,
+    LEADER_REF,
     NODE_REFS,
     desired_ref,
 )
@@ -45,6 +47,7 @@ class Reader:
     state: Repository
     branch: str
     heads: Heads = field(init=False)
+    _head: Commit | None = None
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
     _used: dict[CommitId, Tree] = field(default_factory=dict)
@@ -74,12 +77,15 @@ class Reader:
         source, refs = self._fetch()
         asked = _Asked(self._tree(self.desired, source))
         heartbeats = self._heartbeats(refs)
+        led = refs.get(LEADER_REF)
+        lease = self._tree(self.state, led).files.get(LEADER_FILE) if led else None
         decided = refs.get(ASSIGNMENTS_REF)
-        head = self.desired.show(source)
+        if self._head is None or self._head.id != source:
+            self._head = self.desired.show(source)
         ours = self._tree(self.state, decided) if decided else None
         assigned = _by_node(refs, ASSIGNED_REFS)
         projected = {name: self._tree(self.state, at).id for name, at in assigned.items()}
-        self._bring(asked, ours, heartbeats)
+        self._bring(asked, ours, (*heartbeats.values(), *((lease,) if lease else ())))
         too_large = {
             f"{NODE_REFS}{name}/{HEARTBEAT_FILE}": file.size
             for name, file in heartbeats.items()
@@ -87,8 +93,8 @@ class Reader:
         }
         snapshot = Snapshot(
             source=source,
-            message=head.message,
-            left=self.heads.left_by(head, decided),
+            message=self._head.message,
+            left=self.heads.left_by(self._head, decided),
             desired=self._contents(asked.files),
             builtin=builtin_templates(),
             too_large={**asked.too_large, **too_large},
@@ -99,6 +105,8 @@ class Reader:
             folders=ours.folders if ours else {},
             assigned=assigned,
             projected=projected,
+            led=led,
+            leader=self._blobs.get(lease.blob, b"") if lease else b"",
             heartbeats={
                 name: self._blobs[file.blob]
                 for name, file in heartbeats.items()
@@ -110,7 +118,7 @@ class Reader:
 
     def _fetch(self) -> tuple[CommitId, Mapping[str, CommitId]]:
         branch = desired_ref(self.branch)
-        wanted = (ASSIGNMENTS_REF, ASSIGNED_REFS, NODE_REFS)
+        wanted = (ASSIGNMENTS_REF, ASSIGNED_REFS, NODE_REFS, LEADER_REF)
         if self.desired is self.state:
             refs = found = self.state.fetch(branch, *wanted)
         else:
@@ -133,11 +141,11 @@ class Reader:
                 found[name] = file
         return found
 
-    def _bring(self, asked: _Asked, ours: Tree | None, heartbeats: Mapping[NodeName, File]) -> None:
+    def _bring(self, asked: _Asked, ours: Tree | None, spoken: Iterable[File]) -> None:
         """Read the blobs that are not here yet, and forget those that nothing needs any more."""
         people = {file.blob for file in asked.files.values()}
         machines = {file.blob for file in ours.files.values()} if ours else set()
-        machines |= {file.blob for file in heartbeats.values() if file.size <= HEARTBEAT_MAX}
+        machines |= {file.blob for file in spoken if file.size <= HEARTBEAT_MAX}
         known = {blob: self._blobs[blob] for blob in people | machines if blob in self._blobs}
         if self.desired is self.state:
             self._blobs = {**known, **_read(self.state, (people | machines) - known.keys())}

@@ -9,6 +9,7 @@ from schemas.assignment import Assignment, Decision
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
 from schemas.heartbeat import Heartbeat
+from schemas.leader import Leader
 from schemas.names import CommitId, DeploymentName, NodeName, TemplateName, TreeId
 from schemas.node import NodeRecord
 from schemas.problem import Problem
@@ -32,6 +33,7 @@ class Snapshot:
     assignments: every file of that tip by path, the rendered ones too.
     folders: tree id of every folder of that tip, by path.
     assigned: where each node's own ref stands. projected: the root tree of that commit.
+    led: where the ref of the leader's lease stands; None: there is none. leader: its document.
     heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
     """
 
@@ -48,6 +50,8 @@ class Snapshot:
     folders: Mapping[str, TreeId] = field(default_factory=dict)
     assigned: Mapping[NodeName, CommitId] = field(default_factory=dict)
     projected: Mapping[NodeName, TreeId] = field(default_factory=dict)
+    led: CommitId | None = None
+    leader: bytes = b""
     heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
 
 
@@ -70,6 +74,7 @@ class Observed:
     frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
         `fleet` is a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
+    leader: the lease of the reconciler that leads; None: there is none that can be understood.
     unreadable: the problems of heartbeats that could not be understood.
     own_bundles: templates that are one deployment's own: as they were when it last was good.
     """
@@ -85,6 +90,7 @@ class Observed:
     held: Mapping[DeploymentName, tuple[Problem, ...]]
     problems: tuple[Problem, ...]
     frozen: tuple[Problem, ...] = ()
+    leader: Leader | None = None
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
     own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.checks import taints_tolerated
-from reconciler.placing.core import IMAGE, PREFER, SPARES_GPUS, Ask
 from reconciler.placing.gpus import kind_objection
 from reconciler.placing.ground import Bools, Floats, Ground, Ints
 from reconciler.placing.hosted import domain
 from reconciler.placing.labels import holds_for
 from reconciler.placing.plan import Need
+from reconciler.placing.trials import IMAGE, PREFER, SPARES_GPUS, Ask
 from reconciler.placing.workload import Shape
 from schemas.node import Duty
 from schemas.resources import Expression, Sharing

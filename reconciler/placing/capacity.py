@@ -14,6 +14,7 @@ from reconciler.placing.engine import drafted, plan
 from reconciler.placing.improving import free_to_go
 from reconciler.placing.newcomers import find_place, find_place_without
 from reconciler.placing.plan import Desired, Need, Placement
+from reconciler.placing.room import Choices, count_fitting
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
 from schemas.resources import Resources
 
@@ -65,10 +66,12 @@ def capacity(
     open_ = np.flatnonzero(draft.columns.takes_work).tolist()
     models = sorted({gpu.model for row in open_ for gpu in draft.ground.gpus[row]})
     cpu, memory, disk = (_roomiest(column, open_, draft) for column in range(3))
+    choices = Choices(draft)
     critical = [
         (node.name, homeless)
         for row, node in enumerate(draft.ground.nodes)
-        if (homeless := _sure(row, _homeless(row, draft), desired, draft))
+        if not choices.plenty_without(row)
+        and (homeless := _sure(row, _homeless(row, draft), desired, draft))
     ]
     return Capacity(
         largest=tuple(_largest(model, open_, draft) for model in models),
@@ -93,21 +96,19 @@ def _room(need: Need, draft: Draft) -> int:
     Nobody is pushed out for them, and a gang's members count by themselves.
     """
     if free_to_go(need, draft):
-        ask = draft.ask(need)
-        choices = draft.core.many(ask, MORE_MAX)
-        for choice in choices:
-            draft.core.out(ask, choice)
-        return len(choices)
-    mark, found = draft.mark(), 0
-    while found < MORE_MAX:
-        replica = replica_name(need.deployment, need.replicas + found)
+        found = count_fitting(draft.ask(need), draft.ground)
+        if found is not None:
+            return min(found, MORE_MAX)
+    mark, more = draft.mark(), 0
+    while more < MORE_MAX:
+        replica = replica_name(need.deployment, need.replicas + more)
         place = find_place(replica, need, draft)
         if place is None:
             break
         draft.put(place)
-        found += 1
+        more += 1
     draft.undo(mark)
-    return found
+    return more
 
 
 def _largest(model: str, rows: list[int], draft: Draft) -> LargestFit:

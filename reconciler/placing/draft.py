@@ -10,10 +10,11 @@ import numpy as np
 
 from reconciler.observing.node import Node
 from reconciler.placing.asks import Columns, admitted, ask_of
-from reconciler.placing.core import Ask, Core
+from reconciler.placing.core import Core
 from reconciler.placing.ground import Bools, Ground
 from reconciler.placing.hosted import Hosted
 from reconciler.placing.plan import FREE, Bound, Desired, Keep, Need, Placement
+from reconciler.placing.trials import Ask
 from reconciler.placing.workload import Shape
 from schemas.assignment import Reason
 from schemas.names import DeploymentName, ReplicaName

@@ -9,12 +9,12 @@ import numpy as np
 
 from reconciler.observing.node import Gpu, Node
 from reconciler.placing.around import has_rules, left_by_rules
-from reconciler.placing.core import Ask, Choice
 from reconciler.placing.draft import Draft
 from reconciler.placing.ground import Bools
 from reconciler.placing.plan import Need, Placement
 from reconciler.placing.ports import choose_ports
 from reconciler.placing.preempting import make_room
+from reconciler.placing.trials import Ask, Choice
 from reconciler.placing.why import why_here
 from schemas.assignment import GpuShare, Reason, RunnerUp, Why
 from schemas.names import DeploymentName, ReplicaName, replica_name

@@ -15,12 +15,12 @@ import numpy as np
 
 from reconciler.observing.node import Node
 from reconciler.placing.around import each_rule, left_by_rules
-from reconciler.placing.core import LEVEL, NEVER, PREFER, TIE
 from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted
 from reconciler.placing.newcomers import find_place, in_order
 from reconciler.placing.plan import Desired, Need, Placement
 from reconciler.placing.preempting import fewest
+from reconciler.placing.trials import LEVEL, NEVER, PREFER, TIE
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
 from schemas.resources import Strategy
 

@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from reconciler.placing.core import NEVER, Ask, Choice, Core
+from reconciler.placing.core import Core
 from reconciler.placing.ground import Bools, Floats, Ints
+from reconciler.placing.trials import NEVER, Ask, Choice
 
 # So many who could leave are followed at each link of a chain but the last.
 BREADTH: Final = 6

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.placing.core import (
+from reconciler.placing.draft import Draft
+from reconciler.placing.plan import Need
+from reconciler.placing.trials import (
     IMAGE,
     LEVEL,
     ORDER,
@@ -13,8 +15,6 @@ from reconciler.placing.core import (
     Ask,
     Choice,
 )
-from reconciler.placing.draft import Draft
-from reconciler.placing.plan import Need
 from schemas.assignment import RunnerUp, ScoreTerm, Why
 from schemas.resources import Strategy
 

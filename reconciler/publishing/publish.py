@@ -12,8 +12,12 @@ from schemas.layout import ASSIGNMENTS_REF, assigned_ref, node_folder
 from schemas.names import CommitId, NodeName, TreeId
 
 
-def publish(state: Repository, result: Pass, at: datetime) -> CommitId | None:
+def publish(
+    state: Repository, result: Pass, at: datetime, also: tuple[RefUpdate, ...] = ()
+) -> CommitId | None:
     """Publish a pass and return its commit. None: nothing changed, and nothing was written.
+
+    also: moves in the same push, or nothing does: the lease of who leads.
 
     Every ref moves from where the pass read it, or none does. So a pass that was decided on an old
     reading publishes nothing, and one whose acknowledgement got lost has been published whole: the
@@ -32,10 +36,10 @@ def publish(state: Repository, result: Pass, at: datetime) -> CommitId | None:
     own = tuple(_own(state, result, found, tree, name, at) for name in result.changes.nodes)
     if decided and not result.changes.files:
         # Only some node's own ref was not where it belongs: the decision itself stands.
-        state.push(own)
+        state.push((*own, *also))
         return decided
     commit = state.commit(tree, parent=decided, message=message(result, found), at=at)
-    state.push((RefUpdate(ASSIGNMENTS_REF, commit, decided), *own))
+    state.push((RefUpdate(ASSIGNMENTS_REF, commit, decided), *own, *also))
     return commit
 
 

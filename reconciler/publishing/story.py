@@ -163,6 +163,9 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
             yield _reason(change, known, wanted, had)
     for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
         yield f"{name} was admitted"
+    if result.observed.frozen:
+        yield _flat(f"nothing may change: {result.observed.frozen[0].what}")
+        return
     for one in result.decision.deployments:
         if one.verdict is Verdict.HELD:
             yield f"{one.name} cannot be used as it is written"

@@ -34,13 +34,15 @@ class Facts:
     """What a pass knows before it plans.
 
     observed: with the version of every deployment that is wanted, which need not be what main says.
-    memory: with what was newly heard. kept: versions as the assignments have them.
+    deployments: those that are not held. memory: with what was newly heard.
+    kept: versions as the assignments have them.
     suspended: replicas that nobody may touch, and why. failover: what becomes of lost nodes.
     closed: why the time is none for planned changes; empty: it is one.
     """
 
     snapshot: Snapshot
     observed: Observed
+    deployments: Mapping[DeploymentName, Deployment]
     nodes: tuple[Node, ...]
     memory: Memory
     now: datetime
@@ -53,13 +55,6 @@ class Facts:
     evidence: Evidence
     holders: Mapping[ReplicaName, Tenure]
     closed: str
-
-    @property
-    def deployments(self) -> Mapping[DeploymentName, Deployment]:
-        """The deployments that are not held."""
-        return {
-            one.name: one for one in self.observed.deployments if one.name not in self.observed.held
-        }
 
 
 def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) -> Facts:
@@ -91,6 +86,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     return Facts(
         snapshot=snapshot,
         observed=observed,
+        deployments=deployments,
         nodes=nodes,
         memory=replace(memory, sightings=sightings, evacuated=lately),
         now=now,

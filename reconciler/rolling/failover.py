@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.plan import Placement
 from reconciler.rolling.holding import Because, Held
-from schemas.deployment import Deployment
+from schemas.deployment import Deployment, VolumeMoves
 from schemas.fencing import lose_after
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName
@@ -49,12 +49,14 @@ def failover(  # noqa: PLR0913 - everything that has a say
     lately: nodes that were evacuated within the last minute; they count against the limit, and
     what was left on one of them may follow. suspended: replicas that nobody may touch.
     """
+    silent = {node.name: node for node in nodes if node.silence}
     lost = [
-        (one, deployments[one.deployment], node)
+        (one, deployments[one.deployment], silent[one.node])
         for one in sorted(previous, key=lambda one: (one.node, one.replica))
-        if one.deployment in deployments and one.replica not in suspended
-        for node in nodes
-        if node.name == one.node and is_lost(node, fleet, deployments[one.deployment])
+        if one.node in silent
+        and one.deployment in deployments
+        and one.replica not in suspended
+        and is_lost(silent[one.node], fleet, deployments[one.deployment])
     ]
     held: dict[ReplicaName, Held] = {}
     leaving: set[ReplicaName] = set()
@@ -97,7 +99,8 @@ def _stays(
     if reason := mass_loss(nodes, span):
         return Held(Because.MASS_LOSS, reason)
     replace = deployment.disconnect.replace
-    if replace is None and one.pinned:
+    is_tied = one.pinned and deployment.on_move is VolumeMoves.STAY
+    if replace is None and is_tied:
         return Held(Because.LOST, f"{one.node} is lost, and its volumes tie it to that node")
     if replace is False:
         return Held(Because.LOST, f"{one.node} is lost, and it says `replace: false`")

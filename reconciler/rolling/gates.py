@@ -17,6 +17,7 @@ from schemas.assignment import Phase
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.node import Duty
 from schemas.quantity import format_duration
 from schemas.rollout import UpdateStrategy
 
@@ -55,8 +56,8 @@ class Outlook:
 
 
 def gates(view: Outlook) -> Brakes:
-    """Hold whatever may not be changed now. A replica with nothing pending is never held."""
-    frozen: dict[ReplicaName, Held] = {}
+    """Hold whatever may not be changed now, and name what other brakes hold already."""
+    frozen = {name: held for name, held in view.held.items() if name in view.previous}
     absent: dict[ReplicaName, Held] = {}
     front = _front(view)
     by_name: dict[DeploymentName, list[ReplicaName]] = {}
@@ -105,6 +106,8 @@ def _of_one(
     for replica in left:
         if view.pending[replica] is Pending.ADD and (held := _start(replica, deployment, view)):
             yield replica, held
+        if view.pending[replica] is Pending.REMOVE and (held := _homeless(replica, view)):
+            yield replica, held
     touched = [
         replica
         for replica in sorted(left, key=lambda one: (_wave(one, view), split_replica(one)))
@@ -122,6 +125,16 @@ def _start(replica: ReplicaName, deployment: Deployment, view: Outlook) -> Held 
     return Held(Because.DEPENDENCY, waits) if waits else None
 
 
+def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
+    """Keep what a drained node would stop though it is wanted, as long as no other takes it."""
+    name, index = split_replica(replica)
+    node = view.nodes.get(view.previous[replica].node)
+    is_wanted = index < view.deployments[name].replicas
+    if is_wanted and node is not None and node.duty is Duty.DRAINING:
+        return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
+    return None
+
+
 def _touched(
     replicas: list[ReplicaName], deployment: Deployment, view: Outlook, front: int
 ) -> Iterator[tuple[ReplicaName, Held]]:
@@ -130,21 +143,29 @@ def _touched(
     One that is not ready is changed at once: it serves nobody, and this may be what mends it.
     """
     wanted = _wanted(deployment)
-    down = sum(1 for one in wanted if not _is_ready(one, view))
-    most = deployment.update.max_unavailable.of(len(wanted), least=1)
+    # One that has no place is no part of this: nothing that is done here could make it ready.
+    down = [one for one in wanted if one in view.target and not _is_ready(one, view)]
+    most = _most_down(deployment, len(wanted))
     gone = 0
     for replica in replicas:
         one = view.standing.get(replica)
         if one is not None and one.fresh and not one.ready:
             continue
         held = _planned(replica, deployment, view, front)
-        if held is None and down + gone >= most:
-            waits = ", ".join(name for name in wanted if not _is_ready(name, view)) or "others"
+        if held is None and len(down) + gone >= most:
+            waits = ", ".join(down) or "others"
             held = Held(Because.GATE, f"waits for {waits} to be ready")
         if held is None:
             gone += 1
         else:
             yield replica, held
+
+
+def _most_down(deployment: Deployment, replicas: int) -> int:
+    """How many replicas may be down. Who starts first has one more, so that none is missed."""
+    if deployment.update.strategy is UpdateStrategy.START_FIRST:
+        return 1
+    return deployment.update.max_unavailable.of(replicas, least=1)
 
 
 def _planned(

@@ -172,7 +172,7 @@ def _amiss(case: _Case) -> str:
     if not case.is_wanted:
         return "no longer wanted, and not gone yet"
     if case.frozen:
-        return "nothing in the fleet may change until its documents are mended"
+        return "nothing in the fleet may change now: it stays as it last was"
     if case.problems:
         return "its documents are broken: it stays as it last was"
     return _undecided(case) or (_without_node(case) if case.refusals else "")

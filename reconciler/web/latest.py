@@ -48,13 +48,16 @@ class LookView:
     """When and what the answer was made from. status: `ok`, `stale` or `starting`.
 
     at: when Git last answered. source: the commit that people made. decided: the reconciler's
-    newest decision. error: why Git does not answer; empty when it does.
+    newest decision. leader: which of several reconcilers decides; empty: none is elected.
+    leading_since: since when, by its own clock. error: why Git does not answer; empty when it does.
     """
 
     status: str
     at: datetime | None
     source: str
     decided: str
+    leader: str
+    leading_since: datetime | None
     error: str
 
 
@@ -65,5 +68,7 @@ def look_view(latest: Latest, now: datetime) -> LookView:
         at=latest.looked_at,
         source=latest.view.source if latest.view else "",
         decided=latest.view.decided if latest.view else "",
+        leader=latest.view.leader if latest.view else "",
+        leading_since=latest.view.leading_since if latest.view else None,
         error=latest.error,
     )

@@ -64,7 +64,7 @@ class Looker:
 
     def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Memory]:
         last = self._last
-        if last is not None and _without_heartbeats(snapshot) == _without_heartbeats(last.snapshot):
+        if last is not None and _at_rest(snapshot) == _at_rest(last.snapshot):
             observed = observe(snapshot)
             seen = sight(last.memory.sightings, observed.heartbeats, now, observed.fleet.timings)
             # A decision follows from the documents, the judged nodes and how replicas fare.
@@ -75,8 +75,9 @@ class Looker:
         return look_once(snapshot, now, memory, self._renderer, self._decide)
 
 
-def _without_heartbeats(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, heartbeats={})
+def _at_rest(snapshot: Snapshot) -> Snapshot:
+    """A snapshot without what machines say again and again."""
+    return replace(snapshot, heartbeats={}, led=None, leader=b"")
 
 
 def _fares(observed: Observed) -> object:

@@ -36,9 +36,21 @@ def _look(latest: Latest, now: datetime) -> Iterator[str]:
 
 def _fleet(view: FleetView) -> Iterator[str]:
     yield from _gauge("miaas_problems", "Problems in documents.", [("", len(view.problems))])
+    yield from _leader(view)
     yield from _nodes(view.nodes)
     yield from _gpus(view.nodes)
     yield from _deployments(view.deployments)
+
+
+def _leader(view: FleetView) -> Iterator[str]:
+    if view.leading_since is None:
+        return
+    who = _labels(leader=view.leader)
+    text = "Since when a reconciler leads, by its own clock, in seconds since 1970."
+    since = view.leading_since.timestamp()
+    yield from _gauge("miaas_leader_since_timestamp_seconds", text, [(who, since)])
+    text = "How often a reconciler took over."
+    yield from _gauge("miaas_leader_term", text, [("", view.term)])
 
 
 def _nodes(nodes: tuple[NodeView, ...]) -> Iterator[str]:

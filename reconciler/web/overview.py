@@ -21,6 +21,7 @@ from reconciler.web.views import (
     VerdictView,
 )
 from reconciler.web.words import count
+from schemas.problem import Problem
 
 # A deployment in one of these wants a person; one that progresses only wants patience.
 _BAD_HEALTH: Final = (Health.MISSING, Health.DEGRADED, Health.UNKNOWN)
@@ -33,10 +34,14 @@ def fleet_view(facts: Facts) -> FleetView:
     deployments = deployment_views(by_name)
     nodes = node_views(by_name, deployments)
     problems = _problems(facts, deployments)
+    leader = facts.observed.leader
     return FleetView(
         name=facts.observed.fleet.name,
         source=facts.observed.source or "",
         decided=facts.decided or "",
+        leader=leader.holder if leader else "",
+        leading_since=leader.since if leader else None,
+        term=leader.term if leader else 0,
         verdict=_verdict(facts, nodes, deployments, problems),
         exceptions=_exceptions(nodes, deployments),
         nodes=nodes,
@@ -73,8 +78,7 @@ def _verdict(
 ) -> VerdictView:
     faults = _faults(nodes, deployments, problems)
     if facts.observed.frozen:
-        text = f"Nothing may change: {facts.observed.frozen[0].place} is broken."
-        return VerdictView(level=Level.BAD, text=text)
+        return VerdictView(level=Level.BAD, text=_frozen(facts.observed.frozen[0]))
     if faults:
         return VerdictView(level=Level.BAD, text=f"{', '.join(faults)}.")
     if not nodes and not deployments:
@@ -86,6 +90,12 @@ def _verdict(
     if not deployments:
         return VerdictView(level=Level.EMPTY, text=f"{count(len(nodes), 'node')}, no deployments.")
     return VerdictView(level=Level.GOOD, text=_all_well(nodes, deployments))
+
+
+def _frozen(problem: Problem) -> str:
+    """Say why nothing may change: a file is broken, or what is wrong with the whole repository."""
+    what = problem.what if problem.place.path == "." else f"{problem.place} is broken"
+    return f"Nothing may change: {what}."
 
 
 def _faults(

@@ -310,12 +310,17 @@ class FleetView:
     """Everything about one fleet at one look. Ends never in a clock: ages are for who shows it.
 
     source: the commit that people made. decided: the reconciler's newest decision.
+    leader: which of several reconcilers decides; empty: none is elected. leading_since: since when,
+    by its own clock. term: how often one took over.
     problems: of what people wrote. notices: of what machines wrote.
     """
 
     name: str
     source: str
     decided: str
+    leader: str
+    leading_since: datetime | None
+    term: int
     verdict: VerdictView
     exceptions: tuple[ExceptionView, ...]
     nodes: tuple[NodeView, ...]

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from reconciler.observing.node import Node
 from reconciler.placing.asks import Columns, ask_of
-from reconciler.placing.core import Ask, Choice, Core
+from reconciler.placing.core import Core
 from reconciler.placing.engine import plan
 from reconciler.placing.ground import Ground
+from reconciler.placing.learning import Learner
 from reconciler.placing.repack import Piece, Repack, fill_within
+from reconciler.placing.trials import Ask, Choice
 from tests.bench.placement_references import BestFit, Fgd, FirstFit, Policy, Spot, run
 from tests.bench.placement_trace import WHOLE, Task, arriving, need_for, read_nodes, read_tasks
 
@@ -97,14 +99,15 @@ def packing(
 
 
 def streamed(nodes: Sequence[Node], stream: list[Task]) -> list[Spot]:
-    """One after the other through the engine's core, which learns the mix from what arrives."""
+    """One after the other through the engine's core, and the mix is learned from what arrives."""
     ground = Ground(nodes)
     columns, core = Columns(ground), Core(ground, {})
+    learner = Learner(core)
     classes: dict[Task, Ask] = {}
     spots = []
     for task in stream:
         ask = _class(task, classes, columns, core)
-        core.expect(ask)
+        learner.expect(ask)
         choice = core.best(ask)
         if choice is not None:
             core.put(ask, choice)

@@ -30,6 +30,19 @@ def build(source: Path, out: Path) -> Path:
         target = source / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / path, target)
+    return _wheel(source, out)
+
+
+def build_as(version: str, source: Path, out: Path) -> Path:
+    """Build the same once more from its copy, under another version."""
+    project = source / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    named = re.sub(r'^version = "[^"]+"$', f'version = "{version}"', text, flags=re.MULTILINE)
+    project.write_text(named, encoding="utf-8")
+    return _wheel(source, out)
+
+
+def _wheel(source: Path, out: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--wheel-dir", str(out), str(source)], check=True)
     (built,) = out.glob("miaas-*.whl")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+OPERATING = Path(__file__).parents[3] / "docs/operating.md"
 NAMES = ("miaas-agent.service", "miaas-agent-once.service", "miaas-agent.timer")
 
 
@@ -44,3 +45,25 @@ def test_units_start_a_command_that_exists(name: str) -> None:
 
     assert found is not None
     assert found[1] in {"run", "once"}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".service")])
+def test_a_unit_is_no_more_exposed_than_the_manual_says(name: str) -> None:
+    told = re.search(r"miaas-agent-once.service` \| (\d\.\d) ", OPERATING.read_text("utf-8"))
+    assert told is not None
+
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            f"--threshold={round(float(told[1]) * 10)}",
+            str(resources.files("agent") / "units" / name),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout.splitlines()[-1]

@@ -12,6 +12,7 @@ from reconciler.decide import Pass, decide
 from reconciler.observing.node import Node
 from reconciler.placing.plan import Placement
 from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict
 from schemas.heartbeat import dump_heartbeat
 from schemas.names import NodeName
@@ -31,7 +32,7 @@ def decided(name: str, renderer: Renderer) -> Pass:
 
 
 def _decided(name: str, renderer: Renderer) -> Pass:
-    return decide(snapshot_of(name), A_MOMENT, {}, renderer)
+    return decide(snapshot_of(name), A_MOMENT, Memory(), renderer)
 
 
 @by_example
@@ -77,7 +78,7 @@ def test_the_order_in_which_nodes_spoke_does_not_matter(
     snapshot = snapshot_of(name)
     turned = dict(reversed(list(snapshot.heartbeats.items())))
 
-    again = decide(replace(snapshot, heartbeats=turned), A_MOMENT, {}, renderer)
+    again = decide(replace(snapshot, heartbeats=turned), A_MOMENT, Memory(), renderer)
 
     assert again.plan == decided.plan
 
@@ -101,7 +102,7 @@ def test_a_model_that_nobody_approved_holds_its_deployment_alone(renderer: Rende
     text = snapshot.desired[path].replace(b"Qwen/Qwen2.5-Coder-32B-Instruct", b"a/b")
 
     result = decide(
-        replace(snapshot, desired={**snapshot.desired, path: text}), A_MOMENT, {}, renderer
+        replace(snapshot, desired={**snapshot.desired, path: text}), A_MOMENT, Memory(), renderer
     )
 
     assert result.held.keys() == {"code"}
@@ -150,7 +151,7 @@ def test_without_its_card_the_house_says_why_and_keeps_the_rest(renderer: Render
     blind = replace(HEARTBEATS["homelab"][0], gpus=(), host=a_host())
     beats = {**snapshot.heartbeats, NodeName("attic"): dump_heartbeat(blind).encode()}
 
-    result = decide(replace(snapshot, heartbeats=beats), A_MOMENT, {}, renderer)
+    result = decide(replace(snapshot, heartbeats=beats), A_MOMENT, Memory(), renderer)
 
     assert {one.replica for one in result.plan.refusals} == {"chat-0", "code-0"}
     assert all(one.reasons for one in result.plan.refusals)
@@ -200,7 +201,7 @@ def test_what_the_readmes_say_to_try_does_what_they_say(  # noqa: PLR0913, PLR09
     assert before in snapshot.desired[path]
     changed = {**snapshot.desired, path: snapshot.desired[path].replace(before, after)}
 
-    result = decide(replace(snapshot, desired=changed), A_MOMENT, {}, renderer)
+    result = decide(replace(snapshot, desired=changed), A_MOMENT, Memory(), renderer)
 
     assert result.problems == ()
     assert {one.replica for one in result.plan.refusals} == refused

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.observing.inventory import Sighting
 from reconciler.remembering import FILE, MemoryFile
-from reconciler.rolling.marks import Memory
-from schemas.names import NodeName
+from reconciler.rolling.marks import Mark, Memory
+from schemas.names import DeploymentName, NodeName, ReplicaName
 from tests.builders import A_MOMENT
 
 ALPHA = NodeName("alpha")
@@ -60,3 +60,25 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     assert kept.load(A_MOMENT, 1.0) == Memory()
     kept.save(SEEN, A_MOMENT, 1.0)
     assert kept.load(A_MOMENT, 1.0) == SEEN
+
+
+def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
+    ago = A_MOMENT - timedelta(seconds=50)
+    whole = Memory(
+        sightings={ALPHA: Sighting("i", 3, ago, is_lost=True, losses=2, back_at=ago)},
+        marks={
+            DeploymentName("chat"): Mark(
+                revision="abc",
+                since=ago,
+                reached=frozenset({ReplicaName("chat-0"), ReplicaName("chat-1")}),
+                ready=frozenset({ReplicaName("chat-1")}),
+                proven_since=ago,
+            )
+        },
+        evacuated={ALPHA: ago},
+        doubts={ReplicaName("chat-0"): ago},
+        read_at=A_MOMENT,
+    )
+    MemoryFile(tmp_path, boot_id="b").save(whole, A_MOMENT, 1000.0)
+
+    assert MemoryFile(tmp_path, boot_id="b").load(A_MOMENT, 1000.0) == whole

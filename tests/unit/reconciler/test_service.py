@@ -144,6 +144,39 @@ def test_state_may_be_another_repository(bare: Bare, tmp_path: Path) -> None:
     state.client.close()
 
 
+def test_of_two_that_take_turns_the_second_stands_by(
+    bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    electing = a_small_fleet()["fleet.yaml"] + "spec: {leader: {lease: 60s}}\n"
+    bare.commit({**a_small_fleet(), "fleet.yaml": electing})
+    words = ["once", "--desired", bare.url, "--state-dir"]
+    assert main([*words, str(tmp_path / "one"), "--name", "one"]) == Code.FINE
+    before = bare.tip()
+    more = {"deployments/more.yaml": deployment("more")}
+    bare.commit({**a_small_fleet(), **more, "fleet.yaml": electing})
+
+    assert main([*words, str(tmp_path / "two"), "--name", "two"]) == Code.FINE
+
+    assert bare.tip() == before
+    assert "another leads leader=one" in capsys.readouterr().err
+
+
+def test_a_rewind_is_known_again_by_a_new_start(
+    bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["once", "--desired", bare.url, "--state-dir"]
+    first = bare.tip("refs/heads/main")
+    assert first is not None
+    bare.commit({**a_small_fleet(), "README.md": "words"})
+    assert main([*words, str(tmp_path / "kept")]) == Code.FINE
+    bare.client.push_own("refs/heads/main", first)
+
+    assert main([*words, str(tmp_path / "kept")]) == Code.PROBLEMS
+    assert main([*words, str(tmp_path / "new")]) == Code.PROBLEMS
+
+    assert capsys.readouterr().out.count(f"the branch is at {first}, which does not follow") == 2
+
+
 def test_the_service_hears_of_a_push_decides_and_ends_when_asked(
     bare: Bare, tmp_path: Path
 ) -> None:

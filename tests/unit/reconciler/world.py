@@ -138,7 +138,9 @@ class World:
         self.reader = Reader(self.client, self.client, "main")
         self._people = MemoryRepository(self.server)
 
-    def commit(self, changes: Mapping[str, str | bytes | None]) -> CommitId:
+    def commit(
+        self, changes: Mapping[str, str | bytes | None], *, message: str = "a change"
+    ) -> CommitId:
         """Commit changes of the fleet repository: text, bytes, or None to remove."""
         for path, content in changes.items():
             if content is None:
@@ -148,7 +150,7 @@ class World:
         whole = {p: c.encode() if isinstance(c, str) else c for p, c in self.files.items()}
         parent = self._people.fetch("refs/heads/main").get("refs/heads/main")
         made = self._people.commit(
-            self._people.write(None, whole), parent=parent, message="a change", at=A_MOMENT
+            self._people.write(None, whole), parent=parent, message=message, at=A_MOMENT
         )
         self._people.push_own("refs/heads/main", made)
         return made

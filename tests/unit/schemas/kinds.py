@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import assignment, deployment, fleet, heartbeat, machine, node, template
+from schemas import assignment, deployment, fleet, heartbeat, leader, machine, node, template
 from tests.unit.schemas import strategies
 
 
@@ -78,6 +78,14 @@ MACHINES = (
         assignment.dump_decision,
         strategies.decisions,
         "decision.json",
+    ),
+    Kind(
+        "leader",
+        leader.Leader,
+        leader.parse_leader,
+        leader.dump_leader,
+        strategies.leaders,
+        "leader.json",
     ),
 )
 ALL = PEOPLE + MACHINES

@@ -38,6 +38,7 @@ from schemas.heartbeat import (
     RuntimeReport,
     ServiceReport,
 )
+from schemas.leader import Leader
 from schemas.machine import Card, Machine
 from schemas.names import NAME_PATTERN
 from schemas.node import Duty, NodeRecord
@@ -272,6 +273,7 @@ fleets = st.builds(
         )
     ),
     suspend=st.booleans(),
+    lease=st.none() | st.integers(5, 3600).map(lambda seconds: timedelta(seconds=seconds)),
     place=st.just(Place("fleet.yaml")),
 )
 records = st.builds(
@@ -520,6 +522,14 @@ assignments = st.builds(
     heartbeat_seconds=st.integers(1, 3600),
     poll_seconds=st.integers(1, 3600),
     replicas=few(assigned_replicas),
+)
+leaders = st.builds(
+    Leader,
+    holder=unicode_texts.filter(bool),
+    term=st.integers(1, 2**53 - 1),
+    sequence=st.integers(1, 2**53 - 1),
+    lease_seconds=st.integers(1, 3600),
+    since=moments,
 )
 places = st.builds(Place, unicode_texts, st.integers(0, 999), st.integers(0, 999))
 problems = st.builds(Problem, places, unicode_texts, unicode_texts)

@@ -77,6 +77,7 @@ SHAPES: list[tuple[str, type, str, dict[str, str] | None]] = [
             "waves": "spec.waves",
             "windows": "spec.windows",
             "suspend": "spec.suspend",
+            "lease": "spec.leader.lease",
         },
     ),
     ("fleet", Guards, "spec.guards", SAME),

@@ -10,8 +10,9 @@ from fleet.memory import MemoryRepository
 from fleet.port import Repository
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
-from reconciler.observing.trailers import source_of
+from reconciler.observing.trailers import source_of, values_of
 from reconciler.preview import with_desired
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict
 from schemas.layout import ASSIGNMENTS_REF
 from schemas.names import CommitId
@@ -45,7 +46,7 @@ class Reconciler:
         self.reader.heads.accepted = accepted
 
     def once(self) -> Outcome:
-        return pass_once(self.reader, self.world.renderer, {}, self.world.clock)
+        return pass_once(self.reader, self.world.renderer, Memory(), self.world.clock)
 
 
 def a_decided_world() -> tuple[World, CommitId, CommitId]:
@@ -96,7 +97,9 @@ def test_a_rewound_branch_changes_nothing_and_is_told() -> None:
     assert {one.verdict for one in outcome.result.decision.deployments} == {Verdict.HELD}
     client = MemoryRepository(world.server)
     client.fetch(ASSIGNMENTS_REF)
-    assert source_of(client.show(tip(world, ASSIGNMENTS_REF)).message) == second
+    told = client.show(tip(world, ASSIGNMENTS_REF)).message
+    assert source_of(told) == second
+    assert values_of(told, "Reason") == (f"nothing may change: {problem.what}",)
 
 
 def test_a_rewound_branch_is_told_once() -> None:
@@ -239,10 +242,14 @@ def test_a_first_start_accepts_what_is_there() -> None:
 
 def test_another_branch_by_configuration_is_held_like_a_rewind() -> None:
     world, _, second = a_decided_world()
-    world.server.refs["refs/heads/other"] = tip(world)
-    committed(world, "another history", parent=None)
+    client = MemoryRepository(world.server)
+    kept = Reconciler(world, second)
+    other = committed(world, "another history", parent=None)
+    world.server.refs |= {MAIN: second, "refs/heads/other": other}
 
-    assert Reconciler(world).reader.read().left == second
+    for reader in (Reader(client, client, "other"), Reader(kept.client, kept.client, "other")):
+        reader.heads.accepted = kept.reader.heads.accepted
+        assert reader.read().left == second
 
 
 def test_going_forward_commit_by_commit_costs_no_process_of_git() -> None:

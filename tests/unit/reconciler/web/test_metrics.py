@@ -4,9 +4,12 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+from reconciler.cli.status_texts import fleet_text
 from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics
 from reconciler.web.overview import fleet_view
+from schemas.leader import Leader
+from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet
 from tests.unit.reconciler.web.pages import a_page
 
@@ -51,3 +54,21 @@ def test_a_stale_view_is_not_up() -> None:
     assert "miaas_up 1" in metrics(latest, NOW)
     assert "miaas_up 0" in metrics(latest, NOW + timedelta(minutes=1))
     assert metrics(replace(latest, view=None, looked_at=None), NOW).splitlines()[-1] == "miaas_up 0"
+
+
+def test_who_leads_is_told_where_a_leader_is_elected() -> None:
+    fleet = a_busy_fleet()
+    leader = Leader(holder='o"ne', term=3, sequence=9, lease_seconds=60, since=NOW)
+    led = replace(fleet, observed=replace(fleet.observed, leader=leader))
+
+    text = metrics(Latest(view=fleet_view(led), looked_at=NOW), NOW)
+    page = a_page(led)
+
+    assert f'miaas_leader_since_timestamp_seconds{{leader="o\\"ne"}} {NOW.timestamp():.15g}' in text
+    assert "miaas_leader_term 3\n" in text
+    assert "miaas_leader" not in a_page(fleet).get("/metrics").text
+    assert "o&#34;ne leads since 2026-01-05 12:00:30 UTC" in page.get("/").text
+    look = page.get("/api/v1/nodes").json["look"]
+    assert (look["leader"], look["leadingSince"]) == ('o"ne', "2026-01-05T12:00:30Z")
+    assert 'o"ne leads since' in fleet_text(fleet_view(led), NOW, a_terminal())
+    assert "leads since" not in fleet_text(fleet_view(fleet), NOW, a_terminal())

@@ -1,0 +1,101 @@
+"""A reconciler's place among others of the same fleet: what it knows of the lease, and its bids."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from fleet.port import RefUpdate, Repository
+from reconciler.decide import Pass
+from reconciler.leading import (
+    Duty,
+    Standing,
+    bidding,
+    due,
+    duty,
+    looked,
+    next_lease,
+    next_look,
+)
+from schemas.layout import LEADER_FILE, LEADER_REF
+from schemas.leader import Leader, dump_leader
+
+# Renewals of many fleets on one forge are not made at the same moment.
+_EARLIEST: Final = 0.8
+
+
+@dataclass(slots=True)
+class Seat:
+    """Kept from pass to pass. name: how people know this reconciler; two may have the same."""
+
+    name: str
+    rng: random.Random
+    duty: Duty | None = None
+    leader: Leader | None = None
+    _standing: Standing = field(default_factory=Standing)
+    _lease: timedelta | None = None
+    _share: float = 1.0
+
+    def look(self, result: Pass, now: datetime) -> Duty | None:
+        """Say what this pass may do. None: the fleet elects no leader, and it may publish.
+
+        now: when the pass began, by the even clock.
+        """
+        self._lease, self.leader = _lease_of(result), result.observed.leader
+        self._standing = looked(self._standing, result.snapshot.led, now)
+        self.duty = None if self._lease is None else duty(self._standing, self._lease, now)
+        return self.duty
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the lease that this pass began with has ended meanwhile."""
+        over = self._lease is not None and self.duty is Duty.LEAD
+        return over and duty(self._standing, self._lease or timedelta(), now) is not Duty.LEAD
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the lease has to be pushed even if nothing else is."""
+        if self._lease is None or self.duty is not Duty.LEAD:
+            return self.duty is Duty.CLAIM
+        then = due(self._standing, self._lease, self._share)
+        return then is None or now >= then
+
+    def bid(
+        self, state: Repository, result: Pass, began: datetime, wall: datetime
+    ) -> tuple[RefUpdate, ...]:
+        """Write the lease that is to move with this pass's decision. Empty: none is elected."""
+        if self._lease is None or self.duty is None:
+            return ()
+        lease = next_lease(
+            what=self.duty,
+            last=result.observed.leader,
+            name=self.name,
+            lease=self._lease,
+            wall=wall,
+        )
+        tree = state.write(None, {LEADER_FILE: dump_leader(lease).encode()})
+        subject = f"{lease.holder} leads: term {lease.term}, {lease.sequence}\n"
+        made = state.commit(tree, parent=None, message=subject, at=wall)
+        self._standing = bidding(self._standing, made, began)
+        self._share = self.rng.uniform(_EARLIEST, 1.0)
+        return (RefUpdate(LEADER_REF, made, result.snapshot.led),)
+
+    def won(self, bids: tuple[RefUpdate, ...], now: datetime) -> None:
+        """Know that a bid was taken."""
+        for one in bids:
+            self._standing = looked(self._standing, one.new, now)
+            self.duty = Duty.LEAD
+
+    def longest(self, poll: timedelta, now: datetime) -> timedelta:
+        """How long to wait at most for the next pass, if nothing else is to be done."""
+        if self._lease is None:
+            return poll
+        return min(poll, next_look(self._standing, self._lease, self._share, now))
+
+
+def _lease_of(result: Pass) -> timedelta | None:
+    """The lease as the fleet has it. Where its settings cannot be read, as the leader has it."""
+    if not result.observed.frozen:
+        return result.observed.fleet.lease
+    leader = result.observed.leader
+    return timedelta(seconds=leader.lease_seconds) if leader else None

@@ -1,0 +1,38 @@
+"""leader.json: which of several reconcilers decides. It stands alone in the commit of its ref."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.codec import dump_json, parse_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """The lease of the reconciler that leads. Whoever moves its ref with it may publish.
+
+    term: grows by one when another takes over. sequence: grows with every renewal of a term.
+    lease_seconds: how long the ref may stay unmoved before a standby takes over.
+    since: when this term began, by the holder's own clock: for people only.
+    """
+
+    holder: str
+    term: int
+    sequence: int
+    lease_seconds: int
+    since: datetime
+
+
+def parse_leader(text: str, *, path: str) -> Leader:
+    """Read leader.json.
+
+    Raises:
+        BadDocumentError: it is not valid; carries every problem.
+    """
+    return parse_json(Leader, text, path=path)
+
+
+def dump_leader(leader: Leader) -> str:
+    """Write leader.json: the same bytes for equal leases."""
+    return dump_json(leader)

@@ -1,0 +1,293 @@
+"""Several reconcilers of one fleet: one leads, another takes over, and history stays one line."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from fleet.memory import Line, MemoryRepository
+from fleet.port import RefUpdate, RepositoryError
+from reconciler.leading import Duty
+from reconciler.loop import Outcome, pass_once
+from reconciler.observing.read import Reader
+from reconciler.observing.snapshot import Observed
+from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
+from schemas.layout import ASSIGNMENTS_REF, LEADER_REF
+from schemas.leader import Leader
+from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
+
+LEASE = timedelta(seconds=60)
+ELECTING = (
+    "apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: test}\nspec: {leader: {lease: 60s}}\n"
+)
+
+
+@dataclass(slots=True)
+class SkewedClock:
+    """The world's time, as seen by a clock that was set wrong but counts evenly."""
+
+    world: World
+    off: timedelta
+
+    def steady(self) -> datetime:
+        return self.world.clock.now + self.off
+
+    def wall(self) -> datetime:
+        return self.world.clock.now - self.off
+
+
+@dataclass(slots=True)
+class Rival:
+    """One reconciler of several, with its own mirror, clock and memory."""
+
+    world: World
+    name: str
+    off: timedelta = timedelta()
+    client: MemoryRepository = field(init=False)
+    reader: Reader = field(init=False)
+    seat: Seat = field(init=False)
+    memory: Memory = field(default_factory=Memory)
+
+    def __post_init__(self) -> None:
+        self.client = MemoryRepository(self.world.server)
+        self.restart()
+
+    def restart(self) -> None:
+        self.reader = Reader(self.client, self.client, "main")
+        self.seat = Seat(self.name, random.Random(self.name))
+        self.memory = Memory()
+
+    def once(self) -> Outcome:
+        clock = SkewedClock(self.world, self.off)
+        outcome = pass_once(self.reader, self.world.renderer, self.memory, clock, seat=self.seat)
+        self.memory = outcome.result.memory
+        return outcome
+
+
+def an_electing_world() -> World:
+    return a_world(files={**a_small_fleet(), "fleet.yaml": ELECTING})
+
+
+def led_by(world: World) -> Leader:
+    leader = world.decide().observed.leader
+    assert leader is not None
+    return leader
+
+
+def test_the_first_leads_and_the_second_stands_by() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+
+    first, second = one.once(), two.once()
+
+    assert (first.commit is not None, second.commit) == (True, None)
+    assert (one.seat.duty, two.seat.duty) == (Duty.LEAD, Duty.STAND_BY)
+    assert (led_by(world).holder, led_by(world).term) == ("one", 1)
+
+
+def test_a_standby_publishes_nothing_whatever_people_commit() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    world.commit({"deployments/more.yaml": deployment("more")})
+    before = dict(world.server.refs)
+
+    assert two.once().commit is None
+    assert world.server.refs == before
+
+
+def test_a_standby_takes_over_after_one_lease_and_the_old_leader_stands_by() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two", timedelta(hours=5))
+    one.once()
+    two.once()
+    world.clock.pass_by(LEASE - timedelta(seconds=1))
+    two.once()
+    assert two.seat.duty is Duty.STAND_BY
+    world.clock.pass_by(timedelta(seconds=1))
+    world.commit({"deployments/more.yaml": deployment("more")})
+
+    assert two.once().commit is not None
+    assert (led_by(world).holder, led_by(world).term) == ("two", 2)
+    for _ in range(10):
+        world.clock.pass_by(timedelta(seconds=15))
+        two.once()
+        one.once()
+        assert one.seat.duty is Duty.STAND_BY
+    assert led_by(world).term == 2
+
+
+def test_a_leader_at_rest_renews_three_times_in_a_lease_and_decides_nothing() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    one.once()
+    decided = world.server.refs[ASSIGNMENTS_REF]
+    for _ in range(60):
+        world.clock.pass_by(timedelta(seconds=1))
+        one.once()
+
+    assert 4 <= led_by(world).sequence <= 5
+    assert world.server.refs[ASSIGNMENTS_REF] == decided
+
+
+def test_who_lost_the_lease_between_reading_and_pushing_publishes_nothing() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    two.once()
+    world.clock.pass_by(timedelta(seconds=50))
+    world.commit({"deployments/more.yaml": deployment("more")})
+    push = one.client.push
+
+    def held_up(updates: tuple[RefUpdate, ...]) -> None:
+        one.client.push = push  # type: ignore[method-assign]
+        world.clock.pass_by(timedelta(seconds=15))
+        two.once()
+        push(updates)
+
+    one.client.push = held_up  # type: ignore[method-assign]
+
+    assert one.once().commit is None
+    assert one.seat.duty is Duty.STAND_BY
+    assert led_by(world).holder == "two"
+    assert _linear(world)
+
+
+def test_a_pass_that_outlives_its_lease_publishes_nothing_of_it() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    one.once()
+    world.commit({"deployments/more.yaml": deployment("more")})
+    fetch = one.client.fetch
+    slow = [timedelta(seconds=54)]
+
+    def slowly(*refs: str) -> object:
+        found = fetch(*refs)
+        world.clock.pass_by(slow.pop() if slow else timedelta())
+        return found
+
+    one.client.fetch = slowly  # type: ignore[method-assign,assignment]
+
+    assert one.once().commit is not None
+    assert led_by(world).term == 2, "it had to take over from itself"
+
+
+def test_a_lost_answer_does_not_cost_the_lease() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    one.once()
+    world.clock.pass_by(timedelta(seconds=20))
+    push = one.client.push
+
+    def unheard(updates: tuple[RefUpdate, ...]) -> None:
+        one.client.line = Line.MUTE
+        push(updates)
+
+    one.client.push = unheard  # type: ignore[method-assign]
+    with pytest.raises(RepositoryError):
+        one.once()
+    one.client.push, one.client.line = push, Line.UP  # type: ignore[method-assign]
+
+    one.once()
+
+    assert (one.seat.duty, led_by(world).term) == (Duty.LEAD, 1)
+
+
+def test_a_broken_fleet_file_does_not_end_the_election() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    two.once()
+    world.commit({"fleet.yaml": "nonsense"})
+
+    assert two.once().commit is None
+    assert two.seat.duty is Duty.STAND_BY
+    assert one.once().commit is not None
+
+
+def test_a_lease_that_cannot_be_understood_runs_out_like_any_other() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    odd = MemoryRepository(world.server)
+    tree = odd.write(None, {"leader.json": b"nonsense"})
+    odd.push_own(LEADER_REF, odd.commit(tree, parent=None, message="x", at=world.clock.now))
+    one.once()
+    assert one.seat.duty is Duty.STAND_BY
+
+    world.clock.pass_by(LEASE)
+    one.once()
+
+    assert led_by(world).holder == "one"
+
+
+def test_without_an_election_whoever_is_first_publishes() -> None:
+    world = a_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+
+    assert one.once().commit is not None
+    world.commit({"deployments/more.yaml": deployment("more")})
+    assert two.once().commit is not None
+    assert LEADER_REF not in world.server.refs
+
+
+def _linear(world: World) -> bool:
+    client = MemoryRepository(world.server)
+    tip = client.fetch_history(ASSIGNMENTS_REF)
+    assert tip is not None
+    log = client.log(tip, 100_000)
+    return all(len(one.parents) <= 1 for one in log) and not log[-1].parents
+
+
+def _where(observed: Observed) -> dict[str, str]:
+    return {
+        str(replica.name): str(node)
+        for node, each in observed.assignments.items()
+        for replica in each.replicas
+    }
+
+
+def test_a_thousand_rounds_of_two_keep_one_line_and_every_placement() -> None:
+    """Scenario 2: two instances, 1,000 rounds, with cuts, lost answers and restarts."""
+    rng = random.Random(2)
+    world = an_electing_world()
+    rivals = [Rival(world, "one"), Rival(world, "two", timedelta(hours=3))]
+    moves: Counter[str] = Counter()
+    terms, seen, where = set[tuple[int, str]](), Counter[str](), dict[str, str]()
+    for number in range(1000):
+        world.clock.pass_by(timedelta(seconds=rng.uniform(0, 20)))
+        for name in ("alpha", "beta"):
+            world.beat(name, sequence=number + 2)
+        if rng.random() < 0.1:
+            text = f"{{text: v{number}}}"
+            world.commit({"deployments/chat.yaml": deployment("chat", parameters=text)})
+        if rng.random() < 0.02:
+            world.commit({f"deployments/d{number}.yaml": deployment(f"d{number}")})
+        rival = rng.choice(rivals)
+        if rng.random() < 0.05:
+            rival.restart()
+            seen["restarts"] += 1
+        rival.client.line = rng.choices(list(Line), (8, 1, 1))[0]
+        try:
+            outcome = rival.once()
+        except RepositoryError:
+            seen["failed"] += 1
+            continue
+        finally:
+            rival.client.line = Line.UP
+        seen[rival.name] += outcome.commit is not None
+        observed = outcome.result.observed
+        now = _where(observed)
+        moves.update(name for name, node in now.items() if where.get(name, node) != node)
+        where |= now
+        if observed.leader is not None:
+            terms.add((observed.leader.term, observed.leader.holder))
+
+    assert _linear(world)
+    assert max(moves.values(), default=0) <= 1
+    assert len(terms) == len({term for term, _ in terms}), "a term has one holder"
+    assert min(seen["one"], seen["two"], seen["failed"], seen["restarts"], len(terms)) >= 3

@@ -1,0 +1,203 @@
+"""A replica of which no two copies may run: who may start it, and when somebody else may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from schemas.assignment import Fence
+from schemas.names import NodeName
+from tests.unit.reconciler.world import node
+from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+
+MINUTE = timedelta(minutes=1)
+FENCED = "{stopAfter: 2m, loseAfter: 4m}"
+
+
+def a_singleton(**spec: object) -> Fleet:
+    return a_fleet_of("alpha", "beta", "gamma", chat=spread(1, disconnect=FENCED, **spec))
+
+
+def fence(fleet: Fleet) -> Fence | None:
+    """The grant that is published."""
+    assignments = fleet.world.decide().observed.assignments.values()
+    return next((one.fence for each in assignments for one in each.replicas), None)
+
+
+def copies(fleet: Fleet) -> int:
+    """How many agents run it or were last heard to."""
+    return sum("chat-0" in agent.running for agent in fleet.agents.values())
+
+
+def test_a_grant_names_the_incarnation_of_its_node() -> None:
+    fleet = a_singleton()
+
+    assert fence(fleet) == Fence(incarnation="boot-1", epoch=1, stop_after_seconds=120)
+
+
+def test_a_planned_move_is_stop_then_word_then_start() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.agents[home].stops = False
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+
+    fleet.rest(4)
+    assert fleet.homes() == {}
+    assert fleet.decision().holds[0].text == f"waits for {home} to stop it"
+
+    fleet.agents[home].stops = True
+    fleet.obey()
+    fleet.step()
+    assert fleet.homes()["chat-0"] != home
+    found = fence(fleet)
+    assert found is not None
+    assert found.epoch == 2
+    fleet.step()
+    assert copies(fleet) == 1
+
+
+@pytest.mark.parametrize("docker", ["", "does not answer"])
+def test_a_node_whose_engine_is_silent_proves_nothing(docker: str) -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    fleet.agents[home].docker = docker
+
+    fleet.rest(3)
+
+    assert (fleet.homes() == {}) is bool(docker)
+
+
+def test_a_silent_node_loses_it_when_it_is_sure_to_have_stopped_it() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.silent = {home}
+
+    fleet.wait(4 * MINUTE - timedelta(seconds=15))
+    assert fleet.homes()["chat-0"] == home
+
+    fleet.wait(MINUTE)
+    assert fleet.homes()["chat-0"] != home
+
+
+def test_a_node_that_booted_gets_a_new_grant_at_once() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    agent = fleet.agents[home]
+    agent.incarnation, agent.running = "boot-2", {}
+    fleet.say(home)
+
+    fleet.world.pass_once()
+
+    assert fence(fleet) == Fence(incarnation="boot-2", epoch=2, stop_after_seconds=120)
+    fleet.rest(2)
+    assert copies(fleet) == 1
+
+
+def test_a_node_that_speaks_in_a_new_incarnation_and_runs_it_keeps_it() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.agents[home].incarnation = "boot-2"
+    fleet.say(home)
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+
+    fleet.world.pass_once()
+    assert fleet.homes() == {}
+    fleet.say(home)
+    fleet.world.pass_once()
+    assert fleet.homes() == {}
+
+    fleet.rest(2)
+    assert copies(fleet) == 1
+
+
+def test_who_was_not_fenced_is_stopped_before_it_starts_elsewhere() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    other = "beta" if home == "alpha" else "alpha"
+    fleet.agents[home].stops = False
+    fleet.world.commit(
+        {
+            "deployments/chat.yaml": spread(1, disconnect=FENCED),
+            f"nodes/{home}.yaml": node(home, duty="draining"),
+        }
+    )
+    fleet.rest(4)
+    assert fleet.homes() == {}
+
+    fleet.agents[home].stops = True
+    fleet.rest(3)
+    assert fleet.homes() == {"chat-0": other}
+    assert copies(fleet) == 1
+
+
+def test_in_mass_loss_nothing_is_granted_anew() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.silent = {"alpha", "beta", "gamma"}
+
+    fleet.wait(10 * MINUTE)
+
+    assert fleet.homes() == {"chat-0": home}
+    found = fence(fleet)
+    assert found is not None
+    assert found.epoch == 1
+
+
+def test_a_node_without_a_record_gives_it_up_by_its_own_word() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.agents[home].stops = False
+    fleet.world.commit({f"nodes/{home}.yaml": None})
+    fleet.rest(3)
+    assert fleet.homes() == {}
+
+    fleet.agents[home].stops = True
+    fleet.rest(3)
+    assert home not in fleet.homes().values()
+    assert copies(fleet) == 1
+
+
+def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_be_out() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    server = fleet.world.server
+    backup = dict(server.refs)
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    fleet.rest(4)
+    holder = fleet.homes()["chat-0"]
+    assert holder != home
+    main = server.refs["refs/heads/main"]
+    server.refs.clear()
+    server.refs.update({**backup, "refs/heads/main": main})
+    fleet.silent = {holder}
+    fleet.say(home)
+
+    fleet.wait(3 * MINUTE)
+    published = fleet.world.decide().observed.assignments[NodeName(home)].replicas
+    assert all(one.fence is None or one.fence.incarnation != "boot-1" for one in published)
+
+    fleet.silent = set()
+    fleet.say(holder)
+    fleet.rest(8)
+    assert copies(fleet) == 1
+
+
+@pytest.mark.parametrize(
+    ("disconnect", "says"),
+    [
+        pytest.param("{stopAfter: 1m}", "one bad moment would stop it", id="too eager"),
+        pytest.param("{stopAfter: 280s}", "two copies could run", id="too slow"),
+        pytest.param("{loseAfter: 60s}", "late only after 90s", id="before it is late"),
+    ],
+)
+def test_settings_that_cannot_be_safe_are_refused_with_the_sum(disconnect: str, says: str) -> None:
+    fleet = a_fleet_of("alpha", chat=spread(1))
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=disconnect)})
+
+    problems = [str(one) for one in fleet.world.decide().problems]
+
+    assert len(problems) == 1
+    assert problems[0].startswith("deployments/chat.yaml:")
+    assert says in problems[0]
