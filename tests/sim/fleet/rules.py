@@ -21,13 +21,18 @@ import reconciler.publishing.changes
 import reconciler.rolling.facts
 import reconciler.rolling.failover
 import reconciler.rolling.grants
+import tests.sim.fleet.timer
 from agent.converge import Act, Down, acts
+from agent.grants import Grants
 from fleet.memory import MemoryServer
 from fleet.objects import Object
 from fleet.port import RefUpdate
 from reconciler.observing.observe import observe
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Assignment
+from schemas.fencing import lose_after
+from schemas.fleet import Timings
+from schemas.rollout import Disconnect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,47 @@ def _never_next(before: Assignment | None, now: Assignment, changed: Any, _: int
     return before if before is not None and is_same else replace(now, generation=1)
 
 
+def _fresh(_text: str, *, boot: str, now: float) -> float:
+    del boot, now
+    return 0.0
+
+
+def _no_margin(timings: Timings, disconnect: Disconnect) -> timedelta:
+    return disconnect.stop_after or lose_after(timings, disconnect)
+
+
 RULES: Final = (
+    Rule(
+        # A grant to any earlier life of the host is as good as one to this.
+        name="incarnation",
+        changes=(Change(place=Grants, name="is_granted", stand_in=lambda *_: True),),
+        faults=frozenset({"cut pushing", "cut fetching", "partition", "slow process"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # A grant counts although nobody heard from the host since it was read.
+        name="start order",
+        changes=(Change(place=Grants, name="is_unconfirmed", stand_in=lambda *_: False),),
+        faults=frozenset({"cut pushing", "partition", "slow process", "hang"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # A node is given up in the very moment in which it should have stopped by itself.
+        name="margin",
+        changes=(
+            Change(place=reconciler.rolling.failover, name="lose_after", stand_in=_no_margin),
+            Change(place=reconciler.rolling.grants, name="lose_after", stand_in=_no_margin),
+        ),
+        faults=frozenset({"hang", "partition"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # The fence of the host finds every lease fresh.
+        name="host timer",
+        changes=(Change(place=tests.sim.fleet.timer, name="age_seconds", stand_in=_fresh),),
+        faults=frozenset({"hang"}),
+        seen=frozenset({"S1"}),
+    ),
     Rule(
         # The agent obeys whatever stands at its ref, older or not.
         name="ancestor check",

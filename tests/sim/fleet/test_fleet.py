@@ -18,7 +18,7 @@ from tests.sim.fleet.rules import RULES, Rule
 from tests.sim.fleet.run import renderer, run
 
 ROOT = Path(__file__).parents[3]
-SEEDS = 24
+SEEDS = 96
 # Lives in which a missing rule must show here; `make sim-mutants` gives it more.
 TRIES = 60
 
