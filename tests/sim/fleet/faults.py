@@ -200,6 +200,12 @@ def hang(world: World, rng: random.Random) -> Ending:
     return None
 
 
+def hang_agent(world: World, rng: random.Random) -> Ending:
+    """An agent stops for so long that its node is given up, and what it started runs on."""
+    rng.choice(list(world.hosts.values())).hang = rng.choice((240.0, 500.0))
+    return None
+
+
 def lose_host(world: World, rng: random.Random) -> Ending | bool:
     """A host is lost for ever; in the end a new one stands in its place, with nothing on it."""
     host = rng.choice(list(world.hosts.values()))
@@ -488,6 +494,7 @@ FAULTS: Final = (
     Fault("kill", kill),
     Fault("kill", kill),
     Fault("hang", hang),
+    Fault("agent hangs", hang_agent),
     Fault("host lost", lose_host),
     Fault("reboot", reboot),
     Fault("reboot of the reconciler", reboot_reconciler),

@@ -93,7 +93,7 @@ RULES: Final = (
         # A grant counts although nobody heard from the host since it was read.
         name="start order",
         changes=(Change(place=Grants, name="is_unconfirmed", stand_in=lambda *_: False),),
-        faults=frozenset({"cut pushing", "partition", "slow process", "hang"}),
+        faults=frozenset({"cut pushing", "partition", "slow process", "agent hangs"}),
         seen=frozenset({"S1"}),
     ),
     Rule(
@@ -103,14 +103,14 @@ RULES: Final = (
             Change(place=reconciler.rolling.failover, name="lose_after", stand_in=_no_margin),
             Change(place=reconciler.rolling.grants, name="lose_after", stand_in=_no_margin),
         ),
-        faults=frozenset({"hang", "partition"}),
+        faults=frozenset({"agent hangs", "partition"}),
         seen=frozenset({"S1"}),
     ),
     Rule(
         # The fence of the host finds every lease fresh.
         name="host timer",
         changes=(Change(place=tests.sim.fleet.timer, name="age_seconds", stand_in=_fresh),),
-        faults=frozenset({"hang"}),
+        faults=frozenset({"agent hangs"}),
         seen=frozenset({"S1"}),
     ),
     Rule(
