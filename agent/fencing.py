@@ -86,12 +86,12 @@ def _move_on(desk: Desk, containers: Listing) -> None:
     """
     notebook, lease = desk.notebook, desk.notebook.lease
     grants, own = desk.orders().grants(), _own(desk, containers)
-    limits = limits_of(grants.fences, lease.kept, containers or ())
+    limits = limits_of(grants.fences, lease.kept, containers or (), notebook.heartbeat_seconds)
     if not lease.incarnation:
         _begin(desk, {}, "this host has none yet")
     elif containers is None:
         return  # nobody knows what runs
-    elif is_lapsed(lease, limits.shortest, grants.now) and not grants.stops(own):
+    elif is_lapsed(lease, limits, grants.now) and not grants.stops(own):
         _begin(desk, grants.survivors(own), "it reached nobody for too long")
     else:
         survivors = grants.survivors(own)

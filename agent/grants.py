@@ -15,6 +15,11 @@ from schemas.quantity import format_duration
 # In any other state something of a container may still run.
 ENDED = frozenset({"created", "exited", "dead"})
 
+# Two heartbeats may come so late together, the wait for a timer included. It has to be less than
+# the shortest `loseAfter` that is allowed, see `schemas.fencing.least_lose_after`; a test says so.
+SILENT_HEARTBEATS = 2
+SILENT_SECONDS = 15.0
+
 NO_GRANT = "waits for a grant to this incarnation of the host"
 NO_CONTACT = "waits until this host reaches the fleet again"
 
@@ -133,6 +138,7 @@ def limits_of(
     fences: Mapping[ReplicaName, Fence],
     kept: Iterable[ReplicaName],
     containers: Iterable[Container],
+    heartbeat_seconds: float,
 ) -> Limits:
     """The least times without contact after which something here stops.
 
@@ -140,11 +146,16 @@ def limits_of(
         fences: of what is assigned.
         kept: replicas that outlived an incarnation.
         containers: all of ours, whether they run or not.
+        heartbeat_seconds: how often one is due.
     """
     labels = [one.stop_after for one in containers if one.stop_after is not None]
     assigned = {name: fence.stop_after_seconds for name, fence in fences.items()}
     of_kept = [assigned[name] for name in kept if name in assigned]
-    return Limits(shortest=least([*labels, *assigned.values()]), kept=least(of_kept))
+    return Limits(
+        silence=SILENT_HEARTBEATS * heartbeat_seconds + SILENT_SECONDS,
+        shortest=least([*labels, *assigned.values()]),
+        kept=least(of_kept),
+    )
 
 
 def running_of(containers: tuple[Container, ...]) -> tuple[Container, ...]:

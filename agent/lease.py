@@ -26,7 +26,7 @@ class Lease:
     incarnation: which life of this host it is; empty: not drawn yet.
     renewed: when the last look began that a heartbeat followed; None: there was none in this boot.
     own: whether that heartbeat already told this incarnation.
-    told: until `own`, when this incarnation was told first or last heard; None: nobody knows of it.
+    told: when this incarnation was last heard, or else first told; None: nobody knows of it.
     kept: replicas that run on under a grant to an earlier incarnation, each with its epoch.
     """
 
@@ -44,14 +44,16 @@ def age(lease: Lease, now: float) -> float:
     return now - renewed if renewed is not None and renewed <= now else math.inf
 
 
-def is_lapsed(lease: Lease, shortest: float | None, now: float) -> bool:
+def is_lapsed(lease: Lease, limits: Limits, now: float) -> bool:
     """Whether somebody may have given up on this incarnation: no grant to it counts any longer.
 
-    shortest: the least time without contact after which something here is stopped; None: nothing
-    is. An incarnation that nobody can know of has no grants that could be old.
+    Even where nothing is fenced: a grant may have been written, and taken back, unread by us. An
+    incarnation that nobody can know of has no grants that could be old.
     """
-    since = lease.renewed if lease.own else lease.told
-    return shortest is not None and since is not None and now - since >= shortest
+    since, bound = lease.told, limits.silence
+    if limits.shortest is not None:
+        since, bound = (lease.renewed if lease.own else lease.told), limits.shortest
+    return since is not None and now - since >= bound
 
 
 def drawn(lease: Lease, kept: Mapping[ReplicaName, int], rng: random.Random) -> Lease:
@@ -80,21 +82,23 @@ def heard(lease: Lease, *, looked: float | None, spoke: float, now: float, limit
         limits: of what runs here.
     """
     is_over = limits.kept is not None and age(lease, now) >= limits.kept
-    if is_over or is_lapsed(lease, limits.shortest, now):
+    if is_over or is_lapsed(lease, limits, now):
         return lease
     if looked is None or (limits.shortest is not None and now - looked >= limits.shortest):
-        return lease if lease.own else replace(lease, told=spoke)
+        return replace(lease, told=spoke)
     renewed = looked if lease.renewed is None else max(lease.renewed, looked)
-    return replace(lease, renewed=renewed, own=True)
+    return replace(lease, renewed=renewed, own=True, told=spoke)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The least times without contact after which something is stopped. None: nothing is.
 
+    silence: after which an incarnation lapses although nothing here is fenced.
     shortest: of all that is fenced here. kept: of what an earlier incarnation left.
     """
 
+    silence: float
     shortest: float | None = None
     kept: float | None = None
 

@@ -20,9 +20,6 @@ from agent.telling import gather, wake
 from agent.tidying import note_good, tidy
 from schemas.names import CommitId, NodeName
 
-# Before the first assignment the fleet's own timings are not known.
-HEARTBEAT_SECONDS = 30
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -84,7 +81,7 @@ class Agent:
         self._untidy |= is_new or bool(done) or self.notebook.accepted is not before
         if self._untidy:
             self._untidy = not tidy(desk, containers)
-        spoke = self._tools.speaker.speak(self.notebook, news, self._heartbeat_seconds())
+        spoke = self._tools.speaker.speak(self.notebook, news, self.notebook.heartbeat_seconds)
         self._save()
         unsaid = self._tools.speaker.is_unsaid(self.notebook, news)
         return Outcome(
@@ -135,11 +132,7 @@ class Agent:
         if containers is not None:
             containers = with_limits(containers, self.notebook.memory.findings.limits)
         news = self._news(containers, problem)
-        self._tools.speaker.speak_now(self.notebook, news, self._heartbeat_seconds())
-
-    def _heartbeat_seconds(self) -> int:
-        accepted = self.notebook.accepted
-        return accepted.assignment.heartbeat_seconds if accepted else HEARTBEAT_SECONDS
+        self._tools.speaker.speak_now(self.notebook, news, self.notebook.heartbeat_seconds)
 
     def _save(self) -> None:
         """Bring memory to disk. Without it the agent works on, and says that it forgets."""

@@ -19,6 +19,8 @@ from schemas.names import DeploymentName, ReplicaName
 
 MEMORY_FILE = "memory.json"
 LEASE_FILE = "lease.json"
+# Before the first assignment the fleet's own timings are not known.
+HEARTBEAT_SECONDS = 30
 ACCEPTED_FILE = "accepted.json"
 
 log = logging.getLogger(__name__)
@@ -89,11 +91,14 @@ class Notebook:
         """The grants of what is assigned and fenced."""
         return fences_of(self.accepted.assignment.replicas) if self.accepted else {}
 
+    @property
+    def heartbeat_seconds(self) -> int:
+        """How often the fleet wants to hear from us."""
+        return self.accepted.assignment.heartbeat_seconds if self.accepted else HEARTBEAT_SECONDS
+
     def longest_wait(self) -> float:
-        """Seconds to wait at most before Git is asked again. A lease runs out meanwhile."""
-        if self.accepted is None or not self.fences():
-            return LONGEST_SECONDS
-        return float(self.accepted.assignment.heartbeat_seconds)
+        """Seconds to wait at most for Git or Docker. A lease runs out meanwhile."""
+        return self.heartbeat_seconds / 3 if self.fences() else LONGEST_SECONDS
 
     @property
     def rollbacks(self) -> frozenset[ReplicaName]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent.audit import with_limits
 from agent.backoff import failed, waits
 from agent.desk import Desk
+from agent.notebook import Notebook
 from agent.prepare import UnusableError, stop_after_of
 from agent.reasons import Reason
 from agent.runtime.port import Container, RuntimeDownError
@@ -23,13 +24,18 @@ def look(desk: Desk, reasons: frozenset[Reason]) -> None:
     """Look at the remote, if it is time."""
     at_remote, notebook, now = desk.tools.look, desk.notebook, desk.clock.boottime()
     due = Reason.ASKED in reasons or now >= notebook.memory.poll_due
-    if notebook.fences():  # the keep-alive that is due renews the lease only after a look
-        due = due or now >= notebook.memory.speak_due
     due = due and not at_remote.is_waiting(notebook)
-    if due or Reason.ASSIGNMENT in reasons:
+    if due or Reason.ASSIGNMENT in reasons or _renews_the_lease(notebook, now):
         at_remote.look(notebook)
     else:
         at_remote.look_later(notebook)
+
+
+def _renews_the_lease(notebook: Notebook, now: float) -> bool:
+    """Whether a heartbeat is due that renews a lease, which it does only after a look."""
+    if now < notebook.memory.speak_due or waits(notebook.tries("push"), "push", now):
+        return False
+    return bool(notebook.fences())
 
 
 def prepare(desk: Desk) -> None:
@@ -74,7 +80,9 @@ def listing(desk: Desk, reasons: frozenset[Reason]) -> tuple[Listing, str]:
     except RuntimeDownError as error:
         message = f"Docker does not answer: {error}"
         rng = desk.tools.performer.rng
-        notebook.note("docker", failed(tries, "docker", message, now, rng))
+        longest = notebook.longest_wait()
+        tries = failed(tries, "docker", message, now, rng, longest=longest)
+        notebook.note("docker", tries)
         return None, message
     notebook.note("docker", None)
     return containers, ""

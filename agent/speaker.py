@@ -88,7 +88,8 @@ class Speaker:
     def _renew(self, notebook: Notebook, news: News, spoke: float) -> None:
         """Note that a heartbeat was heard. What cannot be written down was not renewed."""
         now, looked = self.clock.boottime(), notebook.memory.looked
-        limits = limits_of(notebook.fences(), notebook.lease.kept, news.containers)
+        every = notebook.heartbeat_seconds
+        limits = limits_of(notebook.fences(), notebook.lease.kept, news.containers, every)
         lease = heard(notebook.lease, looked=looked, spoke=spoke, now=now, limits=limits)
         try:
             notebook.keep_lease(lease)

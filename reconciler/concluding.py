@@ -10,7 +10,7 @@ from reconciler.publishing.changes import Published, changes_of
 from reconciler.publishing.verdicts import Fate, verdicts
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.gates import Pending, canaries
-from reconciler.rolling.grants import UNKNOWN, granted
+from reconciler.rolling.grants import UNKNOWN, granted, is_strange
 from reconciler.rolling.holding import holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
@@ -117,7 +117,7 @@ def _memory(
     doubts = {
         one.replica: memory.doubts.get(one.replica, facts.now)
         for one in tenures
-        if one.incarnation == UNKNOWN
+        if one.incarnation == UNKNOWN or is_strange(one, facts.evidence)
     }
     evacuated = {
         **memory.evacuated,

@@ -70,6 +70,9 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
                 "lost": one.is_lost,
                 "losses": one.losses,
                 "backAt": None if one.back_at is None else stamp(one.back_at),
+                "machine": one.machine,
+                "rival": one.rival,
+                "rivalAt": None if one.rival_at is None else stamp(one.rival_at),
             }
             for name, one in sorted(memory.sightings.items())
         },
@@ -118,6 +121,9 @@ def _sighting(one: Mapping[str, Any], moment: _Read) -> Sighting:
         is_lost=bool(one["lost"]),
         losses=losses,
         back_at=None if one["backAt"] is None else moment(one["backAt"]),
+        machine=str(one["machine"]),
+        rival=str(one["rival"]),
+        rival_at=None if one["rivalAt"] is None else moment(one["rivalAt"]),
     )
 
 

@@ -57,7 +57,8 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
         outlook = _outlook(facts, aim, moved)
     brakes = gates(outlook)
     bound = brakes.bound
-    if not any(name in outlook.pending for name in bound.frozen | bound.absent):
+    touched = bound.frozen & outlook.pending.keys() or bound.absent & outlook.target.keys()
+    if not touched:
         now = aim  # nothing that is held would have been touched
     else:
         stay = tuple(one for one in facts.previous if one.replica in bound.frozen)

@@ -172,12 +172,16 @@ class DeploymentDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenure:
-    """Who holds a replica of which no two copies may run, or held it last."""
+    """Who holds a replica of which no two copies may run, or held it last.
+
+    machine: the one under the node's name; two may claim one name.
+    """
 
     replica: ReplicaName
     node: NodeName
     incarnation: str
     epoch: int
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

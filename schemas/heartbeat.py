@@ -54,6 +54,7 @@ class HostReport:
 
     disk_mib: size of the file system that holds Docker's data. ports: TCP ports that something
     other than MIaaS listens on. architecture: as in container platforms, `amd64` or `arm64`.
+    machine: tells machines apart that use one name; empty: unknown.
     """
 
     os: str
@@ -66,6 +67,7 @@ class HostReport:
     foreign_disk_mib: int = 0
     addresses: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

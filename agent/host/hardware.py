@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import socket
@@ -26,6 +27,7 @@ ARCHITECTURES: Final = {
 # What container engines and hypervisors make: no other machine can reach us there.
 INNER_LINKS: Final = ("lo", "docker", "br-", "veth", "virbr", "cni", "flannel", "cali", "podman")
 LISTENING: Final = "0A"
+MACHINE_ID: Final = Path("/etc/machine-id")
 # Of model files there are few, of a database's a thousand. Past this a look would cost too much.
 MAX_ENTRIES: Final = 5000
 
@@ -65,7 +67,17 @@ def host_report(docker_root: Path, ours: Ours, held: Belongings) -> HostReport:
         foreign_disk_mib=max(0, disk.used // MIB - ours.image_mib - folders_mib(ours.folders)),
         addresses=addresses(_interface_addresses()),
         ports=tuple(sorted((_listening_here() - ours.ports) | ours.published)),
+        machine=machine_name(MACHINE_ID),
     )
+
+
+def machine_name(path: Path) -> str:
+    """Name this machine by a digest of its id, which is not for others to know; empty: no id."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(f"miaas {text}".encode()).hexdigest()[:16] if text else ""
 
 
 def architecture(machine: str) -> str:

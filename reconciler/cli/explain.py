@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.cli.blockers import blockers
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.looked import Looked, look
@@ -28,11 +29,11 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     one, replicas = asked_for(looked.view, arguments.name)
     answer = _answer(looked, one, arguments.node) if arguments.node else None
     if arguments.output == "json":
-        terminal.write(dumps(_plain(one, replicas, answer)))
+        terminal.write(dumps(_plain(looked.view, one, replicas, answer)))
     elif answer is not None:
         terminal.say(safe(f"{one.name}: {answer.text}"))
     else:
-        terminal.write(explanation(one, replicas, terminal))
+        terminal.write(explanation(looked.view, one, replicas, terminal))
     return Code.FINE
 
 
@@ -65,7 +66,9 @@ def asked_for(view: FleetView, name: str) -> tuple[DeploymentView, frozenset[str
 
 
 def _replicas(one: DeploymentView) -> frozenset[str]:
-    return frozenset((*(r.name for r in one.replicas), *(r.replica for r in one.unplaced)))
+    placed = (replica.name for replica in one.replicas)
+    absent = (replica.name for replica in one.absent)
+    return frozenset((*placed, *absent, *(refusal.replica for refusal in one.unplaced)))
 
 
 def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
@@ -84,12 +87,14 @@ def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
 
 
 def _plain(
-    one: DeploymentView, replicas: frozenset[str], answer: NodeAnswer | None
+    view: FleetView, one: DeploymentView, replicas: frozenset[str], answer: NodeAnswer | None
 ) -> dict[str, object]:
     value: dict[str, object] = {
         "deployment": one.name,
         "sync": one.sync,
         "health": one.health,
+        "rollout": one.rollout,
+        "blockers": blockers(view, one, replicas),
         "replicas": [r for r in one.replicas if r.name in replicas],
         "unplaced": [r for r in one.unplaced if r.replica in replicas],
         "problems": one.problems,

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from reconciler.cli.blockers import blockers
 from reconciler.cli.status_texts import problem_line, refusal_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.web.scores import points, two_digits
-from reconciler.web.views import AmountsView, DeploymentView, GpuShareView, ReplicaView, WhyView
+from reconciler.web.views import (
+    AmountsView,
+    DeploymentView,
+    FleetView,
+    GpuShareView,
+    ReplicaView,
+    WhyView,
+)
 from reconciler.web.words import cores, memory
 
 
-def explanation(one: DeploymentView, replicas: frozenset[str], terminal: Terminal) -> str:
-    """Write why each of these replicas is where it is, or nowhere."""
+def explanation(
+    view: FleetView, one: DeploymentView, replicas: frozenset[str], terminal: Terminal
+) -> str:
+    """Write what these replicas wait for, and why each is where it is, or nowhere."""
     lines = [
         f"{terminal.paint(one.name, Paint.BOLD)}: {one.wanted} wanted, {one.placed} placed",
         *(f"  {problem_line(problem)}" for problem in one.problems),
+        *(f"  {safe(line)}" for line in blockers(view, one, replicas)),
     ]
     for replica in one.replicas:
         if replica.name in replicas:
             lines += ["", *_replica(replica)]
+    for absent in one.absent:
+        if absent.name in replicas and absent.goes_to:
+            lines += ["", f"{absent.name} has no node yet, and is to go to {absent.goes_to}"]
     for refusal in one.unplaced:
         if refusal.replica in replicas:
             lines += ["", *refusal_lines(refusal)]

@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from reconciler.cli.clock import even_clock
-from reconciler.cli.remotes import read_committed
+from reconciler.cli.remotes import open_remotes
 from reconciler.cli.where import where
 from reconciler.observing.observe import observe
+from reconciler.observing.read import Reader
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
 from reconciler.web.facts import Facts
@@ -40,9 +41,13 @@ def look(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Looked:
         BadDocumentError: the reconciler's last decision cannot be understood.
     """
     clock = even_clock()
-    snapshot = read_committed(where(arguments, environ, Path.cwd()), environ)
+    place = where(arguments, environ, Path.cwd())
+    with open_remotes(place, environ) as remotes:
+        reader = Reader(*remotes, place.branch)
+        snapshot = reader.read()
+        log = reader.history(snapshot)
     now = clock()
     memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
-        facts, _ = look_once(snapshot, now, memory, renderer)
+        facts, _ = look_once(snapshot, now, memory, renderer, log=log)
     return Looked(facts, fleet_view(facts), now)

@@ -12,6 +12,7 @@ from reconciler.cli.codes import Code
 from reconciler.cli.plan_texts import Previewed, written
 from reconciler.cli.proposal_texts import Proposal
 from reconciler.cli.remotes import read_committed, read_with
+from reconciler.cli.steps import steps_of
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.validate import work_tree
 from reconciler.cli.where import enclosing_tree, where
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         preview=preview_of_aim(result),
         refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
+        steps=steps_of(result),
         rebalance=_proposal(result) if arguments.rebalance else None,
     )
     terminal.write(written(shown, arguments.output, terminal))

@@ -14,6 +14,7 @@ from reconciler.cli.proposal_texts import (
     proposal_markdown,
     proposal_text,
 )
+from reconciler.cli.steps import Step
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.words import count, enumerate_names
@@ -36,7 +37,8 @@ class Previewed:
     """What `miaas plan` shows.
 
     with_files: how each rendered file changes, too. remarks: sentences to be said first.
-    rebalance: what is proposed for what runs; None: it was not asked for.
+    rebalance: what is proposed for what runs; None: it was not asked for. steps: of deployments of
+    which not all is done at once.
     """
 
     preview: Preview
@@ -44,6 +46,7 @@ class Previewed:
     with_files: bool = False
     remarks: tuple[str, ...] = ()
     rebalance: Proposal | None = None
+    steps: tuple[Step, ...] = ()
 
 
 def written(shown: Previewed, output: str, terminal: Terminal) -> str:
@@ -73,6 +76,7 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
     parts = (
         "".join(f"{safe(remark)}\n" for remark in shown.remarks),
         _changes(shown, terminal),
+        _steps(shown.steps, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
         proposal_text(shown.rebalance, terminal) if shown.rebalance else "",
@@ -148,6 +152,13 @@ def coloured(text: str, terminal: Terminal) -> str:
     )
 
 
+def _steps(steps: tuple[Step, ...], terminal: Terminal) -> str:
+    if not steps:
+        return ""
+    head = terminal.paint("How it comes in:", Paint.BOLD)
+    return f"{head}\n" + "".join(f"  {safe(step.text)}\n" for step in steps)
+
+
 def _unplaced(refusals: tuple[Refusal, ...], terminal: Terminal) -> str:
     if not refusals:
         return ""
@@ -184,6 +195,9 @@ def as_markdown(shown: Previewed) -> str:
     if shown.preview.replicas:
         rows = "".join(map(_row, shown.preview.replicas))
         parts.append(f"| | replica | where | why |\n|---|---|---|---|\n{rows}")
+    if shown.steps:
+        lines = "".join(f"- {_plain(step.text)}\n" for step in shown.steps)
+        parts.append(f"**How it comes in**\n\n{lines}")
     if shown.refusals:
         lines = "".join(f"- {_plain(line)}\n" for line in _refusal_lines(shown.refusals))
         parts.append(f"**{count(len(shown.refusals), 'replica')} not placed as asked**\n\n{lines}")
@@ -243,6 +257,7 @@ def as_json(shown: Previewed) -> str:
         **({"remarks": list(shown.remarks)} if shown.remarks else {}),
         "summary": {str(fate): preview.count(fate) for fate in Fate},
         "changes": [_change_json(change, shown) for change in preview.replicas],
+        "steps": [_step_json(step) for step in shown.steps],
         "unplaced": [refusal_json(refusal) for refusal in shown.refusals],
         "problems": [
             {
@@ -271,6 +286,17 @@ def _change_json(change: ReplicaChange, shown: Previewed) -> dict[str, object]:
         "deletedVolumes": list(change.volumes),
     }
     return {**value, "diff": _diffs(change)} if shown.with_files else value
+
+
+def _step_json(step: Step) -> dict[str, object]:
+    return {
+        "deployment": step.deployment,
+        "first": list(step.first),
+        "holds": [
+            {"reason": hold.reason, "text": hold.text, "replicas": list(hold.replicas)}
+            for hold in step.holds
+        ],
+    }
 
 
 def refusal_json(refusal: Refusal) -> dict[str, object]:

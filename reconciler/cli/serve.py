@@ -40,7 +40,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     every = _every(arguments.every, place)
     clock = even_clock()
     with open_remotes(place, environ) as remotes, closing(BoundedRenderer()) as renderer:
-        looker = Looker(Reader(*remotes, place.branch).read, renderer)
+        reader = Reader(*remotes, place.branch)
+        looker = Looker(reader.read, renderer, log=reader.history)
         refresher = Refresher(looker.look, clock, every)
         app = create_app(refresher.latest, clock, installed_version())
         server = _listen(app, arguments.host, arguments.port)

@@ -72,6 +72,6 @@ def _texts(
     return [
         node_text(one, looked.now, terminal)
         if isinstance(one, NodeView)
-        else deployment_text(one, terminal)
+        else deployment_text(one, looked.now, terminal)
         for one in named
     ]

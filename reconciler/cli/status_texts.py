@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from reconciler.cli.terminal import Paint, Terminal, safe, table
+from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.conditions.deployments import hold_text
 from reconciler.web.views import (
     DeploymentView,
     FleetView,
@@ -19,7 +21,8 @@ from reconciler.web.views import (
     ReplicaView,
     Sync,
 )
-from reconciler.web.words import age, cores, count, enumerate_names, memory, utc
+from reconciler.web.words import age, cores, count, enumerate_names, memory, span, utc
+from schemas.assignment import Phase
 
 _PAINTS: Final[dict[str, Paint]] = {
     Sync.SYNCED: Paint.GOOD,
@@ -30,10 +33,16 @@ _PAINTS: Final[dict[str, Paint]] = {
     Health.MISSING: Paint.BAD,
     Health.UNKNOWN: Paint.SOFT,
     NodeState.READY: Paint.GOOD,
+    NodeState.HELD_DOWN: Paint.BUSY,
+    NodeState.CONTESTED: Paint.BAD,
     NodeState.LATE: Paint.BUSY,
     NodeState.LOST: Paint.BAD,
     NodeState.UNSEEN: Paint.SOFT,
     NodeState.NOT_ADMITTED: Paint.BUSY,
+    Phase.ROLLING: Paint.BUSY,
+    Phase.STALLED: Paint.BAD,
+    Phase.ROLLED_BACK: Paint.BAD,
+    "held": Paint.BUSY,
 }
 _LEVELS: Final = {Level.GOOD: Paint.GOOD, Level.BUSY: Paint.BUSY, Level.BAD: Paint.BAD}
 # A table has to fit a terminal, where only the last column may go on; `status NAME` says it all.
@@ -45,12 +54,17 @@ def fleet_text(view: FleetView, now: datetime, terminal: Terminal) -> str:
     """Write the whole fleet: one line first, then the tables."""
     verdict = terminal.paint(view.verdict.text, _LEVELS.get(view.verdict.level, Paint.BOLD))
     parts = (
-        f"{verdict}\n{_leader(view)}",
+        f"{verdict}\n{_banners(view)}{_leader(view)}",
         _deployments(view.deployments, terminal),
         _nodes(view.nodes, now, terminal),
         _problems(view.problems, terminal),
     )
     return "\n".join(filter(None, parts))
+
+
+def _banners(view: FleetView) -> str:
+    told = (one.text for one in view.banners if one.text != view.verdict.text)
+    return "".join(f"{safe(text)}\n" for text in told)
 
 
 def _leader(view: FleetView) -> str:
@@ -62,12 +76,13 @@ def _leader(view: FleetView) -> str:
 def _deployments(deployments: tuple[DeploymentView, ...], terminal: Terminal) -> str:
     if not deployments:
         return "No deployment. Write deployments/<name>.yaml, commit and push it.\n"
-    head = ("DEPLOYMENT", "SYNC", "HEALTH", "REPLICAS", "ON", "WHY")
+    head = ("DEPLOYMENT", "SYNC", "HEALTH", "ROLLOUT", "REPLICAS", "ON", "WHY")
     rows = [
         (
             one.name,
             str(one.sync.state),
             str(one.health.state),
+            _rollout(one),
             f"{one.healthy}/{one.wanted}",
             enumerate_names(tuple(dict.fromkeys(r.node for r in one.replicas)), 3) or "-",
             _why(one),
@@ -77,7 +92,15 @@ def _deployments(deployments: tuple[DeploymentView, ...], terminal: Terminal) ->
     return _table(head, rows, terminal)
 
 
+def _rollout(one: DeploymentView) -> str:
+    return "held" if one.rollout.phase is Phase.SETTLED and one.holds else str(one.rollout.phase)
+
+
 def _why(one: DeploymentView) -> str:
+    if one.rollout.text:
+        return one.rollout.text
+    if one.holds and not one.last_error:
+        return hold_text(one.holds[0].replicas, one.holds[0].text)
     if one.last_error:
         return one.last_error
     if one.health.state is not Health.HEALTHY:
@@ -98,11 +121,18 @@ def _nodes(nodes: tuple[NodeView, ...], now: datetime, terminal: Terminal) -> st
             _part(cores(one.promised.cpu_milli).split()[0], cores(one.room.cpu_milli)),
             _part(memory(one.promised.memory_mib), memory(one.room.memory_mib)),
             _cards(one),
-            "" if one.mark.state is NodeState.READY and one.duty == "active" else one.mark.why,
+            _node_why(one),
         )
         for one in nodes
     ]
     return _table(head, rows, terminal)
+
+
+def _node_why(one: NodeView) -> str:
+    if one.mark.state is NodeState.READY:
+        return one.duty_text
+    until = f", until {utc(one.held_down_until)}" if one.held_down_until else ""
+    return f"{one.mark.why}{until}" if not one.duty_text else f"{one.mark.why}; {one.duty_text}"
 
 
 def _part(part: str, whole: str) -> str:
@@ -144,7 +174,8 @@ def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
         ("state", _marked(node.mark.state, node.mark.why, terminal)),
         ("sync", _marked(node.sync.state, node.sync.why, terminal)),
         ("heard of", seen),
-        ("duty", node.duty),
+        ("duty", node.duty_text or node.duty),
+        ("held down", f"until {utc(node.held_down_until)}" if node.held_down_until else ""),
         ("host", ", ".join(filter(None, (node.os, node.architecture, node.kernel)))),
         ("software", _software(node)),
         ("addresses", ", ".join(node.addresses)),
@@ -157,7 +188,22 @@ def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
     gpus = (f"  {line}\n" for line in _gpus(node))
     problems = (f"  {safe(text)}\n" for text in node.problems)
     replicas = (line for one in node.replicas for line in _replica(one, terminal))
-    return "".join((_facts(f"node {node.name}", facts, terminal), *gpus, *problems, *replicas))
+    head = _facts(f"node {node.name}", facts, terminal)
+    told = condition_lines(node.conditions, now, terminal)
+    return "".join((head, *gpus, *problems, *told, *replicas))
+
+
+def condition_lines(
+    conditions: Sequence[Condition], now: datetime, terminal: Terminal
+) -> Iterator[str]:
+    """Write the conditions that say something: those that are so, and readiness."""
+    for one in conditions:
+        if one.status is Status.FALSE and one.type is not ConditionType.READY:
+            continue
+        since = f" for {span(now - one.since)}" if one.since else ""
+        paint = Paint.BAD if one.status is Status.FALSE else None
+        status = terminal.paint(str(one.status), paint)
+        yield f"  {one.type}={status}{since}: {one.reason}, {_one_line(safe(one.message))}\n"
 
 
 def _gpus(node: NodeView) -> Iterator[str]:
@@ -181,11 +227,13 @@ def _software(node: NodeView) -> str:
     return f"{node.agent}, Docker {docker}, Compose {compose}"
 
 
-def deployment_text(one: DeploymentView, terminal: Terminal) -> str:
+def deployment_text(one: DeploymentView, now: datetime, terminal: Terminal) -> str:
     """Write all that is known of a deployment."""
     facts = [
         ("health", _marked(one.health.state, one.health.why, terminal)),
         ("sync", _marked(one.sync.state, one.sync.why, terminal)),
+        ("rollout", _going(one, now, terminal)),
+        ("depends on", ", ".join(one.depends_on)),
         ("replicas", f"{one.wanted} wanted, {one.placed} placed, {one.healthy} healthy"),
         ("template", one.template),
         ("written in", one.source),
@@ -195,7 +243,24 @@ def deployment_text(one: DeploymentView, terminal: Terminal) -> str:
     replicas = (line for replica in one.replicas for line in _replica(replica, terminal))
     unplaced = (f"  {line}\n" for refusal in one.unplaced for line in refusal_lines(refusal))
     head = _facts(f"deployment {one.name}", facts, terminal)
-    return "".join((head, *problems, *replicas, *unplaced))
+    told = condition_lines(one.conditions, now, terminal)
+    waiting = (f"  {safe(hold_text(hold.replicas, hold.text))}\n" for hold in one.holds[1:])
+    holders = (f"  {line}\n" for line in holder_lines(one))
+    return "".join((head, *problems, *told, *waiting, *holders, *replicas, *unplaced))
+
+
+def _going(one: DeploymentView, now: datetime, terminal: Terminal) -> str:
+    since = f" for {span(now - one.rollout.since)}" if one.rollout.since else ""
+    phase = terminal.paint(str(one.rollout.phase), _PAINTS.get(one.rollout.phase))
+    text = f": {safe(one.rollout.text)}" if one.rollout.text else ""
+    return f"{phase}{since}{text}"
+
+
+def holder_lines(one: DeploymentView) -> Iterator[str]:
+    """Say who may run each replica of which no two copies may run."""
+    for holder in one.holders:
+        goes = f", on its way to {holder.moves_to}" if holder.moves_to else ""
+        yield f"{holder.replica} is held by {holder.node} (epoch {holder.epoch}){goes}"
 
 
 def refusal_lines(refusal: RefusalView) -> Iterator[str]:

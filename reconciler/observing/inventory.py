@@ -24,6 +24,8 @@ class Sighting:
 
     is_lost: a look found it silent for too long. losses: how often that was so of late before it
     came back. back_at: when it last did; None: never.
+    machine: which one spoke. rival: another that spoke under the same name, and was last heard of
+    at `rival_at`; None: no other ever did.
     """
 
     incarnation: str
@@ -32,6 +34,9 @@ class Sighting:
     is_lost: bool = False
     losses: int = 0
     back_at: datetime | None = None
+    machine: str = ""
+    rival: str = ""
+    rival_at: datetime | None = None
 
 
 Sightings: TypeAlias = Mapping[NodeName, Sighting]
@@ -72,9 +77,15 @@ def judge(observed: Observed, now: datetime, sightings: Sightings) -> tuple[Node
     )
 
 
-def silences(sightings: Sightings, now: datetime) -> Mapping[NodeName, timedelta]:
-    """For how long no news was seen of every node that ever spoke, admitted or not."""
-    return {name: max(now - one.seen_at, timedelta(0)) for name, one in sightings.items()}
+def silences(sightings: Sightings, now: datetime) -> Mapping[tuple[NodeName, str], timedelta]:
+    """For how long no news was seen of every machine that ever spoke, by node, admitted or not."""
+    heard = {(name, one.machine): one.seen_at for name, one in sightings.items()}
+    rivals = {
+        (name, one.rival): one.rival_at
+        for name, one in sightings.items()
+        if one.rival_at is not None
+    }
+    return {key: max(now - at, timedelta(0)) for key, at in {**rivals, **heard}.items()}
 
 
 def notices(observed: Observed) -> tuple[Problem, ...]:
@@ -89,12 +100,21 @@ def notices(observed: Observed) -> tuple[Problem, ...]:
 
 def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings) -> Sighting:
     if last is None:
-        return Sighting(beat.incarnation, beat.sequence, now)
+        return Sighting(beat.incarnation, beat.sequence, now, machine=beat.host.machine)
     # Our own clock may have been set back; a sighting from the future would never grow old.
     last = replace(last, seen_at=min(last.seen_at, now))
     if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
         return replace(last, is_lost=now - last.seen_at >= timings.lost)
-    heard = Sighting(beat.incarnation, beat.sequence, now, losses=last.losses, back_at=last.back_at)
+    heard = replace(
+        last,
+        incarnation=beat.incarnation,
+        sequence=beat.sequence,
+        seen_at=now,
+        is_lost=False,
+        machine=beat.host.machine,
+    )
+    if last.machine != beat.host.machine:
+        heard = replace(heard, rival=last.machine, rival_at=last.seen_at)
     if last.is_lost:
         return replace(heard, losses=last.losses + 1, back_at=now)
     is_calm = last.back_at is not None and now - last.back_at >= hold_down(last, timings) + CALM
@@ -130,6 +150,8 @@ def _node(
     freshness = _freshness(age, observed.fleet.timings)
     if freshness is Freshness.READY and sighting and _is_held_down(sighting, observed, now):
         freshness = Freshness.RETURNING
+    if freshness is Freshness.READY and sighting and _is_contested(sighting, observed, now):
+        freshness = Freshness.CONTESTED
     return Node(
         name=record.name,
         freshness=freshness,
@@ -152,6 +174,11 @@ def _node(
 def _is_held_down(sighting: Sighting, observed: Observed, now: datetime) -> bool:
     back_at = sighting.back_at
     return back_at is not None and now < back_at + hold_down(sighting, observed.fleet.timings)
+
+
+def _is_contested(sighting: Sighting, observed: Observed, now: datetime) -> bool:
+    rival_at = sighting.rival_at
+    return rival_at is not None and now - rival_at < observed.fleet.timings.lost
 
 
 def _duty(record: NodeRecord) -> Duty:

@@ -17,6 +17,7 @@ class Freshness(StrEnum):
 
     READY = "ready"  # heard of in time
     RETURNING = "returning"  # was lost, and has to be heard of for a while before it gets anything
+    CONTESTED = "contested"  # two machines speak under its name, and neither gets anything new
     LATE = "late"  # silent for a while: keeps what it has, gets nothing new
     LOST = "lost"  # silent for long
     UNSEEN = "unseen"  # has a record and never sent a heartbeat

@@ -52,6 +52,7 @@ class Reader:
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
     _used: dict[CommitId, Tree] = field(default_factory=dict)
     _log: tuple[CommitId | None, tuple[Commit, ...]] = (None, ())
+    _is_whole: bool = False
 
     def __post_init__(self) -> None:
         self.heads = Heads(self.desired, self.state, self.branch)
@@ -66,6 +67,18 @@ class Reader:
         if tip is not None and self._log[0] != tip:
             self._log = (tip, self.state.log(tip, LOG_MAX))
         return self._log[1] if tip is not None else ()
+
+    def history(self, snapshot: Snapshot) -> tuple[Commit, ...]:
+        """The same, after the decisions before those that are here were brought over, once.
+
+        Raises:
+            RepositoryError: the remote did not answer.
+        """
+        if not self._is_whole and snapshot.decided is not None:
+            self.state.fetch_history(ASSIGNMENTS_REF)
+            self._is_whole = True
+            self._log = (None, ())
+        return self.log(snapshot)
 
     def read(self) -> Snapshot:
         """Read everything that a pass needs.

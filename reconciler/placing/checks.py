@@ -33,6 +33,8 @@ def node_speaks(_need: Need, node: Node) -> str | None:
             return None
         case Freshness.RETURNING:
             return "back after it was lost, and held down for a while"
+        case Freshness.CONTESTED:
+            return "two machines speak under its name"
         case Freshness.LATE:
             return "late: its heartbeats are overdue"
         case Freshness.LOST:

@@ -3,7 +3,7 @@
 Subject: what happened, shortest first. Body: one line for each replica, node or held deployment.
 Trailers, for programs: `Source` (the commit of the desired branch), `Reason` (once for each), and
 `Placed`, `Moved`, `Changed`, `Removed`, `Held` (once for each replica or deployment), and
-`Deleted-Volume` (once for each, with its node).
+`Deleted-Volume` (once for each, with its node). Those of rollouts stand in `publishing.turns`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,18 @@ from typing import Final
 from reconciler.decide import Pass
 from reconciler.placing.rebalance import Move
 from reconciler.preview import Fate, Preview, ReplicaChange
-from schemas.assignment import DeploymentDecision, Verdict
-from schemas.names import DeploymentName, NodeName
+from reconciler.publishing.turns import (
+    TURN_TRAILERS,
+    Turn,
+    new_holds,
+    reason_of_change,
+    turn_lines,
+    turn_reasons,
+    turn_trailers,
+    turns,
+)
+from schemas.assignment import DeploymentDecision, Phase, Verdict
+from schemas.names import DeploymentName, NodeName, split_replica
 
 # More lines than this nobody reads; the tree itself has them all.
 LINES_MAX: Final = 50
@@ -39,11 +49,21 @@ _TRAILERS: Final = {
     Fate.REMOVE: "Removed",
 }
 
+_BOUNDED: Final = frozenset(
+    {*_TRAILERS.values(), *TURN_TRAILERS, TRAILER, "Reason", "Held", "Deleted-Volume"}
+)
+
 
 def message(result: Pass, found: Preview) -> str:
     """Tell the whole decision. `found` is the preview of the pass."""
     body = _first(
-        LINES_MAX, (*map(_line, found.replicas), *_node_lines(result), *_verdicts(result))
+        LINES_MAX,
+        (
+            *map(_line, found.replicas),
+            *map(_flat, turn_lines(result)),
+            *_node_lines(result),
+            *_verdicts(result),
+        ),
     )
     reasons = _at_least_one(_reasons(result, found), result)
     trailers = [f"Source: {result.observed.source}"] if result.observed.source else []
@@ -55,6 +75,7 @@ def message(result: Pass, found: Preview) -> str:
     trailers += _first(LINES_MAX, gains)
     trailers += _first(LINES_MAX, [f"Held: {name}" for name in result.held])
     trailers += _first(LINES_MAX, [f"Deleted-Volume: {one}" for one in _deleted(found)])
+    trailers += _turned(result, found)
     parts = (_subject(result, found), "\n".join(body), "\n".join(trailers))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -77,11 +98,22 @@ def _subject(result: Pass, found: Preview) -> str:
         return f"{TRAILER}: {_gain(result.moves[0])}{rest}"
     names = sorted({one.deployment for one in found.replicas})
     head = names[0] if len(names) == 1 else f"{len(names)} deployments"
+    back = [turn.name for turn in turns(result) if turn.phase is Phase.ROLLED_BACK]
+    if back and back == names:
+        head = f"{head}: roll back"
     if len(found.replicas) == 1:
         return f"{head}: {_VERBS[found.replicas[0].fate]} {_where(found.replicas[0])}"
     counts = Counter(one.fate for one in found.replicas)
     told = ", ".join(f"{_VERBS[fate]} {counts[fate]}" for fate in _VERBS if counts[fate])
     return f"{head}: {told}"
+
+
+def _turned(result: Pass, found: Preview) -> list[str]:
+    """The trailers of rollouts, each kind of them in bounds."""
+    kinds: dict[str, list[str]] = {}
+    for line in turn_trailers(result, found):
+        kinds.setdefault(line.partition(":")[0], []).append(line)
+    return [line for lines in kinds.values() for line in _first(LINES_MAX, lines)]
 
 
 def _gain(move: Move) -> str:
@@ -90,18 +122,32 @@ def _gain(move: Move) -> str:
 
 def _quiet_subject(result: Pass) -> str:
     """What happened where no replica was touched."""
+    return next(_quiet_subjects(result), "decision: other problems")
+
+
+def _quiet_subjects(result: Pass) -> Iterator[str]:
     before = {one.name: one.verdict for one in result.observed.decision.deployments}
     turned = [d for d in result.decision.deployments if before.get(d.name) is not d.verdict]
     admitted = sorted(result.assignments.keys() - result.observed.assignments.keys())
+    waiting = sorted({split_replica(one.replicas[0])[0] for one in new_holds(result)})
     if len(turned) == 1:
-        return f"{turned[0].name}: {turned[0].verdict}"
-    if turned:
-        return f"{len(turned)} deployments: {', '.join(sorted({d.verdict for d in turned}))}"
+        yield f"{turned[0].name}: {turned[0].verdict}"
+    elif turned:
+        yield f"{len(turned)} deployments: {', '.join(sorted({d.verdict for d in turned}))}"
+    if rolled := turns(result):
+        yield _rolled_subject(rolled)
     if admitted:
-        return _one_or_many(admitted, "admit the node", "admit them")
+        yield _one_or_many(admitted, "admit the node", "admit them")
+    if waiting:
+        yield f"{waiting[0]}: waits" if len(waiting) == 1 else f"{len(waiting)} deployments: wait"
     if result.changes.nodes:
-        return _one_or_many(result.changes.nodes, "tell the node again", "tell them again")
-    return "decision: other problems"
+        yield _one_or_many(result.changes.nodes, "tell the node again", "tell them again")
+
+
+def _rolled_subject(rolled: Sequence[Turn]) -> str:
+    if len(rolled) == 1:
+        return f"{rolled[0].name}: {rolled[0].words}"
+    return f"{len(rolled)} deployments: {', '.join(sorted({one.words for one in rolled}))}"
 
 
 def _one_or_many(nodes: Sequence[NodeName], one: str, many: str) -> str:
@@ -160,7 +206,8 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
         yield "the fleet is packed better so"
     for change in found.replicas:
         if change.replica not in rebalanced:
-            yield _reason(change, known, wanted, had)
+            yield reason_of_change(result, change) or _reason(change, known, wanted, had)
+    yield from map(_flat, turn_reasons(result, found))
     for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
         yield f"{name} was admitted"
     if result.observed.frozen:
@@ -208,7 +255,7 @@ def _first(most: int, lines: Iterable[str]) -> list[str]:
         return everything
     rest = len(everything) - most
     head = everything[0].partition(": ")[0]
-    trailer = head in (*_TRAILERS.values(), "Reason", "Held", "Deleted-Volume")
+    trailer = head in _BOUNDED
     return [*everything[:most], f"{head}: and {rest} more" if trailer else f"and {rest} more"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from reconciler.observing.inventory import judge, sight, silences
 from reconciler.observing.node import Node
@@ -27,6 +28,10 @@ from schemas.deployment import Deployment
 from schemas.layout import DEPLOYMENTS
 from schemas.names import DeploymentName, ReplicaName
 from schemas.problem import Place, Problem
+
+REMOVALS_FIX: Final = (
+    "say `Miaas-Allow-Removals: yes` in the newest commit's message, or raise the guard"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +116,8 @@ def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     gone, why = removals_held(observed.fleet.guards, running, wanted)
     if why is None:
         return observed
-    fix = "say `Miaas-Allow-Removals: yes` in the newest commit's message, or raise the guard"
     held = {
-        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why.text, fix),)
+        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why.text, REMOVALS_FIX),)
         for name in sorted(gone)
     }
     return replace(observed, held=dict(sorted({**observed.held, **held}.items())))

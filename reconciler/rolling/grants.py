@@ -30,13 +30,13 @@ UNKNOWN = ""
 class Evidence:
     """What there is to go by.
 
-    silences: for how long no news was seen of each node. doubts: for how long nobody knows who
-    holds a replica.
+    silences: for how long no news was seen of each machine, by node. doubts: for how long nobody
+    knows who holds a replica, or its holder is a machine that was never heard of.
     """
 
     observed: Observed
     nodes: tuple[Node, ...]
-    silences: Mapping[NodeName, timedelta]
+    silences: Mapping[tuple[NodeName, str], timedelta]
     doubts: Mapping[ReplicaName, timedelta] = field(default_factory=dict)
     beats: Mapping[NodeName, Heartbeat]
     reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
@@ -45,7 +45,7 @@ class Evidence:
 def evidence(
     observed: Observed,
     nodes: tuple[Node, ...],
-    silences: Mapping[NodeName, timedelta],
+    silences: Mapping[tuple[NodeName, str], timedelta],
     doubts: Mapping[ReplicaName, timedelta],
 ) -> Evidence:
     """Sort what there is to go by."""
@@ -93,17 +93,26 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
     for one in previous:
         if one.deployment in fenced and one.replica not in known:
             beat = found.beats.get(one.node)
-            incarnation = beat.incarnation if beat else UNKNOWN
             known[one.replica] = Tenure(
-                replica=one.replica, node=one.node, incarnation=incarnation, epoch=0
+                replica=one.replica,
+                node=one.node,
+                incarnation=beat.incarnation if beat else UNKNOWN,
+                epoch=0,
+                machine=beat.host.machine if beat else "",
             )
     if is_restored(found):
         known = {name: _doubted(one, found) for name, one in known.items()}
     for name, tenure in known.items():
         for node, report in found.reports.get(name, ()):
             if report.epoch > known[name].epoch:
-                inc = found.beats[node].incarnation
-                known[name] = replace(tenure, node=node, incarnation=inc, epoch=report.epoch)
+                beat = found.beats[node]
+                known[name] = replace(
+                    tenure,
+                    node=node,
+                    incarnation=beat.incarnation,
+                    epoch=report.epoch,
+                    machine=beat.host.machine,
+                )
     return known
 
 
@@ -120,7 +129,7 @@ def waiting(
         if one.deployment not in fenced or one.deployment not in deployments:
             continue
         tenure = held_by.get(one.replica)
-        away = tenure is not None and (tenure.node != one.node or tenure.incarnation == UNKNOWN)
+        away = tenure is not None and not _is_at(tenure, one.node, found)
         span = lose_after(found.observed.fleet.timings, deployments[one.deployment].disconnect)
         reason = still_in(tenure, found, span) if tenure is not None and away else None
         reason = reason or _elsewhere(one, found, span)
@@ -165,8 +174,10 @@ def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:
     if beat is None:
         admitted = any(record.name == node for record in found.observed.records)
         return f"waits for {node}, of which nothing is known" if admitted else None
-    if _is_silent(node, found, span):
+    if _silence(tenure, found) >= span:
         return mass_loss(found.nodes, span)
+    if beat.host.machine != tenure.machine:
+        return f"waits for the machine that was {node} before another took its name"
     return _not_stopped(beat, tenure, found)
 
 
@@ -222,17 +233,40 @@ def _tenure(one: Placement, before: Tenure | None, found: Evidence) -> Tenure:
     """The grant of a placed replica: the one that it has, or a new one of a later epoch."""
     beat = found.beats.get(one.node)
     incarnation = beat.incarnation if beat else UNKNOWN
-    if before is None:
-        return Tenure(replica=one.replica, node=one.node, incarnation=incarnation, epoch=1)
-    if (before.node, before.incarnation) == (one.node, incarnation):
-        return replace(before, epoch=max(before.epoch, 1))
-    return Tenure(
-        replica=one.replica, node=one.node, incarnation=incarnation, epoch=before.epoch + 1
+    new = Tenure(
+        replica=one.replica,
+        node=one.node,
+        incarnation=incarnation,
+        epoch=before.epoch + 1 if before is not None else 1,
+        machine=beat.host.machine if beat else "",
     )
+    if before is not None and replace(new, epoch=before.epoch) == before:
+        return replace(before, epoch=max(before.epoch, 1))
+    return new
+
+
+def is_strange(tenure: Tenure, found: Evidence) -> bool:
+    """Whether the machine that holds a replica was never heard of, as far as we remember."""
+    return (tenure.node, tenure.machine) not in found.silences
+
+
+def _is_at(tenure: Tenure, node: NodeName, found: Evidence) -> bool:
+    """Whether a holder is the machine that speaks as a node now."""
+    beat = found.beats.get(node)
+    same = beat is None or beat.host.machine == tenure.machine
+    return tenure.node == node and tenure.incarnation != UNKNOWN and same
+
+
+def _silence(tenure: Tenure, found: Evidence) -> timedelta:
+    """For how long no news was seen of the machine that holds a replica."""
+    doubt = found.doubts.get(tenure.replica, timedelta(0))
+    return found.silences.get((tenure.node, tenure.machine), doubt)
 
 
 def _is_silent(node: NodeName, found: Evidence, span: timedelta) -> bool:
-    return found.silences.get(node, timedelta(0)) >= span
+    beat = found.beats.get(node)
+    key = (node, beat.host.machine if beat else "")
+    return found.silences.get(key, timedelta(0)) >= span
 
 
 def _reports(beat: Heartbeat, replica: ReplicaName) -> bool:

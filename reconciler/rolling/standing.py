@@ -32,7 +32,7 @@ def standings(
     snapshot: Snapshot, observed: Observed, nodes: tuple[Node, ...]
 ) -> Mapping[ReplicaName, Standing]:
     """Say of every published replica how it stands."""
-    heard = {Freshness.READY, Freshness.RETURNING}
+    heard = {Freshness.READY, Freshness.RETURNING, Freshness.CONTESTED}
     fresh = {node.name for node in nodes if node.freshness in heard}
     beats = {beat.node: _reports(beat) for beat in observed.heartbeats}
     return {

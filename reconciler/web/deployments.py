@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.conditions.deployments import hold_text
 from reconciler.web.facts import Index
 from reconciler.web.replicas import leftover_view, replica_view
+from reconciler.web.rollouts import Going, going, waits
 from reconciler.web.views import (
     DeploymentView,
     Health,
@@ -19,7 +21,7 @@ from reconciler.web.views import (
     SyncMark,
 )
 from reconciler.web.words import count, enumerate_names
-from schemas.assignment import DeploymentDecision, Refusal
+from schemas.assignment import DeploymentDecision, Phase, Refusal
 from schemas.deployment import Deployment
 from schemas.layout import DEPLOYMENTS
 from schemas.names import DeploymentName
@@ -41,7 +43,7 @@ class _Case:
     """All that is known of one deployment.
 
     old_template: as it was last assigned. frozen: nothing in the fleet may change.
-    pending: what the reconciler has yet to do.
+    pending: what the reconciler has yet to do. waits: what those without a node wait for.
     refused: replicas that have no node, and why.
     """
 
@@ -55,6 +57,7 @@ class _Case:
     replicas: tuple[ReplicaView, ...]
     refused: tuple[Refusal, ...]
     pending: str
+    waits: str
 
     @property
     def is_wanted(self) -> bool:
@@ -83,7 +86,16 @@ class _Case:
 
 def deployment_views(index: Index) -> tuple[DeploymentView, ...]:
     """Show every deployment that someone wants, that is decided on, or that still runs."""
-    return tuple(map(_view, _cases(index)))
+    return tuple(_view(case, _going(index, case)) for case in _cases(index))
+
+
+def _going(index: Index, case: _Case) -> Going:
+    first = case.problems[0] if case.problems else None
+    broken = f"{first.place}: {first.what}" if first else ""
+    if case.frozen:
+        broken = broken or "nothing in the fleet may change"
+    placed = case.placed
+    return going(index, case.name, case.wanted, placed, case.refusals, broken=broken)
 
 
 def problem_view(problem: Problem, deployment: str = "") -> ProblemView:
@@ -116,9 +128,20 @@ def _cases(index: Index) -> tuple[_Case, ...]:
             replicas=_replicas(index, name),
             refused=facts.refused.get(name, ()),
             pending=facts.pending.get(name, ""),
+            waits=_waits(index, name),
         )
         for name in sorted(names)
     )
+
+
+def _waits(index: Index, name: DeploymentName) -> str:
+    decided = index.decided.get(name)
+    placed = {one.name for _, one in index.assigned.get(name, ())}
+    for hold in decided.holds if decided else ():
+        absent = tuple(name for name in hold.replicas if name not in placed)
+        if absent:
+            return hold_text(absent, hold.text)
+    return ""
 
 
 def _replicas(index: Index, name: DeploymentName) -> tuple[ReplicaView, ...]:
@@ -126,11 +149,11 @@ def _replicas(index: Index, name: DeploymentName) -> tuple[ReplicaView, ...]:
     leftovers = index.leftovers.get(name, ())
     return (
         *(replica_view(index, node, replica) for node, replica in assigned),
-        *(leftover_view(node, report) for node, report in leftovers),
+        *(leftover_view(index, node, report) for node, report in leftovers),
     )
 
 
-def _view(case: _Case) -> DeploymentView:
+def _view(case: _Case, goes: Going) -> DeploymentView:
     health = _health(case)
     return DeploymentView(
         name=case.name,
@@ -141,11 +164,17 @@ def _view(case: _Case) -> DeploymentView:
         wanted=case.wanted,
         placed=len(case.placed),
         healthy=sum(replica.health.state is Health.HEALTHY for replica in case.placed),
-        sync=_sync(case),
+        sync=_sync(case, waits(goes)),
         health=health,
+        rollout=goes.rollout,
+        conditions=goes.conditions,
         last_error=_last_error(case),
+        depends_on=tuple(case.desired.depends_on) if case.desired else (),
         replicas=case.replicas,
         unplaced=tuple(map(_refusal, case.refusals)),
+        absent=goes.absent,
+        holds=goes.holds,
+        holders=goes.holders,
         problems=case.problems,
     )
 
@@ -157,8 +186,8 @@ def _source(case: _Case) -> str:
     return next(found, "")
 
 
-def _sync(case: _Case) -> SyncMark:
-    if why := _amiss(case):
+def _sync(case: _Case, waiting: str) -> SyncMark:
+    if why := _amiss(case) or waiting:
         return SyncMark(state=Sync.OUT_OF_SYNC, why=why)
     worst = min(case.replicas, key=lambda r: _SYNC_ORDER.index(r.sync.state), default=None)
     if worst is None:
@@ -187,7 +216,8 @@ def _undecided(case: _Case) -> str:
     )
     if not newest:
         return "the reconciler has not decided on its newest version yet"
-    return case.pending
+    # Whoever only looks does not know how long a version had been coming in before it stalled.
+    return "" if case.decided.phase is Phase.STALLED else case.pending
 
 
 def _health(case: _Case) -> HealthMark:
@@ -199,14 +229,24 @@ def _health(case: _Case) -> HealthMark:
     if case.wanted == 0 and not case.problems:
         return HealthMark(state=Health.HEALTHY, why="asks for no replicas")
     if not case.placed:
-        return HealthMark(state=Health.MISSING, why=_nowhere(case))
+        return _absent(case)
     worst = min(case.placed, key=lambda r: _HEALTH_ORDER.index(r.health.state))
-    lacking = case.wanted - len(case.placed)
-    if lacking > 0 and worst.health.state is not Health.DEGRADED:
-        return HealthMark(state=Health.DEGRADED, why=_without_node(case))
+    if case.wanted > len(case.placed) and worst.health.state is not Health.DEGRADED:
+        return _lacking(case)
     if worst.health.state is Health.HEALTHY:
         return HealthMark(state=Health.HEALTHY, why=_all_run(case))
     return HealthMark(state=worst.health.state, why=f"{worst.name}: {worst.health.why}")
+
+
+def _absent(case: _Case) -> HealthMark:
+    state = Health.PROGRESSING if case.waits and not case.refusals else Health.MISSING
+    return HealthMark(state=state, why=_nowhere(case))
+
+
+def _lacking(case: _Case) -> HealthMark:
+    if case.waits and not case.refusals:
+        return HealthMark(state=Health.PROGRESSING, why=case.waits)
+    return HealthMark(state=Health.DEGRADED, why=_without_node(case))
 
 
 def _nowhere(case: _Case) -> str:
@@ -215,7 +255,7 @@ def _nowhere(case: _Case) -> str:
         return "; ".join(_reason(r.text, r.nodes) for r in first.reasons) or "no node fits it"
     if case.problems:
         return "its documents are broken, and it never ran"
-    return "the reconciler has not placed it yet"
+    return case.waits or "the reconciler has not placed it yet"
 
 
 def _reason(text: str, nodes: tuple[str, ...]) -> str:

@@ -6,12 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.conditions.since import Since
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed
-from schemas.assignment import AssignedReplica, Refusal
+from schemas.assignment import AssignedReplica, DeploymentDecision, Hold, Refusal
 from schemas.heartbeat import Heartbeat, ReplicaReport
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
 from schemas.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """When a node came back from being lost, and until when it is given nothing new."""
+
+    at: datetime
+    held_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,10 @@ class Facts:
     held: deployments that stay as they last were, and why. problems: of no deployment.
     notices: of what machines wrote. refused: replicas that have no node, and why.
     pending: deployments that the reconciler has yet to act on, and what it would do.
+    aimed: where each replica is finally to be. since: since when what was decided is so.
+    closed: why nothing is changed by plan at this time, if something waits for that.
+    removals: why what main removes is kept for now. returns: of nodes that came back from being
+    lost.
     """
 
     observed: Observed
@@ -35,6 +48,11 @@ class Facts:
     notices: tuple[Problem, ...] = ()
     refused: Mapping[DeploymentName, tuple[Refusal, ...]] = field(default_factory=dict)
     pending: Mapping[DeploymentName, str] = field(default_factory=dict)
+    aimed: Mapping[ReplicaName, NodeName] = field(default_factory=dict)
+    since: Since = field(default_factory=Since)
+    closed: str = ""
+    removals: str = ""
+    returns: Mapping[NodeName, Return] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Index:
     reports: Mapping[tuple[NodeName, ReplicaName], ReplicaReport]
     leftovers: Mapping[DeploymentName, tuple[tuple[NodeName, ReplicaReport], ...]]
     assigned: Mapping[DeploymentName, tuple[tuple[NodeName, AssignedReplica], ...]]
+    decided: Mapping[DeploymentName, DeploymentDecision]
+    holds: Mapping[ReplicaName, Hold]
 
 
 def index(facts: Facts) -> Index:
@@ -63,6 +83,13 @@ def index(facts: Facts) -> Index:
         },
         leftovers=_leftovers(facts),
         assigned=_by_deployment(facts),
+        decided={one.name: one for one in observed.decision.deployments},
+        holds={
+            replica: hold
+            for one in observed.decision.deployments
+            for hold in one.holds
+            for replica in hold.replicas
+        },
     )
 
 

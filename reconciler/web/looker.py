@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from reconciler.conditions.since import Told
 from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import judge, sight
 from reconciler.observing.observe import observe
@@ -20,6 +21,7 @@ from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
 
 Read: TypeAlias = Callable[[], Snapshot]
+Log: TypeAlias = Callable[[Snapshot], Sequence[Told]]
 Decide: TypeAlias = Callable[[Snapshot, datetime, Memory, Renderer], Pass]
 
 
@@ -33,11 +35,18 @@ class _Seen:
     view: FleetView
 
 
+def _no_log(_snapshot: Snapshot) -> Sequence[Told]:
+    return ()
+
+
 class Looker:
     """Remembers when each node was last heard of, and makes a new view only after a change."""
 
-    def __init__(self, read: Read, renderer: Renderer, how: Decide = decide) -> None:
+    def __init__(
+        self, read: Read, renderer: Renderer, how: Decide = decide, log: Log = _no_log
+    ) -> None:
         self._read = read
+        self._log = log
         self._renderer = renderer
         self._decide = how
         self._last: _Seen | None = None
@@ -72,7 +81,8 @@ class Looker:
             if same and judge(observed, now, seen) == last.facts.nodes:
                 return heard_again(last.facts, observed, seen), replace(last.memory, sightings=seen)
         memory = last.memory if last else _first(snapshot, now)
-        return look_once(snapshot, now, memory, self._renderer, self._decide)
+        log = self._log(snapshot)
+        return look_once(snapshot, now, memory, self._renderer, self._decide, log=log)
 
 
 def _at_rest(snapshot: Snapshot) -> Snapshot:
@@ -95,14 +105,16 @@ def _first(snapshot: Snapshot, now: datetime) -> Memory:
     return Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
 
 
-def look_once(
+def look_once(  # noqa: PLR0913 - all that a look is made from
     snapshot: Snapshot,
     now: datetime,
     memory: Memory,
     renderer: Renderer,
     how: Decide = decide,
+    *,
+    log: Sequence[Told] = (),
 ) -> tuple[Facts, Memory]:
-    """Understand a snapshot, also where no decision can be made of it.
+    """Understand a snapshot, also where no decision can be made of it. log: of past decisions.
 
     Raises:
         BadDocumentError: the reconciler's last decision cannot be understood.
@@ -115,4 +127,4 @@ def look_once(
         nodes = judge(observed, now, seen)
         facts = undecided(snapshot, observed, nodes, seen, str(error))
         return facts, replace(memory, sightings=seen)
-    return facts_of(result), result.memory
+    return facts_of(result, log), result.memory

@@ -6,21 +6,24 @@ what would happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from reconciler.conditions.since import Told, since_when
 from reconciler.decide import Pass
-from reconciler.observing.inventory import Sighting, Sightings, notices
+from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
-from reconciler.web.facts import Facts
+from reconciler.rolling.facts import REMOVALS_FIX
+from reconciler.rolling.holding import Because
+from reconciler.web.facts import Facts, Return
 from reconciler.web.words import count
 from schemas.assignment import Refusal
 from schemas.heartbeat import Heartbeat
-from schemas.names import DeploymentName, split_replica
+from schemas.names import DeploymentName, NodeName, split_replica
 from schemas.problem import Place, Problem
 
 _WORDS: Final = {
@@ -31,8 +34,8 @@ _WORDS: Final = {
 }
 
 
-def facts_of(result: Pass) -> Facts:
-    """Say what a pass found out and has not published."""
+def facts_of(result: Pass, log: Sequence[Told] = ()) -> Facts:
+    """Say what a pass found out and has not published. log: of decisions, newest first."""
     of_deployments = {problem for held in result.held.values() for problem in held}
     return Facts(
         observed=result.observed,
@@ -45,7 +48,32 @@ def facts_of(result: Pass) -> Facts:
         notices=result.notices,
         refused=_by_deployment(result.plan.refusals),
         pending=pending(preview(result).replicas),
+        aimed={one.replica: one.node for one in result.aim.plan.placements},
+        since=since_when(log),
+        closed=result.facts.closed if _waits_for_a_window(result) else "",
+        removals=_removals(result),
+        returns=_returns(result.memory.sightings, result.observed),
     )
+
+
+def _waits_for_a_window(result: Pass) -> bool:
+    brakes = {**result.brakes.frozen, **result.brakes.absent}
+    return any(held.because is Because.WINDOW for held in brakes.values())
+
+
+def _removals(result: Pass) -> str:
+    """Why what main removes is kept for now; empty: it removes little."""
+    told = (problem for problems in result.held.values() for problem in problems)
+    return next((one.what for one in told if one.fix == REMOVALS_FIX), "")
+
+
+def _returns(sightings: Sightings, observed: Observed) -> Mapping[NodeName, Return]:
+    timings = observed.fleet.timings
+    return {
+        name: Return(one.back_at, one.back_at + hold_down(one, timings))
+        for name, one in sightings.items()
+        if one.back_at is not None
+    }
 
 
 def heard_again(facts: Facts, observed: Observed, sightings: Sightings) -> Facts:
@@ -56,6 +84,7 @@ def heard_again(facts: Facts, observed: Observed, sightings: Sightings) -> Facts
         observed=observed,
         seen={name: sighting.seen_at for name, sighting in sightings.items()},
         notices=(*kept, *notices(observed)),
+        returns=_returns(sightings, observed),
     )
 
 
@@ -74,6 +103,7 @@ def undecided(
         held=observed.held,
         problems=tuple(p for p in observed.problems if p not in of_deployments),
         notices=(Problem(Place("decision"), why, fix),),
+        returns=_returns(seen, observed),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from reconciler.conditions.condition import Condition, Status
+from reconciler.web.banners import BANNERS
 from reconciler.web.latest import Latest
 from reconciler.web.views import (
     DeploymentView,
@@ -16,6 +18,7 @@ from reconciler.web.views import (
     NodeView,
     Sync,
 )
+from schemas.assignment import Phase
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,6 +39,11 @@ def _look(latest: Latest, now: datetime) -> Iterator[str]:
 
 def _fleet(view: FleetView) -> Iterator[str]:
     yield from _gauge("miaas_problems", "Problems in documents.", [("", len(view.problems))])
+    banners = (
+        (_labels(kind=kind), int(any(one.kind == kind for one in view.banners))) for kind in BANNERS
+    )
+    text = "1 while this holds back the whole fleet."
+    yield from _gauge("miaas_fleet_held", text, banners)
     yield from _leader(view)
     yield from _nodes(view.nodes)
     yield from _gpus(view.nodes)
@@ -67,6 +75,7 @@ def _nodes(nodes: tuple[NodeView, ...]) -> Iterator[str]:
     )
     text = "When a node was last heard of, in seconds since 1970."
     yield from _gauge("miaas_node_last_seen_timestamp_seconds", text, seen)
+    yield from _conditions("node", (({"node": node.name}, node.conditions) for node in nodes))
 
 
 def _gpus(nodes: tuple[NodeView, ...]) -> Iterator[str]:
@@ -95,6 +104,30 @@ def _deployments(deployments: tuple[DeploymentView, ...]) -> Iterator[str]:
     yield from _states("miaas_deployment_health", health, Health)
     sync = ((d.name, d.sync.state) for d in deployments)
     yield from _states("miaas_deployment_sync", sync, Sync)
+    phases = ((d.name, d.rollout.phase) for d in deployments)
+    yield from _states("miaas_deployment_rollout", phases, Phase)
+    yield from _conditions(
+        "deployment", (({"deployment": d.name}, d.conditions) for d in deployments)
+    )
+    replicas = (
+        ({"deployment": d.name, "replica": r.name, "node": r.node}, r.conditions)
+        for d in deployments
+        for r in d.replicas
+    )
+    yield from _conditions("replica", replicas)
+
+
+def _conditions(
+    noun: str, found: Iterable[tuple[Mapping[str, str], tuple[Condition, ...]]]
+) -> Iterator[str]:
+    values = {Status.TRUE: 1, Status.FALSE: 0, Status.UNKNOWN: -1}
+    samples = (
+        (_labels(**labels, type=one.type), values[one.status])
+        for labels, conditions in found
+        for one in conditions
+    )
+    text = f"1 where a condition of a {noun} is so, 0 where it is not, -1 where nobody knows."
+    yield from _gauge(f"miaas_{noun}_condition", text, samples)
 
 
 def _states(name: str, found: Iterable[tuple[str, StrEnum]], kind: type[StrEnum]) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
+from reconciler.conditions.nodes import Host, is_drained, node_conditions
 from reconciler.observing.node import Freshness, Node
 from reconciler.web.facts import Index
 from reconciler.web.replicas import amounts
@@ -51,11 +53,17 @@ def _view(
     beat = index.heartbeats.get(name)
     judged = index.nodes.get(name)
     host = beat.host if beat else None
+    word = _word(index, name, record, judged)
     assignment = index.facts.observed.assignments.get(name)
     return NodeView(
         name=name,
         mark=_mark(index, name, record, judged),
         duty=record.duty if record else Duty.ACTIVE,
+        duty_text=_duty(word),
+        suspended=record.suspend if record else False,
+        drained=word is not None and is_drained(word),
+        held_down_until=_held_until(index, judged),
+        conditions=node_conditions(word) if word else (),
         seen_at=index.facts.seen.get(name),
         sync=_sync(assignment, beat, judged),
         generation=assignment.generation if assignment else 0,
@@ -77,6 +85,34 @@ def _view(
     )
 
 
+def _word(
+    index: Index, name: NodeName, record: NodeRecord | None, judged: Node | None
+) -> Host | None:
+    """What conditions are made of; None: nobody admitted it."""
+    if judged is None or record is None:
+        return None
+    assignment, beat = index.facts.observed.assignments.get(name), index.heartbeats.get(name)
+    told = {one.name for one in assignment.replicas} if assignment else set()
+    seen = {one.name for one in beat.replicas} if beat else set()
+    back = index.facts.returns.get(name)
+    return Host(
+        node=judged,
+        duty=record.duty,
+        seen_at=index.facts.seen.get(name),
+        back_at=back.at if back else None,
+        left=sorted(told | seen),
+        timings=index.facts.observed.fleet.timings,
+    )
+
+
+def _held_until(index: Index, judged: Node | None) -> datetime | None:
+    """Until when a node that came back is given nothing new; None: it is not held down."""
+    if judged is None or judged.freshness is not Freshness.RETURNING:
+        return None
+    back = index.facts.returns.get(judged.name)
+    return back.held_until if back else None
+
+
 def _labels(judged: Node | None, record: NodeRecord | None) -> Mapping[str, str]:
     known = judged or record
     return dict(sorted(known.labels.items())) if known else {}
@@ -88,11 +124,18 @@ def _mark(index: Index, name: NodeName, record: NodeRecord | None, judged: Node 
         return NodeMark(state=NodeState.NOT_ADMITTED, why=why)
     freshness = judged.freshness if judged else Freshness.UNSEEN
     ailments = _problems(index, name)
-    if freshness is not Freshness.READY:
+    if freshness is Freshness.CONTESTED:
+        why = "two machines speak under its name: stop one of them, or enrol it under another"
+        return NodeMark(state=NodeState.CONTESTED, why=why)
+    if freshness not in {Freshness.READY, Freshness.RETURNING}:
         return _silent(index, freshness, ailments)
     if ailments:
         return NodeMark(state=NodeState.DEGRADED, why=ailments[0])
-    return NodeMark(state=NodeState.READY, why=_duty(record))
+    if freshness is Freshness.RETURNING:
+        why = "was lost and is back: it is given nothing new for now"
+        return NodeMark(state=NodeState.HELD_DOWN, why=why)
+    said = _duty(_word(index, name, record, judged))
+    return NodeMark(state=NodeState.READY, why=said or "speaks, and takes work")
 
 
 def _silent(index: Index, freshness: Freshness, ailments: tuple[str, ...]) -> NodeMark:
@@ -106,13 +149,24 @@ def _silent(index: Index, freshness: Freshness, ailments: tuple[str, ...]) -> No
     return NodeMark(state=NodeState.LOST, why=f"no heartbeat for more than {exactly(timings.lost)}")
 
 
-def _duty(record: NodeRecord | None) -> str:
-    duty = record.duty if record else Duty.ACTIVE
-    if duty is Duty.CORDONED:
+def _duty(word: Host | None) -> str:
+    """What the operator lets a node do, and how far that has come; empty: it takes work."""
+    if word is None:
+        return ""
+    if word.node.suspended:
+        return "suspended: nothing on it is changed; what runs goes on"
+    if word.duty is Duty.CORDONED:
         return "cordoned: keeps what it has, takes nothing new"
-    if duty is Duty.DRAINING:
-        return "draining: gives away all that it has"
-    return "speaks, and takes work"
+    if word.duty is Duty.ACTIVE:
+        return ""
+    if is_drained(word):
+        return "drained: empty, nothing of ours is left on it"
+    left = count(len(word.left), "replica")
+    return (
+        f"draining: {left} left"
+        if word.left
+        else "draining: nothing is assigned to it, and what runs there is not known"
+    )
 
 
 def _problems(index: Index, name: NodeName) -> tuple[str, ...]:
@@ -133,7 +187,8 @@ def _complaints(beat: Heartbeat) -> tuple[str, ...]:
 def _sync(assignment: Assignment | None, beat: Heartbeat | None, judged: Node | None) -> SyncMark:
     if assignment is None:
         return SyncMark(state=Sync.SYNCED, why="nothing was assigned to it yet")
-    if judged is None or judged.freshness is not Freshness.READY or beat is None:
+    heard = {Freshness.READY, Freshness.RETURNING}
+    if judged is None or judged.freshness not in heard or beat is None:
         return SyncMark(state=Sync.UNKNOWN, why="it is silent")
     if beat.generation >= assignment.generation:
         return SyncMark(state=Sync.SYNCED, why="it has taken up its newest assignment")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from reconciler.conditions.condition import camel
+from reconciler.conditions.deployments import hold_text
+from reconciler.web.banners import banners
 from reconciler.web.deployments import deployment_views, problem_view
 from reconciler.web.facts import Facts, index
 from reconciler.web.nodes import node_views
@@ -21,11 +24,17 @@ from reconciler.web.views import (
     VerdictView,
 )
 from reconciler.web.words import count
+from schemas.assignment import Phase
 from schemas.problem import Problem
 
 # A deployment in one of these wants a person; one that progresses only wants patience.
 _BAD_HEALTH: Final = (Health.MISSING, Health.DEGRADED, Health.UNKNOWN)
-_BAD_NODE: Final = (NodeState.LOST, NodeState.DEGRADED, NodeState.LATE)
+_BAD_NODE: Final = (
+    NodeState.LOST,
+    NodeState.DEGRADED,
+    NodeState.CONTESTED,
+    NodeState.LATE,
+)
 
 
 def fleet_view(facts: Facts) -> FleetView:
@@ -43,6 +52,7 @@ def fleet_view(facts: Facts) -> FleetView:
         leading_since=leader.since if leader else None,
         term=leader.term if leader else 0,
         verdict=_verdict(facts, nodes, deployments, problems),
+        banners=banners(facts),
         exceptions=_exceptions(nodes, deployments),
         nodes=nodes,
         deployments=deployments,
@@ -63,11 +73,17 @@ def _problems(facts: Facts, deployments: tuple[DeploymentView, ...]) -> tuple[Pr
 
 
 def _is_settled(deployment: DeploymentView) -> bool:
-    return deployment.health.state is Health.HEALTHY and deployment.sync.state is Sync.SYNCED
+    is_well = deployment.health.state is Health.HEALTHY and deployment.sync.state is Sync.SYNCED
+    return is_well and deployment.rollout.phase is Phase.SETTLED and not deployment.holds
+
+
+def _has_failed(deployment: DeploymentView) -> bool:
+    return deployment.rollout.phase in {Phase.STALLED, Phase.ROLLED_BACK}
 
 
 def _is_bad(deployment: DeploymentView) -> bool:
-    return deployment.health.state in _BAD_HEALTH or bool(deployment.problems)
+    is_ill = deployment.health.state in _BAD_HEALTH or bool(deployment.problems)
+    return is_ill or _has_failed(deployment)
 
 
 def _verdict(
@@ -81,15 +97,33 @@ def _verdict(
         return VerdictView(level=Level.BAD, text=_frozen(facts.observed.frozen[0]))
     if faults:
         return VerdictView(level=Level.BAD, text=f"{', '.join(faults)}.")
+    if stops := [one for one in banners(facts) if one.kind != "window"]:
+        return VerdictView(level=Level.BUSY, text=stops[0].text)
     if not nodes and not deployments:
         return VerdictView(level=Level.EMPTY, text="The fleet is empty.")
+    return _without_faults(nodes, deployments)
+
+
+def _without_faults(
+    nodes: tuple[NodeView, ...], deployments: tuple[DeploymentView, ...]
+) -> VerdictView:
     on_the_way = sum(not _is_settled(deployment) for deployment in deployments)
     if on_the_way:
-        text = f"{on_the_way} of {count(len(deployments), 'deployment')} on the way."
+        text = f"{on_the_way} of {count(len(deployments), 'deployment')} on the way"
+        text = f"{text}{_in_which_way(deployments)}."
         return VerdictView(level=Level.BUSY, text=text)
     if not deployments:
         return VerdictView(level=Level.EMPTY, text=f"{count(len(nodes), 'node')}, no deployments.")
     return VerdictView(level=Level.GOOD, text=_all_well(nodes, deployments))
+
+
+def _in_which_way(deployments: tuple[DeploymentView, ...]) -> str:
+    """Count rollouts and what waits; empty: there is neither."""
+    rolling = sum(one.rollout.phase is Phase.ROLLING for one in deployments)
+    held = sum(bool(one.holds) for one in deployments)
+    told = (f"{rolling} rolling out" if rolling else "", f"{held} waiting" if held else "")
+    words = ", ".join(filter(None, told))
+    return f": {words}" if words else ""
 
 
 def _frozen(problem: Problem) -> str:
@@ -103,12 +137,16 @@ def _faults(
     deployments: tuple[DeploymentView, ...],
     problems: tuple[ProblemView, ...],
 ) -> tuple[str, ...]:
-    ailing = sum(map(_is_bad, deployments))
+    ailing = sum(_is_bad(one) and not _has_failed(one) for one in deployments)
+    failed = sum(map(_has_failed, deployments))
     down = sum(node.mark.state in _BAD_NODE for node in nodes)
     # Those that hold a deployment are told by it already; if there are others, all are counted.
     general = any(not problem.deployment for problem in problems)
     found = (
         f"{ailing} of {count(len(deployments), 'deployment')} not well" if ailing else "",
+        f"{failed} of {count(len(deployments), 'deployment')} rolled back or stalled"
+        if failed
+        else "",
         f"{down} of {count(len(nodes), 'node')} not well" if down else "",
         f"{count(len(problems), 'problem')} in documents" if general else "",
     )
@@ -128,11 +166,20 @@ def _exceptions(
     return (
         *(_deployment(d) for d in sorted(deployments, key=_urgency) if not _is_settled(d)),
         *(
-            ExceptionView(kind="node", name=n.name, state=n.mark.state, why=n.mark.why)
+            ExceptionView(kind="node", name=n.name, state=_node_state(n), why=n.mark.why)
             for n in nodes
-            if n.mark.state is not NodeState.READY
+            if n.mark.state is not NodeState.READY or n.duty_text
         ),
     )
+
+
+def _node_state(node: NodeView) -> str:
+    """The state of a node, or what its operator wants of it where it is ready."""
+    if node.mark.state is not NodeState.READY:
+        return node.mark.state
+    if node.suspended:
+        return "Suspended"
+    return "Drained" if node.drained else node.duty.capitalize()
 
 
 def _urgency(deployment: DeploymentView) -> tuple[bool, str]:
@@ -140,7 +187,14 @@ def _urgency(deployment: DeploymentView) -> tuple[bool, str]:
 
 
 def _deployment(deployment: DeploymentView) -> ExceptionView:
-    if deployment.health.state is not Health.HEALTHY:
+    if _has_failed(deployment):
+        state, why = camel(deployment.rollout.phase), deployment.rollout.text
+    elif deployment.health.state is Health.HEALTHY and deployment.rollout.text:
+        state, why = "RollingOut", deployment.rollout.text
+    elif deployment.health.state is Health.HEALTHY and deployment.holds:
+        hold = deployment.holds[0]
+        state, why = "Held", hold_text(hold.replicas, hold.text)
+    elif deployment.health.state is not Health.HEALTHY:
         state, why = str(deployment.health.state), deployment.health.why
     else:
         state, why = str(deployment.sync.state), deployment.sync.why

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
+from reconciler.conditions.condition import Condition
+from reconciler.conditions.replicas import Replica, replica_conditions
 from reconciler.observing.node import Freshness
 from reconciler.web.endpoints import endpoints
 from reconciler.web.facts import Index
@@ -21,14 +23,14 @@ from reconciler.web.views import (
     SyncMark,
     WhyView,
 )
-from schemas.assignment import AssignedReplica, GpuShare, Why
+from schemas.assignment import AssignedReplica, GpuShare, Phase, Why
 from schemas.heartbeat import Heartbeat, ReplicaReport, ReplicaState, ServiceReport
 from schemas.layout import replica_folder
 from schemas.names import NodeName
 from schemas.resources import Resources
 
 _SILENT: Final = {
-    Freshness.RETURNING: "is back",
+    Freshness.CONTESTED: "is claimed by two machines",
     Freshness.LATE: "is late",
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",
@@ -57,11 +59,12 @@ def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> Repl
         ),
         services=tuple(map(_service, report.services)) if report else (),
         message=report.message if report else "",
+        conditions=_conditions(index, node, replica, report),
         logs=_logs(report),
     )
 
 
-def leftover_view(node: NodeName, report: ReplicaReport) -> ReplicaView:
+def leftover_view(index: Index, node: NodeName, report: ReplicaReport) -> ReplicaView:
     """Show a replica that a node still has though it is no longer assigned to it."""
     return ReplicaView(
         name=report.name,
@@ -77,6 +80,9 @@ def leftover_view(node: NodeName, report: ReplicaReport) -> ReplicaView:
         endpoints=(),
         services=tuple(map(_service, report.services)),
         message=report.message,
+        conditions=replica_conditions(
+            Replica(node=node, freshness=_freshness(index, node), report=report, is_current=False)
+        ),
         logs=_logs(report),
     )
 
@@ -87,6 +93,27 @@ def amounts(resources: Resources) -> AmountsView:
         cpu_milli=resources.cpu_milli,
         memory_mib=resources.memory_mib,
         disk_mib=resources.disk_mib,
+    )
+
+
+def _conditions(
+    index: Index, node: NodeName, replica: AssignedReplica, report: ReplicaReport | None
+) -> tuple[Condition, ...]:
+    decided = index.decided.get(replica.deployment)
+    hold = index.holds.get(replica.name)
+    key = (replica.name, hold.reason if hold else "")
+    tree = index.facts.folders.get(replica_folder(node, replica.name))
+    return replica_conditions(
+        Replica(
+            node=node,
+            freshness=_freshness(index, node),
+            report=report,
+            is_current=report is not None and report.observed == tree,
+            hold=hold,
+            held_since=index.facts.since.waits.get(key),
+            phase=decided.phase if decided else Phase.SETTLED,
+            source=(decided.source if decided else None) or "",
+        )
     )
 
 
@@ -117,9 +144,13 @@ def _health(index: Index, node: NodeName, report: ReplicaReport | None) -> Healt
 
 
 def _silence(index: Index, node: NodeName) -> str:
+    freshness = _freshness(index, node)
+    return f"{node} {_SILENT[freshness]}" if freshness in _SILENT else ""
+
+
+def _freshness(index: Index, node: NodeName) -> Freshness:
     judged = index.nodes.get(node)
-    freshness = judged.freshness if judged else Freshness.UNSEEN
-    return "" if freshness is Freshness.READY else f"{node} {_SILENT[freshness]}"
+    return judged.freshness if judged else Freshness.UNSEEN
 
 
 def _state(state: ReplicaState) -> Health:

@@ -10,6 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from reconciler.conditions.condition import Condition
+from reconciler.web.rollout_views import (
+    AbsentView,
+    BannerView,
+    HolderView,
+    HoldView,
+    RolloutView,
+)
+
 
 class Sync(StrEnum):
     """Whether what runs is what the commit asks for."""
@@ -34,6 +43,8 @@ class NodeState(StrEnum):
 
     READY = "Ready"
     DEGRADED = "Degraded"  # speaks, and something on it is broken
+    HELD_DOWN = "HeldDown"  # was lost and is back: given nothing new for a while
+    CONTESTED = "Contested"  # two machines speak under its name: neither gets anything new
     LATE = "Late"
     LOST = "Lost"
     UNSEEN = "Unseen"  # has a record and never sent a heartbeat
@@ -185,6 +196,7 @@ class ReplicaView:
     endpoints: tuple[EndpointView, ...]
     services: tuple[ServiceView, ...]
     message: str
+    conditions: tuple[Condition, ...]
     logs: tuple[LogView, ...] = ()
 
 
@@ -211,6 +223,9 @@ class DeploymentView:
 
     source: the file it stands in. wanted: replicas asked for. healthy: of the placed ones.
     last_error: the worst thing anyone said of it; empty where nobody complained.
+    depends_on: deployments that have to be ready before it is started or changed.
+    absent: replicas that are wanted and have no node. holders: of replicas of which no two copies
+    may run.
     """
 
     name: str
@@ -223,9 +238,15 @@ class DeploymentView:
     healthy: int
     sync: SyncMark
     health: HealthMark
+    rollout: RolloutView
+    conditions: tuple[Condition, ...]
     last_error: str
+    depends_on: tuple[str, ...]
     replicas: tuple[ReplicaView, ...]
     unplaced: tuple[RefusalView, ...]
+    absent: tuple[AbsentView, ...]
+    holds: tuple[HoldView, ...]
+    holders: tuple[HolderView, ...]
     problems: tuple[ProblemView, ...]
 
 
@@ -259,6 +280,9 @@ class GpuView:
 class NodeView:
     """One node: what it is, what it has to give, what it was given, and how it fares.
 
+    duty_text: what the operator lets it do, and how far that has come; empty: it takes work.
+    drained: it is to be empty, and is. held_down_until: it came back from being lost, and is given
+    nothing new before; null: it is not held down.
     seen_at: when a heartbeat was last seen to arrive; None: never. room: what can be given out.
     promised: what is given out. generation: of its assignment; observed_generation: the one that
     its agent last converged to.
@@ -267,6 +291,11 @@ class NodeView:
     name: str
     mark: NodeMark
     duty: str
+    duty_text: str
+    suspended: bool
+    drained: bool
+    held_down_until: datetime | None
+    conditions: tuple[Condition, ...]
     seen_at: datetime | None
     sync: SyncMark
     generation: int
@@ -312,7 +341,8 @@ class FleetView:
     source: the commit that people made. decided: the reconciler's newest decision.
     leader: which of several reconcilers decides; empty: none is elected. leading_since: since when,
     by its own clock. term: how often one took over.
-    problems: of what people wrote. notices: of what machines wrote.
+    banners: what holds back the whole fleet. problems: of what people wrote.
+    notices: of what machines wrote.
     """
 
     name: str
@@ -322,6 +352,7 @@ class FleetView:
     leading_since: datetime | None
     term: int
     verdict: VerdictView
+    banners: tuple[BannerView, ...]
     exceptions: tuple[ExceptionView, ...]
     nodes: tuple[NodeView, ...]
     deployments: tuple[DeploymentView, ...]

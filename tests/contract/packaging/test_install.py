@@ -13,7 +13,13 @@ from tests.contract.packaging.wheelhouse import build, repack_libraries
 
 pytestmark = pytest.mark.e2e
 PROGRAMS = ("miaas", "miaas-agent", "miaas-reconciler", "miaas-state-gc")
-UNITS = ("miaas-agent-once.service", "miaas-agent.service", "miaas-agent.timer")
+UNITS = (
+    "miaas-agent-fence.service",
+    "miaas-agent-fence.timer",
+    "miaas-agent-once.service",
+    "miaas-agent.service",
+    "miaas-agent.timer",
+)
 
 
 class Box:

@@ -293,3 +293,29 @@ def test_a_container_that_is_gone_has_no_details_and_no_log(world: World) -> Non
     for call in (world.runtime.details, world.runtime.logs):
         with pytest.raises(RuntimeFailedError):
             call("f" * 64)
+
+
+def test_stopped_containers_stay_where_they_are_and_the_others_run(
+    world: World, tmp_path: Path
+) -> None:
+    services = {name: a_service() for name in ("a", "b", "c")}
+    run(world, a_project(tmp_path / "chat", "chat-0", services))
+    before = ids(world)
+
+    world.runtime.stop((before["a"], before["b"]))
+
+    assert ids(world) == before
+    states = {service: one.state for service, one in by_service(world).items()}
+    assert states == {"a": "exited", "b": "exited", "c": "running"}
+
+
+def test_stopping_what_is_stopped_or_gone_is_nothing(world: World, tmp_path: Path) -> None:
+    run(world, a_project(tmp_path / "chat", "chat-0", {"web": a_service()}))
+    (web,) = ids(world).values()
+    world.runtime.stop((web,))
+
+    world.runtime.stop((web,))
+    world.runtime.remove(web)
+    world.runtime.stop((web,))
+
+    assert ids(world) == {}

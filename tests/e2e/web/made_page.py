@@ -1,4 +1,4 @@
-"""Serve a fleet that was made by hand, as `miaas serve` would: `made_page.py busy|quiet|large`."""
+"""Serve a fleet made by hand, as `miaas serve` would: `made_page.py busy|rolling|quiet|large`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ MADE = {
     "busy": fleets.a_busy_fleet,
     "quiet": fleets.a_quiet_fleet,
     "empty": lambda: fleets.facts_of(fleets.an_observed()),
+    "rolling": fleets.a_rolling_fleet,
     "hostile": fleets.a_hostile_fleet,
     "large": lambda: fleets.a_large_fleet(500),
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -29,9 +30,10 @@ from agent.runtime.simulated import Script, SimulatedRuntime
 from agent.shelf import Shelf
 from agent.speaker import Speaker
 from agent.vigil import Vigil
+from fleet.errors import UnreachableError
 from fleet.memory import Line, MemoryRepository, MemoryServer
 from fleet.port import RefUpdate, Repository
-from schemas.assignment import AssignedReplica, dump_assignment
+from schemas.assignment import AssignedReplica, Fence, dump_assignment
 from schemas.heartbeat import Heartbeat, parse_heartbeat
 from schemas.layout import ASSIGNMENT_FILE, HEARTBEAT_FILE, assigned_ref, heartbeat_ref
 from schemas.names import CommitId, NodeName
@@ -60,12 +62,19 @@ class Publisher:
         self,
         replicas: Mapping[str, Files],
         of_replicas: Mapping[str, Any] = MappingProxyType({}),
+        fences: Mapping[str, Fence] = MappingProxyType({}),
         **fields: Any,
     ) -> CommitId:
-        """Assign these replicas with these files. of_replicas: what is said of each of them."""
+        """Assign these replicas with these files.
+
+        of_replicas: what is said of each of them. fences: grants, by replica.
+        """
         self.generation += 1
         fields = {"generation": self.generation, **fields}
-        assigned = tuple(_replica(name, **of_replicas) for name in sorted(replicas))
+        assigned = tuple(
+            replace(_replica(name, **of_replicas), fence=fences.get(name))
+            for name in sorted(replicas)
+        )
         assignment = an_assignment(self.node, replicas=assigned, **fields)
         changes: dict[str, bytes | None] = {
             f"{name}/{path}": text.encode()
@@ -194,13 +203,27 @@ class Host:
 
 
 class _Counting(MemoryRepository):
-    """Counts what was pushed."""
+    """Counts what was pushed.
+
+    is_deaf, is_mute: fetches, or pushes, do not get through. on_push: called in each that does.
+    """
 
     pushes = 0
+    is_deaf = False
+    is_mute = False
+    on_push: Callable[[], None] = staticmethod(lambda: None)
+
+    def fetch(self, *refs: str) -> Mapping[str, CommitId]:
+        if self.is_deaf:
+            raise UnreachableError("fetches do not get through")
+        return super().fetch(*refs)
 
     def push_own(self, ref: str, new: CommitId) -> None:
+        if self.is_mute:
+            raise UnreachableError("pushes do not get through")
         super().push_own(ref, new)
         self.pushes += 1
+        self.on_push()
 
 
 def compose(*, image: str = "img:1", extra: str = "") -> str:

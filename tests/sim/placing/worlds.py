@@ -42,7 +42,7 @@ def a_node(rng: random.Random, name: str) -> Node:
     model = rng.choice(list(MODELS))
     return Node(
         name=NodeName(name),
-        freshness=rng.choices(list(Freshness), [20, 1, 1, 1])[0],
+        freshness=rng.choices(list(Freshness), [20, 1, 1, 1, 1, 1])[0],
         duty=rng.choices(list(Duty), [12, 1, 1])[0],
         labels=labels,
         taints=(Taint(key="dedicated", value="ml"),) if rng.random() < 0.1 else (),

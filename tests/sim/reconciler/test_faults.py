@@ -73,7 +73,7 @@ def test_killed_anywhere_the_next_pass_makes_the_same_bytes() -> None:
         before = world.tree()
         client = Fragile(world, kill_at)
         try:
-            pass_once(Reader(client, client, "main"), world.renderer, {}, world.clock)
+            pass_once(Reader(client, client, "main"), world.renderer, Memory(), world.clock)
             finished = True
         except Killed:
             assert world.tree() == before
@@ -106,7 +106,7 @@ def test_a_lost_answer_is_found_out_by_reading() -> None:
 
     mute.push = lossy  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
-        pass_once(reader, world.renderer, {}, world.clock)
+        pass_once(reader, world.renderer, Memory(), world.clock)
     tree = world.tree()
 
     assert world.pass_once().commit is None
@@ -174,10 +174,10 @@ def test_who_comes_too_late_reads_and_decides_again(times: int, wins: bool) -> N
     reader = Reader(client, client, "main")
 
     if wins:
-        pass_once(reader, world.renderer, {}, world.clock)
+        pass_once(reader, world.renderer, Memory(), world.clock)
     else:
         with pytest.raises(StaleError):
-            pass_once(reader, world.renderer, {}, world.clock)
+            pass_once(reader, world.renderer, Memory(), world.clock)
 
     assert (world.pass_once().commit is None) is wins
 

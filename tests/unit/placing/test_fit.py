@@ -122,6 +122,8 @@ def test_what_is_unknown_meets_no_minimum(need: GpuNeed) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"freshness": Freshness.RETURNING}, "back after it was lost, and held down for a while"),
+        ({"freshness": Freshness.CONTESTED}, "two machines speak under its name"),
         ({"freshness": Freshness.LATE}, "late: its heartbeats are overdue"),
         ({"freshness": Freshness.LOST}, "lost: silent for long"),
         ({"freshness": Freshness.UNSEEN}, "has never been heard of"),

@@ -48,6 +48,8 @@ def settled(node: str = "b") -> tuple[Placement, ...]:
     [
         {},
         {"duty": Duty.CORDONED},
+        {"freshness": Freshness.RETURNING},
+        {"freshness": Freshness.CONTESTED},
         {"freshness": Freshness.LATE},
         {"freshness": Freshness.LOST},
         {"freshness": Freshness.UNSEEN},

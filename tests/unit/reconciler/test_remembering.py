@@ -65,7 +65,19 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
     ago = A_MOMENT - timedelta(seconds=50)
     whole = Memory(
-        sightings={ALPHA: Sighting("i", 3, ago, is_lost=True, losses=2, back_at=ago)},
+        sightings={
+            ALPHA: Sighting(
+                incarnation="i",
+                sequence=3,
+                seen_at=ago,
+                is_lost=True,
+                losses=2,
+                back_at=ago,
+                machine="m",
+                rival="n",
+                rival_at=ago,
+            )
+        },
         marks={
             DeploymentName("chat"): Mark(
                 revision="abc",

@@ -10,7 +10,7 @@ from schemas.assignment import Assignment, DeploymentDecision, Phase
 from schemas.heartbeat import ReplicaReport, ReplicaState, RuntimeReport
 from schemas.layout import replica_folder
 from schemas.names import NodeName, ReplicaName
-from tests.builders import a_replica_report
+from tests.builders import a_host, a_replica_report
 from tests.unit.reconciler.world import (
     FLEET,
     WEB,
@@ -35,6 +35,7 @@ class Agent:
     told: Assignment | None = None
     running: dict[ReplicaName, ReplicaReport] = field(default_factory=dict)
     docker: str = ""
+    machine: str = "m1"
     stops: bool = True
 
 
@@ -89,6 +90,7 @@ class Fleet:
             self.world.beat(
                 name,
                 incarnation=agent.incarnation,
+                host=a_host(machine=f"{name}-{agent.machine}"),
                 sequence=agent.sequence,
                 replicas=tuple(agent.running.values()),
                 runtime=RuntimeReport(docker="28", compose="5", error=agent.docker),

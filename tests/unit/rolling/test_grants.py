@@ -9,7 +9,7 @@ import pytest
 from schemas.assignment import Fence
 from schemas.names import NodeName
 from tests.unit.reconciler.world import node
-from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+from tests.unit.rolling.fleet import Agent, Fleet, a_fleet_of, spread
 
 MINUTE = timedelta(minutes=1)
 FENCED = "{stopAfter: 2m, loseAfter: 4m}"
@@ -182,6 +182,40 @@ def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_b
     fleet.say(holder)
     fleet.rest(8)
     assert copies(fleet) == 1
+
+
+def test_a_second_machine_under_a_name_is_no_proof_that_the_first_stopped() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    first, impostor = fleet.agents[home], Agent(home, incarnation="other", machine="m2")
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    first.stops = False
+    for _ in range(20):
+        fleet.agents[home] = impostor
+        impostor.told = first.told
+        fleet.step()
+        assert copies(fleet) == 0
+        fleet.agents[home] = first
+        fleet.step()
+        assert copies(fleet) == 1
+
+    first.stops = True
+    fleet.rest(3)
+    assert copies(fleet) == 1
+
+
+def test_a_machine_that_was_set_up_anew_gets_it_when_the_old_one_is_sure_to_be_out() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.agents[home] = Agent(home, incarnation="new", machine="m2")
+    fleet.say()
+
+    fleet.wait(3 * MINUTE)
+    assert fleet.homes() == {}
+    assert "took its name" in fleet.decision().holds[0].text
+
+    fleet.wait(2 * MINUTE)
+    assert len(fleet.homes()) == 1
 
 
 @pytest.mark.parametrize(

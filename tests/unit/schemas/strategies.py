@@ -427,6 +427,7 @@ hosts = st.builds(
     foreign_disk_mib=mib,
     addresses=few(unicode_texts.filter(bool)),
     ports=few(st.integers(1, 65535)),
+    machine=unicode_texts,
 )
 replica_reports = st.builds(
     ReplicaReport,
@@ -571,7 +572,8 @@ decisions = st.builds(
             replica=replica_names,
             node=names,
             incarnation=unicode_texts,
-            epoch=st.integers(1, 10**12),
+            epoch=st.integers(0, 10**12),
+            machine=unicode_texts,
         )
     ),
 )

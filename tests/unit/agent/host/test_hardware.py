@@ -21,6 +21,7 @@ from agent.host.hardware import (
     folders_mib,
     host_report,
     listening_ports,
+    machine_name,
 )
 
 NOTHING = Belongings()
@@ -165,3 +166,25 @@ def test_importing_facts_costs_nothing_heavy() -> None:
     )
 
     assert answer.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        pytest.param("0123456789abcdef0123456789abcdef\n", True, id="an id"),
+        pytest.param("\n", False, id="an empty file"),
+        pytest.param(None, False, id="no file"),
+    ],
+)
+def test_a_machine_is_named_without_telling_its_id(
+    tmp_path: Path, text: str | None, is_named: bool
+) -> None:
+    place = tmp_path / "machine-id"
+    if text is not None:
+        place.write_text(text)
+
+    found = machine_name(place)
+
+    assert bool(found) is is_named
+    assert not found or found not in str(text)
+    assert found == machine_name(place)

@@ -259,11 +259,16 @@ def test_history_tells_what_became_of_a_name(fleet: Fleet) -> None:
     short = fleet.miaas("history", "--limit", "2")
 
     assert ran.code == 0, ran.err
-    assert "  changed: chat-0 on node-1\n  because chat or its template changed" in ran.out
+    assert (
+        "  changed: chat-0 on node-1\n  rolling: chat\n  because chat or its template changed"
+        in ran.out
+    )
     assert [one["source"] for one in value] == [third, second]
     assert [e for one in value for e in one["events"]] == [
         {"what": "changed", "text": "chat-0 on node-1"},
+        {"what": "rolling", "text": "chat"},
         {"what": "placed", "text": "chat-0 on node-1"},
+        {"what": "rolling", "text": "chat"},
     ]
     assert [line for line in short.out.splitlines() if line.startswith("  ")] == [
         "  chat: change chat-0 on node-1",

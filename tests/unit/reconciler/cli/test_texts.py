@@ -20,6 +20,7 @@ from reconciler.cli.proposal_texts import (
     proposal_text,
 )
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
+from reconciler.cli.steps import Step
 from reconciler.cli.terminal import safe
 from reconciler.placing.capacity import MORE_MAX, Capacity, LargestFit
 from reconciler.placing.rebalance import Move
@@ -43,7 +44,14 @@ from schemas.resources import Resources
 from tests.builders import GIB, a_placement, a_share, an_assigned_replica, an_assignment
 from tests.unit.reconciler.cli.pasts import a_commit
 from tests.unit.reconciler.cli.screens import a_terminal
-from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet, an_observed, facts_of
+from tests.unit.reconciler.web.fleets import (
+    NOW,
+    a_busy_fleet,
+    a_hold,
+    a_rolling_fleet,
+    an_observed,
+    facts_of,
+)
 
 Golden = Callable[[str, Mapping[str, bytes]], None]
 
@@ -113,8 +121,8 @@ def test_what_people_read_of_a_fleet(golden: Golden) -> None:
             "fleet.txt": fleet_text(VIEW, NOW, terminal).encode(),
             "empty.txt": fleet_text(empty, NOW, terminal).encode(),
             "node.txt": node_text(VIEW.nodes_by_name["alpha"], NOW, terminal).encode(),
-            "deployment.txt": deployment_text(deployments["chat"], terminal).encode(),
-            "broken.txt": deployment_text(deployments["broken"], terminal).encode(),
+            "deployment.txt": deployment_text(deployments["chat"], NOW, terminal).encode(),
+            "broken.txt": deployment_text(deployments["broken"], NOW, terminal).encode(),
         },
     )
 
@@ -134,11 +142,63 @@ def test_what_people_read_of_a_reason(golden: Golden) -> None:
         "cli/explain",
         {
             f"{asked}.txt": explanation(
-                VIEW.deployments_by_name[asked.partition("-")[0]], frozenset(names), terminal
+                VIEW, VIEW.deployments_by_name[asked.partition("-")[0]], frozenset(names), terminal
             ).encode()
             for asked, names in replicas.items()
         },
     )
+
+
+def test_what_people_read_of_rollouts_and_of_what_waits(golden: Golden) -> None:
+    terminal = a_terminal()
+    view = fleet_view(a_rolling_fleet())
+    of = view.deployments_by_name
+    everyone = {
+        name: frozenset((*(r.name for r in one.replicas), *(r.name for r in one.absent)))
+        for name, one in of.items()
+    }
+
+    golden(
+        "cli/rollouts",
+        {
+            "fleet.txt": fleet_text(view, NOW, terminal).encode(),
+            "omega.txt": node_text(view.nodes_by_name["omega"], NOW, terminal).encode(),
+            **{
+                f"{name}.txt": deployment_text(one, NOW, terminal).encode()
+                for name, one in of.items()
+            },
+            **{
+                f"explain-{name}.txt": explanation(view, one, everyone[name], terminal).encode()
+                for name, one in of.items()
+            },
+        },
+    )
+
+
+def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
+    step = Step(
+        deployment=DeploymentName("chat"),
+        first=(ReplicaName("chat-0"),),
+        holds=(a_hold("gate", "waits for others to be ready", "chat-1", "chat-2"),),
+    )
+    said = "chat: chat-0 at once; chat-1, chat-2 wait for others to be ready"
+    shown = replace(a_previewed(), steps=(step,))
+
+    assert f"How it comes in:\n  {said}\n" in as_text(shown, a_terminal())
+    assert f"**How it comes in**\n\n- {said}\n" in as_markdown(shown)
+    assert json.loads(as_json(shown))["steps"] == [
+        {
+            "deployment": "chat",
+            "first": ["chat-0"],
+            "holds": [
+                {
+                    "reason": "gate",
+                    "text": "waits for others to be ready",
+                    "replicas": ["chat-1", "chat-2"],
+                }
+            ],
+        }
+    ]
 
 
 def a_capacity() -> Capacity:

@@ -44,6 +44,7 @@ def test_the_first_decision() -> None:
         "Reason: chat is new\n"
         "Reason: alpha was admitted\n"
         "Placed: chat-0 on alpha\n"
+        "Rolling: chat\n"
     )
 
 
@@ -66,7 +67,7 @@ def test_every_volume_that_goes_has_a_trailer() -> None:
         pytest.param(
             {"deployments/chat.yaml": deployment("chat", parameters="{text: x}")},
             "chat: change chat-0 on alpha",
-            ["Reason: chat or its template changed", "Changed: chat-0 on alpha"],
+            ["Reason: chat or its template changed", "Changed: chat-0 on alpha", "Rolling: chat"],
             id="change",
         ),
         pytest.param(
@@ -82,6 +83,7 @@ def test_every_volume_that_goes_has_a_trailer() -> None:
                 "Reason: chat had 1 replicas and wants more",
                 "Placed: chat-1 on alpha",
                 "Placed: chat-2 on alpha",
+                "Rolling: chat",
             ],
             id="more",
         ),
@@ -93,6 +95,7 @@ def test_every_volume_that_goes_has_a_trailer() -> None:
                 "Reason: web is new",
                 "Placed: web-0 on alpha",
                 "Removed: chat-0 from alpha",
+                "Rolling: web",
             ],
             id="two",
         ),
@@ -111,7 +114,7 @@ def test_every_volume_that_goes_has_a_trailer() -> None:
         pytest.param(
             {"deployments/big.yaml": deployment("big", resources="{memory: 1TiB}")},
             "big: unplaced",
-            ["Reason: big finds too few nodes"],
+            ["Reason: big finds too few nodes", "Rolling: big"],
             id="unplaced",
         ),
         pytest.param(
@@ -178,7 +181,8 @@ def test_a_great_change_is_told_in_bounds() -> None:
     lines = story(world).splitlines()
 
     assert lines[0] == f"{LINES_MAX + 11} deployments: place {LINES_MAX + 11}"
-    assert lines[-1] == "Placed: and 11 more"
+    assert lines[-1] == "Rolling: and 11 more"
+    assert "Placed: and 11 more" in lines
     assert len([line for line in lines if line.startswith("Placed: ")]) == LINES_MAX + 1
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from reconciler.conditions.since import Since
 from reconciler.observing.node import Freshness
 from reconciler.observing.snapshot import Observed, TemplateBundle
-from reconciler.web.facts import Facts
+from reconciler.web.facts import Facts, Return
 from schemas.assignment import (
     Decision,
     DeploymentDecision,
+    Hold,
+    Phase,
     Reason,
     Refusal,
     RunnerUp,
     ScoreTerm,
+    Tenure,
     Verdict,
     Why,
 )
@@ -24,6 +28,7 @@ from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, Templ
 from schemas.node import Duty
 from schemas.problem import Place, Problem
 from schemas.resources import Taint
+from schemas.rollout import Disconnect
 from schemas.template import TemplatePort
 from tests.builders import (
     A_MOMENT,
@@ -228,6 +233,121 @@ def a_busy_fleet() -> Facts:
     )
 
 
+NEW = CommitId("3f2a91c0" + "0" * 32)
+
+
+def a_rolling_fleet() -> Facts:
+    """Make a fleet in which there is one of everything that is on its way, or waits."""
+    alpha, beta, gamma, delta = map(NodeName, ("alpha", "beta", "gamma", "delta"))
+    chat = [an_assigned_replica("chat", number) for number in range(4)]
+    api, db = an_assigned_replica("api"), an_assigned_replica("db")
+    old = an_assigned_replica("old")
+    failed = "failed: crash loop: service web exited with code 1"
+    ago = {minutes: NOW - timedelta(minutes=minutes) for minutes in (1, 4, 30, 300)}
+    return facts_of(
+        an_observed(
+            fleet=a_fleet("edge"),
+            deployments=(
+                a_deployment("api", depends_on=(DeploymentName("db"),)),
+                a_deployment("batch"),
+                a_deployment("chat", replicas=4),
+                a_deployment("db"),
+                a_deployment("old", disconnect=Disconnect(stop_after=timedelta(minutes=2))),
+                a_deployment("web", depends_on=(DeploymentName("api"),)),
+            ),
+            records=(
+                a_record("alpha"),
+                a_record("beta", duty=Duty.DRAINING),
+                a_record("gamma", duty=Duty.DRAINING),
+                a_record("delta", suspend=True),
+                a_record("omega"),
+            ),
+            heartbeats=(
+                a_heartbeat(
+                    "alpha",
+                    generation=1,
+                    replicas=(
+                        a_replica_report("chat-0", since=ago[4]),
+                        a_replica_report("chat-1", state=ReplicaState.STARTING, since=ago[1]),
+                        a_replica_report("chat-2", since=ago[300]),
+                        a_replica_report("chat-3", since=ago[300]),
+                        a_replica_report("api-0", state=ReplicaState.STARTING, since=ago[30]),
+                    ),
+                ),
+                a_heartbeat(
+                    "beta",
+                    generation=1,
+                    replicas=(
+                        a_replica_report("db-0", state=ReplicaState.DEGRADED, since=ago[4]),
+                        a_replica_report("old-0", since=ago[300]),
+                    ),
+                ),
+                a_heartbeat("gamma", generation=1),
+                a_heartbeat("delta", generation=1, problems=("DiskPressure: 4 % free",)),
+                a_heartbeat("omega", sent_at=ago[1]),
+            ),
+            assignments={
+                alpha: an_assignment(replicas=(*chat, api)),
+                beta: an_assignment("beta", replicas=(db,)),
+                gamma: an_assignment("gamma"),
+                delta: an_assignment("delta"),
+            },
+            decision=Decision(
+                deployments=(
+                    a_decision(
+                        "api", phase=Phase.ROLLED_BACK, source=NEW, message=f"api-0 {failed}"
+                    ),
+                    a_decision(
+                        "batch", phase=Phase.STALLED, source=NEW, message=f"batch-0 {failed}"
+                    ),
+                    a_decision(
+                        "chat",
+                        4,
+                        phase=Phase.ROLLING,
+                        source=NEW,
+                        holds=(a_hold("gate", "waits for chat-1 to be ready", "chat-2", "chat-3"),),
+                    ),
+                    a_decision("db", source=NEW),
+                    a_decision(
+                        "old",
+                        source=NEW,
+                        holds=(a_hold("fence", "waits for beta to stop it", "old-0"),),
+                    ),
+                    a_decision(
+                        "web",
+                        phase=Phase.ROLLING,
+                        source=NEW,
+                        holds=(a_hold("dependency", "waits for api to be ready", "web-0"),),
+                    ),
+                ),
+                tenures=(
+                    Tenure(replica=ReplicaName("old-0"), node=beta, incarnation="b", epoch=3),
+                ),
+            ),
+        ),
+        a_node("alpha"),
+        a_node("beta", duty=Duty.DRAINING),
+        a_node("gamma", duty=Duty.DRAINING),
+        a_node("delta", duty=Duty.CORDONED, suspended=True, disk_pressure="4 % free"),
+        a_node("omega", freshness=Freshness.RETURNING),
+        aimed={one.name: alpha for one in (*chat, api, db, old, an_assigned_replica("web"))},
+        since=Since(
+            phases={
+                (DeploymentName("chat"), Phase.ROLLING): ago[4],
+                (DeploymentName("api"), Phase.ROLLED_BACK): ago[30],
+            },
+            waits={("chat-2", "gate"): ago[4], ("chat-3", "gate"): ago[4]},
+        ),
+        closed="changes are made only in `0 2 * * *` (Europe/Berlin)",
+        returns={NodeName("omega"): Return(ago[1], NOW + timedelta(minutes=2))},
+    )
+
+
+def a_hold(reason: str, text: str, *replicas: str) -> Hold:
+    """Make a hold."""
+    return Hold(reason=reason, text=text, replicas=tuple(map(ReplicaName, replicas)))
+
+
 def a_large_fleet(count: int) -> Facts:
     """Make a fleet of many nodes with eight cards each, each running one deployment of its own."""
     names = [NodeName(f"node-{number:04}") for number in range(count)]
@@ -284,10 +404,22 @@ def a_hostile_fleet() -> Facts:
         records=(a_record(labels={"zone": HOSTILE}),),
         heartbeats=(beat,),
         assignments={NodeName("alpha"): an_assignment(replicas=(replica,))},
+        decision=Decision(
+            deployments=(
+                a_decision(
+                    phase=Phase.STALLED,
+                    source=CommitId(HOSTILE),
+                    message=HOSTILE,
+                    holds=(a_hold("gate", HOSTILE, "chat-0", "chat-1"),),
+                ),
+            ),
+        ),
     )
     return facts_of(
         observed,
         a_node(labels={"zone": HOSTILE}),
+        closed=HOSTILE,
+        removals=HOSTILE,
         held={DeploymentName("chat"): (problem,)},
         problems=(problem,),
         notices=(problem,),

@@ -1,0 +1,90 @@
+"""What a deployment waits for, down to the one thing that has to change first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.cli.status_texts import holder_lines
+from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.conditions.deployments import hold_text
+from reconciler.rolling.holding import Because
+from reconciler.web.rollout_views import HoldView
+from reconciler.web.views import DeploymentView, FleetView, Health, NodeState, ReplicaView
+from schemas.assignment import Phase
+
+_BY_HEALTH = (Because.GATE, Because.CANARY, Because.SURGE, Because.WAVE, Because.STALLED)
+_BY_SILENCE = (Because.LOST, Because.EVACUATION, Because.MASS_LOSS, Because.SILENT)
+
+
+def blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) -> tuple[str, ...]:
+    """Say what some replicas of a deployment wait for, one line each, indented by cause."""
+    return tuple(_blockers(view, one, replicas))
+
+
+def _blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) -> Iterator[str]:
+    if one.rollout.phase is Phase.ROLLING:
+        yield f"{one.rollout.phase}: {one.rollout.ready} of {one.wanted} ready"
+    elif one.rollout.text:
+        yield f"{one.rollout.phase}: {one.rollout.text}"
+    for hold in one.holds:
+        if replicas.intersection(hold.replicas):
+            yield hold_text(hold.replicas, hold.text)
+            yield from (f"  {line}" for line in _causes(view, one, hold))
+    if not one.holds:
+        yield from _not_ready(one)
+
+
+def _causes(view: FleetView, one: DeploymentView, hold: HoldView) -> Iterator[str]:
+    if hold.reason == Because.DEPENDENCY:
+        for name in one.depends_on:
+            yield from _dependency(view, name, frozenset({one.name}))
+    elif hold.reason == Because.FENCE:
+        yield from holder_lines(one)
+    elif hold.reason in _BY_HEALTH:
+        yield from _not_ready(one)
+    elif hold.reason in _BY_SILENCE:
+        yield from _silent(view, one, hold)
+
+
+def _dependency(view: FleetView, name: str, seen: frozenset[str]) -> Iterator[str]:
+    """Say why a deployment is not ready, and go down to those that it waits for itself."""
+    one = view.deployments_by_name.get(name)
+    if one is None:
+        yield f"{name}: there is no such deployment"
+        return
+    ready = _ready(one.conditions)
+    if ready is None or ready.status is Status.TRUE or name in seen:
+        return
+    yield f"{name} is not ready: {ready.message}"
+    yield from (f"  {line}" for line in _not_ready(one))
+    for hold in one.holds:
+        yield f"  {hold_text(hold.replicas, hold.text)}"
+        if hold.reason != Because.DEPENDENCY:
+            yield from (f"    {line}" for line in _causes(view, one, hold))
+    for below in one.depends_on:
+        yield from (f"  {line}" for line in _dependency(view, below, seen | {name}))
+
+
+def _not_ready(one: DeploymentView) -> Iterator[str]:
+    for replica in one.replicas:
+        ready = _ready(replica.conditions)
+        if replica.wanted and ready is not None and ready.status is not Status.TRUE:
+            yield f"{replica.name} on {replica.node} is not ready: {_why(replica, ready)}"
+
+
+def _why(replica: ReplicaView, ready: Condition) -> str:
+    if replica.message or replica.health.state is Health.HEALTHY:
+        return replica.message or ready.message
+    return replica.health.why
+
+
+def _silent(view: FleetView, one: DeploymentView, hold: HoldView) -> Iterator[str]:
+    nodes = {replica.node for replica in one.replicas if replica.name in hold.replicas}
+    for name in sorted(nodes):
+        node = view.nodes_by_name.get(name)
+        if node is not None and node.mark.state is not NodeState.READY:
+            yield f"{name}: {node.mark.state}, {node.mark.why}"
+
+
+def _ready(conditions: tuple[Condition, ...]) -> Condition | None:
+    return next((one for one in conditions if one.type is ConditionType.READY), None)

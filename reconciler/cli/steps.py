@@ -1,0 +1,46 @@
+"""How a merge comes in: what happens at once, and what waits for what. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.conditions.deployments import hold_text
+from reconciler.decide import Pass
+from reconciler.preview import preview_of_aim
+from reconciler.rolling.holding import holds_of
+from schemas.assignment import Hold
+from schemas.names import DeploymentName, ReplicaName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One deployment of which not all is done at once. first: the replicas of it that are."""
+
+    deployment: DeploymentName
+    first: tuple[ReplicaName, ...]
+    holds: tuple[Hold, ...]
+
+    @property
+    def text(self) -> str:
+        """All of it in a sentence."""
+        waits = [hold_text(hold.replicas, hold.text) for hold in self.holds]
+        first = [f"{', '.join(self.first)} at once"] if self.first else []
+        return f"{self.deployment}: {'; '.join((*first, *waits))}"
+
+
+def steps_of(result: Pass) -> tuple[Step, ...]:
+    """Say it of every deployment that something of what it comes to is held back, by name."""
+    changes = preview_of_aim(result).replicas
+    touched = {change.replica for change in changes}
+    made = []
+    for name, holds in sorted(holds_of(result.brakes).items()):
+        waiting = tuple(
+            Hold(reason=hold.reason, text=hold.text, replicas=ours)
+            for hold in holds
+            if (ours := tuple(one for one in hold.replicas if one in touched))
+        )
+        held = {one for hold in waiting for one in hold.replicas}
+        first = tuple(c.replica for c in changes if c.deployment == name and c.replica not in held)
+        if waiting:
+            made.append(Step(deployment=name, first=first, holds=waiting))
+    return tuple(made)

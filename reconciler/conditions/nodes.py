@@ -1,0 +1,132 @@
+"""How a node fares. Pure: how long it is silent was judged before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.observing.node import Freshness, Node
+from schemas.fleet import Timings
+from schemas.node import Duty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """All that is known of a node that has a record.
+
+    duty: as its record says. seen_at: when it was last heard of. back_at: when it came back from
+    being lost; None: it was not lost. left: replicas that it still has, or was told to run.
+    """
+
+    node: Node
+    duty: Duty
+    seen_at: datetime | None
+    back_at: datetime | None
+    left: Sequence[str]
+    timings: Timings
+
+
+def node_conditions(one: Host) -> tuple[Condition, ...]:
+    """Say how a node fares."""
+    return (
+        _ready(one),
+        _silent(one, ConditionType.LATE, one.timings.late),
+        _silent(one, ConditionType.LOST, one.timings.lost),
+        _cordoned(one),
+        _draining(one),
+        _pressed(one),
+        _held_down(one),
+    )
+
+
+def is_drained(one: Host) -> bool:
+    """Whether it is to be empty, and is known to be."""
+    is_sure = _is_heard(one.node) and one.node.freshness is not Freshness.CONTESTED
+    return one.duty is Duty.DRAINING and not one.left and is_sure
+
+
+def _is_heard(node: Node) -> bool:
+    return node.freshness in {Freshness.READY, Freshness.RETURNING, Freshness.CONTESTED}
+
+
+def _ready(one: Host) -> Condition:
+    node, kind = one.node, ConditionType.READY
+    match node.freshness:
+        case Freshness.UNSEEN:
+            return _made(kind, Status.UNKNOWN, "NeverHeardOf", "no heartbeat of it ever arrived")
+        case Freshness.LATE:
+            at = _after(one, one.timings.late)
+            return _made(kind, Status.UNKNOWN, "Late", "it is silent", at)
+        case Freshness.LOST:
+            at = _after(one, one.timings.lost)
+            return _made(kind, Status.FALSE, "Lost", "it is silent for long", at)
+        case _:
+            pass
+    if node.freshness is Freshness.CONTESTED:
+        return _made(kind, Status.FALSE, "TwoMachines", "two machines speak under its name")
+    if node.runtime_error:
+        return _made(kind, Status.FALSE, "DockerDoesNotAnswer", node.runtime_error)
+    return _made(kind, Status.TRUE, "Speaks", "it was heard of in time", one.back_at)
+
+
+def _silent(one: Host, kind: ConditionType, span: timedelta) -> Condition:
+    if one.node.freshness is Freshness.UNSEEN:
+        return _made(kind, Status.UNKNOWN, "NeverHeardOf", "no heartbeat of it ever arrived")
+    reached = {ConditionType.LATE: (Freshness.LATE, Freshness.LOST)}.get(kind, (Freshness.LOST,))
+    if one.node.freshness in reached:
+        text = f"no heartbeat for more than {int(span.total_seconds())} s"
+        return _made(kind, Status.TRUE, "NoHeartbeat", text, _after(one, span))
+    return _made(kind, Status.FALSE, "HeardOf", "its heartbeats arrive", one.back_at)
+
+
+def _after(one: Host, span: timedelta) -> datetime | None:
+    return None if one.seen_at is None else one.seen_at + span
+
+
+def _cordoned(one: Host) -> Condition:
+    kind = ConditionType.CORDONED
+    if one.node.suspended:
+        text = "suspended: nothing on it is changed; what runs goes on"
+        return _made(kind, Status.TRUE, "Suspended", text)
+    if one.duty is Duty.ACTIVE:
+        return _made(kind, Status.FALSE, "Active", "it takes work")
+    reason = one.duty.value.capitalize()
+    return _made(kind, Status.TRUE, reason, "it takes nothing new")
+
+
+def _draining(one: Host) -> Condition:
+    kind = ConditionType.DRAINING
+    if one.duty is not Duty.DRAINING:
+        return _made(kind, Status.FALSE, "NotDraining", "it keeps what it has")
+    if one.left:
+        names = ", ".join(one.left) if len(one.left) <= 6 else f"{len(one.left)} replicas"  # noqa: PLR2004 - a line has to stay one
+        return _made(kind, Status.TRUE, "Moving", f"still has {names}")
+    if is_drained(one):
+        return _made(kind, Status.TRUE, "Empty", "drained: nothing of ours is left on it")
+    text = "nothing is assigned to it, and what still runs there is not known"
+    return _made(kind, Status.TRUE, "NotKnown", text)
+
+
+def _pressed(one: Host) -> Condition:
+    kind = ConditionType.DISK_PRESSURE
+    if not _is_heard(one.node):
+        return _made(kind, Status.UNKNOWN, "Silent", "it is silent")
+    if one.node.disk_pressure:
+        return _made(kind, Status.TRUE, "NearlyFull", one.node.disk_pressure)
+    return _made(kind, Status.FALSE, "RoomLeft", "its disk has room")
+
+
+def _held_down(one: Host) -> Condition:
+    kind = ConditionType.HELD_DOWN
+    if one.node.freshness is not Freshness.RETURNING:
+        return _made(kind, Status.FALSE, "NotHeldDown", "it did not come back of late")
+    text = "it was lost and came back: it is given nothing new until it was heard of for a while"
+    return _made(kind, Status.TRUE, "CameBack", text, one.back_at)
+
+
+def _made(
+    kind: ConditionType, status: Status, reason: str, message: str, since: datetime | None = None
+) -> Condition:
+    return Condition(type=kind, status=status, reason=reason, message=message, since=since)

@@ -1,0 +1,100 @@
+"""How a merge comes in, as `miaas plan` tells it; and what `miaas explain` names as the blocker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.cli.blockers import blockers
+from reconciler.cli.steps import steps_of
+from reconciler.decide import decide
+from reconciler.web.overview import fleet_view
+from reconciler.web.rollout_views import HoldView
+from reconciler.web.views import NodeMark, NodeState
+from tests.unit.reconciler.web.fleets import a_rolling_fleet
+from tests.unit.reconciler.world import deployment
+from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+
+CLOSED = "  windows: [{kind: deny, cron: '0 0 * * *', duration: 24h}]\n"
+
+
+def told(fleet: Fleet) -> list[str]:
+    world = fleet.world
+    result = decide(world.snapshot(), world.clock.now, world.memory, world.renderer)
+    return [step.text for step in steps_of(result)]
+
+
+def test_a_rollout_comes_one_at_a_time() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two")})
+
+    assert told(fleet) == ["chat: chat-0 at once; chat-1, chat-2 wait for others to be ready"]
+
+
+def test_canaries_come_first() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two", update="{canary: 1}")})
+
+    assert told(fleet) == [
+        "chat: chat-0 at once; chat-1, chat-2 wait for the canary chat-0 to be ready"
+    ]
+
+
+def test_outside_its_window_nothing_is_done_at_once() -> None:
+    fleet = a_fleet_of(fleet=CLOSED, chat=spread(1))
+    fleet.world.commit({"deployments/chat.yaml": spread(1, "two")})
+
+    assert told(fleet) == ["chat: chat-0: `0 0 * * *` (UTC) denies changes now"]
+
+
+def test_a_new_deployment_waits_for_what_it_depends_on() -> None:
+    fleet = a_fleet_of(chat=spread(1))
+    fleet.change("web", dependsOn="[db]")
+    fleet.change("db")
+
+    assert told(fleet) == ["web: web-0 waits for db to be ready"]
+
+
+def test_what_is_done_at_once_and_what_is_held_without_a_change_is_not_told() -> None:
+    fleet = a_fleet_of(chat=deployment("chat"))
+    fleet.change("chat", suspend="true")
+    fleet.change("web")
+
+    assert told(fleet) == []
+
+
+def test_a_blocker_is_sought_down_the_chain_and_a_circle_ends() -> None:
+    view = fleet_view(a_rolling_fleet())
+    web, db = view.deployments_by_name["web"], view.deployments_by_name["db"]
+    circle = replace(
+        view,
+        deployments_by_name={**view.deployments_by_name, "db": replace(db, depends_on=("api",))},
+    )
+    chain = (
+        "rolling: 0 of 1 ready",
+        "web-0 waits for api to be ready",
+        "  api is not ready: 0 of 1 ready",
+        "    api-0 on alpha is not ready: starting",
+        "    db is not ready: 0 of 1 ready",
+        "      db-0 on beta is not ready: degraded",
+    )
+
+    assert blockers(view, web, frozenset({"web-0"})) == chain
+    assert blockers(circle, web, frozenset({"web-0"})) == chain
+    missing = replace(view, deployments_by_name={"web": web})
+    assert blockers(missing, web, frozenset({"web-0"}))[-1] == "  api: there is no such deployment"
+
+
+def test_a_silent_node_is_named_as_the_blocker() -> None:
+    view = fleet_view(a_rolling_fleet())
+    text = "beta was not heard of lately"
+    hold = HoldView(reason="silent", text=text, replicas=("db-0",), since=None)
+    db = replace(view.deployments_by_name["db"], holds=(hold,))
+    late = NodeMark(state=NodeState.LATE, why="no heartbeat for more than 90 seconds")
+    nodes = {"beta": replace(view.nodes_by_name["beta"], mark=late)}
+
+    found = blockers(replace(view, nodes_by_name=nodes), db, frozenset({"db-0"}))
+
+    assert found == (
+        "db-0: beta was not heard of lately",
+        "  beta: Late, no heartbeat for more than 90 seconds",
+    )

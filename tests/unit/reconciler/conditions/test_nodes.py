@@ -1,0 +1,142 @@
+"""How a node fares, row by row."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.conditions.nodes import Host, is_drained, node_conditions
+from reconciler.observing.node import Freshness
+from schemas.fleet import Timings
+from schemas.node import Duty
+from tests.builders import A_MOMENT, a_node
+
+T, F, U = Status.TRUE, Status.FALSE, Status.UNKNOWN
+TIMINGS = Timings()
+
+
+def a_host(freshness: Freshness = Freshness.READY, **fields: Any) -> Host:
+    of_node = {key: fields.pop(key) for key in ("suspended", "disk_pressure") if key in fields}
+    if "runtime_error" in fields:
+        of_node["runtime_error"] = fields.pop("runtime_error")
+    ours: dict[str, Any] = {
+        "node": a_node(freshness=freshness, **of_node),
+        "duty": Duty.ACTIVE,
+        "seen_at": A_MOMENT,
+        "back_at": None,
+        "left": (),
+        "timings": TIMINGS,
+    }
+    return Host(**{**ours, **fields})
+
+
+def conditions_of(host: Host) -> dict[ConditionType, Condition]:
+    return {one.type: one for one in node_conditions(host)}
+
+
+@pytest.mark.parametrize(
+    ("freshness", "ready", "late", "lost", "held_down"),
+    [
+        (Freshness.READY, T, F, F, F),
+        (Freshness.RETURNING, T, F, F, T),
+        (Freshness.CONTESTED, F, F, F, F),
+        (Freshness.LATE, U, T, F, F),
+        (Freshness.LOST, F, T, T, F),
+        (Freshness.UNSEEN, U, U, U, F),
+    ],
+)
+def test_silence_in_conditions(
+    freshness: Freshness, ready: Status, late: Status, lost: Status, held_down: Status
+) -> None:
+    found = conditions_of(a_host(freshness))
+
+    assert found[ConditionType.READY].status is ready
+    assert found[ConditionType.LATE].status is late
+    assert found[ConditionType.LOST].status is lost
+    assert found[ConditionType.HELD_DOWN].status is held_down
+
+
+def test_a_silent_node_is_late_and_lost_since_its_last_word_and_a_span() -> None:
+    found = conditions_of(a_host(Freshness.LOST))
+
+    assert found[ConditionType.LATE].since == A_MOMENT + TIMINGS.late
+    assert found[ConditionType.LOST].since == A_MOMENT + TIMINGS.lost
+    assert found[ConditionType.READY].since == A_MOMENT + TIMINGS.lost
+
+
+def test_a_node_that_came_back_is_ready_since_then() -> None:
+    back = A_MOMENT + timedelta(minutes=9)
+
+    found = conditions_of(a_host(Freshness.RETURNING, back_at=back))
+
+    assert found[ConditionType.READY].since == back
+    assert found[ConditionType.HELD_DOWN].since == back
+
+
+def test_a_silent_docker_makes_it_not_ready() -> None:
+    ready = conditions_of(a_host(runtime_error="refused"))[ConditionType.READY]
+
+    assert (ready.status, ready.reason) == (F, "DockerDoesNotAnswer")
+
+
+@pytest.mark.parametrize(
+    ("fields", "draining", "reason", "drained"),
+    [
+        pytest.param({}, F, "NotDraining", False, id="active"),
+        pytest.param({"duty": Duty.CORDONED}, F, "NotDraining", False, id="cordoned"),
+        pytest.param(
+            {"duty": Duty.DRAINING, "left": ("chat-0",)}, T, "Moving", False, id="has something"
+        ),
+        pytest.param({"duty": Duty.DRAINING}, T, "Empty", True, id="empty"),
+        pytest.param(
+            {"duty": Duty.DRAINING, "freshness": Freshness.LOST}, T, "NotKnown", False, id="silent"
+        ),
+        pytest.param(
+            {"duty": Duty.DRAINING, "freshness": Freshness.CONTESTED},
+            T,
+            "NotKnown",
+            False,
+            id="two machines",
+        ),
+    ],
+)
+def test_a_drain_says_when_it_is_done(
+    fields: dict[str, Any], draining: Status, reason: str, drained: bool
+) -> None:
+    host = a_host(**fields)
+    found = conditions_of(host)[ConditionType.DRAINING]
+
+    assert (found.status, found.reason) == (draining, reason)
+    assert is_drained(host) is drained
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "reason"),
+    [
+        ({}, F, "Active"),
+        ({"duty": Duty.CORDONED}, T, "Cordoned"),
+        ({"duty": Duty.DRAINING}, T, "Draining"),
+        ({"suspended": True}, T, "Suspended"),
+    ],
+)
+def test_who_takes_nothing_new_is_cordoned(
+    fields: dict[str, Any], status: Status, reason: str
+) -> None:
+    found = conditions_of(a_host(**fields))[ConditionType.CORDONED]
+
+    assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, F),
+        ({"disk_pressure": "4 % free"}, T),
+        ({"disk_pressure": "4 % free", "freshness": Freshness.LOST}, U),
+    ],
+)
+def test_a_disk_that_is_nearly_full(fields: dict[str, Any], status: Status) -> None:
+    assert conditions_of(a_host(**fields))[ConditionType.DISK_PRESSURE].status is status
