@@ -16,7 +16,7 @@ from reconciler.rendering.context import job_of
 from reconciler.rendering.port import Renderer, RenderJob, Unrendered
 from reconciler.review import review
 from schemas.deployment import Deployment
-from schemas.names import DeploymentName, ReplicaName
+from schemas.names import DeploymentName, ReplicaName, split_replica
 from schemas.problem import Problem
 
 # How often the plan is made again without what could not be rendered. Each round holds at least
@@ -89,8 +89,9 @@ def _unsettled(deployment: Deployment) -> Problem:
 
 def _try(question: Question, renderer: Renderer) -> tuple[Settled, Held]:
     desired = desired_of(question.observed, question.held, question.surging)
-    plan = make_plan(desired, question.nodes, question.previous, question.bound)
-    review(plan, desired, question.nodes, question.previous, question.bound)
+    bound = _with_held(question)
+    plan = make_plan(desired, question.nodes, question.previous, bound)
+    review(plan, desired, question.nodes, question.previous, bound)
     jobs = tuple(_jobs(question, plan))
     rendered: dict[ReplicaName, Mapping[str, bytes]] = {}
     failed: dict[DeploymentName, tuple[Problem, ...]] = {}
@@ -102,6 +103,12 @@ def _try(question: Question, renderer: Renderer) -> tuple[Settled, Held]:
         else:
             rendered[job.replica] = outcome.files
     return Settled(plan=plan, rendered=rendered, held=dict(sorted(question.held.items()))), failed
+
+
+def _with_held(question: Question) -> Bound:
+    """What is bound, but for deployments that are held: these stay, and so nobody leaves."""
+    absent = {one for one in question.bound.absent if split_replica(one)[0] not in question.held}
+    return replace(question.bound, absent=frozenset(absent))
 
 
 def _jobs(question: Question, plan: Plan) -> Iterator[tuple[DeploymentName, RenderJob]]:

@@ -45,8 +45,7 @@ class Draft:
         self.before = {
             one.replica: one
             for one in sorted(previous, key=lambda one: one.replica)
-            if (one.deployment in self.needs or one.deployment in self.kept)
-            and one.replica not in bound.absent
+            if one.replica not in bound.absent and (one.deployment in self.needs or self.holds(one))
         }
         self.ground = Ground(inventory)
         self.columns = Columns(self.ground)

@@ -44,7 +44,11 @@ class _OnePass:
 
 
 class Decider(Machine):
-    """One reconciler. watches: whether it hears of refs that move. stopped: it was told to end."""
+    """One reconciler.
+
+    watches: whether it hears of refs that move. stopped: it was told to end. memories: how often it
+    lost what it remembered.
+    """
 
     kind = "reconciler"
 
@@ -52,6 +56,7 @@ class Decider(Machine):
         super().__init__(name, around)
         self.watches = self.rng.random() < 0.5
         self.stopped = False
+        self.memories = 0
         self.loop: Loop | None = None
         self._renderer = renderer
 
@@ -71,13 +76,20 @@ class Decider(Machine):
 
     def reboot(self) -> None:
         super().reboot()
+        self.memories += 1
         self.loop = None
 
     def damage(self) -> None:
         """End, and find the file of sightings full of rubbish at the next start."""
         self.loop = None
+        self.memories += 1
         self.around.folder.mkdir(parents=True, exist_ok=True)
         (self.around.folder / MEMORY_FILE).write_bytes(b"\x00{")
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it runs, and its last pass went well."""
+        return self.loop is not None and not self.complaint
 
     @property
     def complaint(self) -> str:

@@ -10,6 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 FLEET: Final = "apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: sim}\n"
+# The shortest that the arithmetic of `schemas.fencing` allows at the default timings.
+FENCED: Final = "{stopAfter: 105s, loseAfter: 150s}"
+UPDATES: Final = (
+    "",
+    "",
+    "{strategy: startFirst}",
+    "{maxUnavailable: 50%}",
+    "{canary: 1, soak: 30s}",
+    "{progressDeadline: 2m}",
+    "{progressDeadline: 2m, rollback: false}",
+)
 TEMPLATES: Final = ("web", "model", "store")
 TEXTS: Final = ("red", "green", "blue", "no", "22:22", "a: b")
 TAGS: Final = ("1", "2", "3")
@@ -28,7 +39,11 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A deployment as people want it. gpu_mib: of a shared card; 0: whole cards."""
+    """A deployment as people want it.
+
+    gpu_mib: of a shared card; 0: whole cards. fenced: no two copies of a replica may run.
+    update: as written. after: what has to be ready before it; empty: nothing.
+    """
 
     template: str
     text: str = "red"
@@ -39,6 +54,10 @@ class Wish:
     gpu_mib: int = 0
     shelf: str = ""
     priority: int = 0
+    fenced: bool = False
+    update: str = ""
+    after: str = ""
+    suspend: bool = False
 
     @property
     def image(self) -> str:
@@ -56,20 +75,30 @@ class NodeWish:
 
 @dataclass(slots=True)
 class Wishes:
-    """The whole fleet repository. odd: files of any bytes that stand over what people meant."""
+    """The whole fleet repository.
+
+    odd: files of any bytes that stand over what people meant. suspend: the fleet is suspended.
+    """
 
     deployments: dict[str, Wish] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=lambda: dict.fromkeys(TEMPLATES, MARKS[0]))
     nodes: dict[str, NodeWish] = field(default_factory=dict)
     odd: dict[str, bytes] = field(default_factory=dict)
+    suspend: bool = False
 
     def copy(self) -> Wishes:
         """The same wishes, to be changed for themselves."""
-        return Wishes(dict(self.deployments), dict(self.marks), dict(self.nodes), dict(self.odd))
+        return Wishes(
+            dict(self.deployments),
+            dict(self.marks),
+            dict(self.nodes),
+            dict(self.odd),
+            self.suspend,
+        )
 
     def files(self) -> dict[str, bytes]:
         """Every file of the repository."""
-        texts = {"fleet.yaml": FLEET}
+        texts = {"fleet.yaml": FLEET + ("spec: {suspend: true}\n" if self.suspend else "")}
         for name in TEMPLATES:
             texts |= _template(name, self.marks[name])
         texts |= {node_path(name): _node(name, one) for name, one in self.nodes.items()}
@@ -128,6 +157,10 @@ def _text(name: str, wish: Wish) -> str:
     if wish.template == "model":
         shared = f", memory: {wish.gpu_mib}MiB, sharing: shared" if wish.gpu_mib else ""
         lines.append(f"    gpus: {{count: {wish.gpus}{shared}}}")
+    lines += [f"  update: {wish.update}"] if wish.update else []
+    lines += [f"  disconnect: {FENCED}"] if wish.fenced else []
+    lines += [f"  dependsOn: [{wish.after}]"] if wish.after else []
+    lines += ["  suspend: true"] if wish.suspend else []
     if wish.shelf:
         lines += [
             "  placement:",

@@ -30,7 +30,8 @@ class Engine(SimulatedRuntime):
     """One engine. What an agent starts is noted, whatever becomes of the agent meanwhile.
 
     hangs: no call returns before the client gives up. stuck: nothing can be removed.
-    starts: since somebody last took them. hits: how often an illness bit. acts: when each project
+    starts, risen: what an agent started, and replicas that rose by themselves, since somebody last
+    took them. hits: how often an illness bit. acts: when each project
     was acted upon.
     """
 
@@ -39,6 +40,7 @@ class Engine(SimulatedRuntime):
         self.hangs = False
         self.stuck = False
         self.starts: list[Start] = []
+        self.risen: set[str] = set()
         self.hits: dict[str, int] = {}
         self.acts: dict[str, deque[float]] = {}
         self._wait, self._now = wait, now
@@ -91,6 +93,7 @@ class Engine(SimulatedRuntime):
             rises = self.description(one.id).get("restart", "no") in RISES_AGAIN
             if one.state in {"running", "restarting", "paused"}:
                 self.change(one.id, "running" if rises else "exited", None if rises else 255)
+                self.risen |= {one.replica} if rises else set()
 
     def description(self, container_id: str) -> Mapping[str, Any]:
         """What a container was made from; nothing for one that was put there by hand."""

@@ -82,7 +82,7 @@ class Saboteur(Actor):
             self.world.tried[fault.name] += 1
         if callable(ending):
             self._active.append(ending)
-            self.world.at(self.rng.choice((5.0, 30.0, 120.0, 400.0)), lambda: self._end(ending))
+            self.world.at(self.rng.choice((5.0, 30.0, 120.0, 500.0)), lambda: self._end(ending))
         return self.rng.expovariate(1 / self.pause)
 
     def died(self) -> float:
@@ -136,6 +136,25 @@ def partition(world: World, rng: random.Random) -> Ending:
     return _cut(world, rng, "fetching", "pushing")
 
 
+def cut_most_off(world: World, rng: random.Random) -> Ending | bool:
+    """Most nodes, or all, cannot push any more, or not even fetch: the fault is in the middle."""
+    hosts = list(world.hosts.values())
+    if any(host.ills.pushing is Line.DOWN for host in hosts):
+        return False
+    some = rng.sample(hosts, rng.randint(max(3, -(-len(hosts) * 3 // 5)), len(hosts)))
+    directions = rng.choice((("pushing",), ("pushing", "fetching")))
+    for host in some:
+        for direction in directions:
+            setattr(host.ills, direction, Line.DOWN)
+    world.fired["most nodes cut off"] += 1
+
+    def mend() -> None:
+        for host in some:
+            host.ills.fetching = host.ills.pushing = Line.UP
+
+    return mend
+
+
 def lose_answers(world: World, rng: random.Random) -> Ending:
     """The next pushes arrive, and the answers are lost."""
     _machine(world, rng).ills.lose += rng.randint(1, 3)
@@ -181,6 +200,12 @@ def hang(world: World, rng: random.Random) -> Ending:
     return None
 
 
+def hang_agent(world: World, rng: random.Random) -> Ending:
+    """An agent stops for so long that its node is given up, and what it started runs on."""
+    rng.choice(list(world.hosts.values())).hang = rng.choice((240.0, 500.0))
+    return None
+
+
 def lose_host(world: World, rng: random.Random) -> Ending | bool:
     """A host is lost for ever; in the end a new one stands in its place, with nothing on it."""
     host = rng.choice(list(world.hosts.values()))
@@ -192,6 +217,8 @@ def lose_host(world: World, rng: random.Random) -> Ending | bool:
     def replace() -> None:
         host.install()
         world.wake(host, 1.0)
+        world.timers[host.name].due = None
+        world.wake(world.timers[host.name], 1.0)
 
     return replace
 
@@ -458,6 +485,7 @@ FAULTS: Final = (
     Fault("cut fetching", cut_fetching),
     Fault("cut pushing", cut_pushing),
     Fault("partition", partition),
+    Fault("most cut off", cut_most_off),
     Fault("lost answers", lose_answers),
     Fault("refused pushes", refuse_pushes),
     Fault("slow process", dawdle),
@@ -466,6 +494,7 @@ FAULTS: Final = (
     Fault("kill", kill),
     Fault("kill", kill),
     Fault("hang", hang),
+    Fault("agent hangs", hang_agent),
     Fault("host lost", lose_host),
     Fault("reboot", reboot),
     Fault("reboot of the reconciler", reboot_reconciler),
@@ -477,7 +506,10 @@ FAULTS: Final = (
     Fault("docker down", stop_docker),
     Fault("docker hangs", hang_docker),
     Fault("registry down", lose_registry),
+    Fault("registry down", lose_registry),
     Fault("start fails", fail_starts),
+    Fault("start fails", fail_starts),
+    Fault("removal fails", fail_removals),
     Fault("removal fails", fail_removals),
     Fault("unhealthy", sicken),
     Fault("harmed container", harm_container),
@@ -508,6 +540,7 @@ BITES: Final = (
     "foreign container",
     "held up agent",
     "held up reconciler",
+    "host fenced",
     "host lost for ever",
     "hung agent",
     "hung reconciler",
@@ -516,6 +549,7 @@ BITES: Final = (
     "lost answer",
     "main rewound",
     "malformed commit",
+    "most nodes cut off",
     "malformed heartbeat",
     "old heartbeat",
     "pull fails",

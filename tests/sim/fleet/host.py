@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from agent.host.facts import Facts
 from agent.loop import Agent
 from agent.reasons import Reason
 from agent.runtime.port import Container
-from agent.shelf import Shelf
+from agent.shelf import Shelf, plain_fields
 from agent.wiring import Ground, assemble
 from schemas.names import NodeName, ReplicaName
 from schemas.policy import check
@@ -92,6 +93,11 @@ class Host(Machine):
         self.gone = False
         self._booted_at = self.around.now()
 
+    @property
+    def boot(self) -> str:
+        """Which boot of this host it is."""
+        return f"boot-{self.boots}"
+
     def boottime(self) -> float:
         """Seconds since the boot."""
         return self.around.now() - self._booted_at
@@ -116,9 +122,7 @@ class Host(Machine):
                 runtime=self.engine,
                 repository=self.repository,
                 facts=lambda _containers, _ports: self.facts,
-                clock=Clock(
-                    wall=self.around.wall, boottime=self.boottime, boot=f"boot-{self.boots}"
-                ),
+                clock=Clock(wall=self.around.wall, boottime=self.boottime, boot=self.boot),
                 rng=self.rng,
                 files=self.disk.files,
                 shelf=self.disk.shelf,
@@ -179,6 +183,15 @@ class _Shelf(Shelf):
         self._point(f"write {name}")
         self.texts[name] = text
         self._point(f"wrote {name}")
+
+    def write_in_need(self, name: str, value: object) -> None:
+        try:
+            self.write_json(name, value)
+        except OSError:
+            text = json.dumps(value, sort_keys=True, default=plain_fields) + "\n"
+            if len(text) > len(self.texts.get(name, "")):
+                raise
+            self.texts[name] = text.ljust(len(self.texts[name]))
 
     def remove(self, name: str) -> None:
         self._point(f"remove {name}")

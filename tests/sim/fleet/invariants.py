@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
@@ -27,6 +28,12 @@ Promise: TypeAlias = Callable[[World, Ledger], Iterator[str]]
 CALM_SECONDS, CALM_ACTS = 120.0, 60
 # A pass a second while something is left to do, and as many again because something happened.
 CALM_PASSES = 240
+# What the documents of the simulator say, or do not: see `documents.FENCED`, and the defaults.
+LOSE_AFTER, FENCED_LOSE_AFTER, LATE, SLACK, ROUNDING = 300.0, 150.0, 90.0, 45.0, 5.0
+# Every move off a lost node takes minutes to happen, and the longest life lasts twenty.
+MOVES = 6
+MASS, MASS_LEAST = 55, 2
+REMOVALS, REMOVALS_LEAST = 30, 3
 
 
 def nothing_promised_twice(world: World, ledger: Ledger) -> Iterator[str]:
@@ -89,6 +96,93 @@ def _running(world: World, ledger: Ledger, name: str) -> tuple[AssignedReplica, 
             if grant is not None:
                 found[replica] = grant
     return tuple(found[replica] for replica in sorted(found))
+
+
+def nobody_runs_twice(world: World, ledger: Ledger) -> Iterator[str]:
+    """S1: a fenced replica runs on one host at most, at any true time."""
+    risen = {(name, one.container.replica) for name, one in ledger.starts} | ledger.risen
+    for name, replica in sorted(risen):
+        on = [
+            other
+            for other, host in sorted(world.hosts.items())
+            for one in host.running().get(replica, ())
+            if _is_fenced(ledger, other, replica, one.id)
+        ]
+        if name in on and len(set(on)) > 1:
+            yield f"{replica} rises on {name} and runs on {sorted({*on} - {name})}"
+
+
+def _is_fenced(ledger: Ledger, host: str, replica: str, container: str) -> bool:
+    """Whether a container was started under a grant, and not before the replica was fenced."""
+    grant = ledger.granted.get((host, replica, ledger.trees.get((host, container), "")))
+    return grant is not None and grant.fence is not None
+
+
+def mass_loss_moves_nothing(world: World, ledger: Ledger) -> Iterator[str]:
+    """S7: where so many nodes are silent that the fault is probably ours, none is evacuated."""
+    known = ledger.heard_at.keys() & ledger.nodes
+    for replica, old, new in _moves(ledger):
+        span = FENCED_LOSE_AFTER if _wish_is_fenced(ledger, replica) else LOSE_AFTER
+        lost = {name for name in known if ledger.silence(world, name) >= span + SLACK}
+        many = len(lost) > MASS_LEAST and len(lost) * 100 >= MASS * len(known)
+        if old in lost and (many or len(lost) == len(known)):
+            yield f"{replica} leaves {old} for {new}: {len(lost)} of {len(known)} are silent"
+
+
+def _wish_is_fenced(ledger: Ledger, replica: str) -> bool:
+    wish = ledger.source and ledger.source.wishes.deployments.get(replica.rpartition("-")[0])
+    return bool(wish and wish.fenced)
+
+
+def moves_are_few(world: World, ledger: Ledger) -> Iterator[str]:
+    """S8: replicas move seldom, off nodes that were watched for long enough, and not to and fro."""
+    for replica, old, new in _moves(ledger):
+        if (count := ledger.moved.count(replica, world.now)) > MOVES:
+            yield f"{replica} moves {count} times in an hour"
+        if ledger.decided_by is not None and ledger.silence(world, old) > LATE:
+            watched = world.now - ledger.watch_of(ledger.decided_by).since
+            if watched < FENCED_LOSE_AFTER - ROUNDING:
+                yield f"{replica} leaves {old} for {new}, which was watched for {watched:.0f} s"
+    yield from _given_too_early(world, ledger)
+
+
+def _given_too_early(world: World, ledger: Ledger) -> Iterator[str]:
+    """S8: a node that was lost and came back gets nothing new for a while."""
+    if ledger.decided_by is None:
+        return
+    for node, at in ledger.watch_of(ledger.decided_by).back.items():
+        before = ledger.before.get(node)
+        had = {one.name for one in before.replicas} if before else set()
+        now = ledger.assignments.get(node)
+        fresh = [one.name for one in (now.replicas if now else ()) if one.name not in had]
+        if fresh and world.now - at < LATE - ROUNDING:
+            yield f"{node} is back for {world.now - at:.0f} s and gets {fresh}"
+
+
+def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
+    """Replicas that the newest decision moves although people changed nothing about them."""
+    if ledger.decided_by is None or ledger.source is None or ledger.source_before is None:
+        return
+    was, now = ledger.source_before.wishes, ledger.source.wishes
+    homes = {str(r.name): name for name, each in ledger.before.items() for r in each.replicas}
+    for name, assignment in ledger.assignments.items():
+        for one in assignment.replicas:
+            old = homes.get(str(one.name), name)
+            is_same = was.deployments.get(one.deployment) == now.deployments.get(one.deployment)
+            if old != name and is_same and was.nodes == now.nodes and was.odd == now.odd:
+                yield str(one.name), old, name
+
+
+def a_commit_removes_few(_world: World, ledger: Ledger) -> Iterator[str]:
+    """S13: no commit removes more than the guard allows, unless it says that this is meant."""
+    if ledger.decided_by is None or ledger.source is None or ledger.source.removes:
+        return
+    ran = {one.deployment for each in ledger.before.values() for one in each.replicas}
+    runs = {one.deployment for each in ledger.assignments.values() for one in each.replicas}
+    wishes = ledger.source.wishes.deployments
+    gone = {one for one in ran - runs if one not in wishes or wishes[one].replicas == 0}
+    if len(gone) > max(REMOVALS_LEAST, math.ceil(len(ran) * REMOVALS / 100)):
+        yield f"{sorted(gone)} of {len(ran)} deployments are gone at once"
 
 
 def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
@@ -205,12 +299,16 @@ def no_pass_breaks_a_promise(world: World, _ledger: Ledger) -> Iterator[str]:
 
 
 PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
+    ("S1", nobody_runs_twice),
     ("S2", nothing_promised_twice),
     ("S2", nothing_runs_twice_over),
     ("S3", only_assigned_is_started),
     ("S4", nothing_goes_back),
     ("S5", history_is_linear),
     ("S6", everything_was_wished),
+    ("S7", mass_loss_moves_nothing),
+    ("S8", moves_are_few),
+    ("S13", a_commit_removes_few),
     ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),
     ("S14", nobody_hammers),

@@ -9,6 +9,7 @@ from fleet import trees
 from fleet.objects import Entry, read_commit, tree_entries
 from fleet.port import Tree
 from reconciler.observing.documents import read_assignment, read_decision, read_heartbeat
+from reconciler.observing.trailers import source_of
 from schemas.assignment import AssignedReplica, Assignment, Decision
 from schemas.heartbeat import Heartbeat
 from schemas.layout import (
@@ -20,12 +21,17 @@ from schemas.layout import (
     NODES,
 )
 from schemas.names import CommitId, TreeId
+from tests.sim.fleet.decider import Decider
 from tests.sim.fleet.engine import Start
+from tests.sim.fleet.person import Written
+from tests.sim.fleet.watching import Moves, Watch
 from tests.sim.fleet.wire import Move, Server
 from tests.sim.fleet.world import World
 
 # What may be brought back later; older ones are forgotten.
 KEPT = 8
+# Silence after which a node counts as gone at the default timings.
+LOST = 300.0
 
 
 @dataclass(slots=True)
@@ -37,7 +43,12 @@ class Ledger:
     accepted: generation and commit that each agent obeyed last, by node and loss of memory.
     trees: which files each container on a host was made from, by host and id.
     spoken: who moved each node's heartbeat last.
-    moves, starts, beats: what happened since the last step.
+    moves, starts, beats: what happened since the last step. risen: replicas, with their hosts, that
+    engines started by themselves in it.
+    before: what every node was told by the decision before the newest. source, source_before: the
+    commits of main that both came from. heard_at: when somebody last spoke for each node.
+    decided_by: who published in this step; None: nobody, or somebody who restored a backup.
+    watches: what each reconciler saw, by its name and losses of memory.
     """
 
     assignments: Mapping[str, Assignment] = field(default_factory=dict)
@@ -51,25 +62,59 @@ class Ledger:
     starts: list[tuple[str, Start]] = field(default_factory=list)
     beats: list[Heartbeat] = field(default_factory=list)
     spoken: dict[str, str] = field(default_factory=dict)
+    before: Mapping[str, Assignment] = field(default_factory=dict)
+    source: Written | None = None
+    source_before: Written | None = None
+    heard_at: dict[str, float] = field(default_factory=dict)
+    watches: dict[tuple[str, int], Watch] = field(default_factory=dict)
+    moved: Moves = field(default_factory=Moves)
+    risen: set[tuple[str, str]] = field(default_factory=set)
     published: bool = False
+    decided_by: Decider | None = None
     double_runs: int = 0
 
     def look(self, world: World) -> None:
         """Write down what the last step did."""
         self.moves, self.beats, self.starts, self.published = world.moves, [], [], False
+        self.decided_by = None
         for move in self.moves:
             if move.new is None:
                 continue
             if move.ref == ASSIGNMENTS_REF:
                 self._note_decision(world, move.new)
+                self.decided_by = world.deciders.get(move.writer)
             elif move.ref.startswith(NODE_REFS):
                 self.spoken[move.ref] = move.writer
+                node = move.ref.removeprefix(NODE_REFS)
+                self.heard_at[node] = world.now
+                for watch in self.watches.values():
+                    watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
+        if isinstance(world.stepped, Decider) and world.stepped.is_content:
+            lost = {node for node in self.heard_at if self.silence(world, node) >= LOST}
+            self.watch_of(world.stepped).look(world.now, lost)
+        self.risen = set()
         for host in world.hosts.values():
+            if host.engine.risen:
+                self.risen |= {(host.name, one) for one in host.engine.risen}
+                host.engine.risen = set()
             if host.engine.starts:
                 self.starts += [(host.name, one) for one in host.engine.starts]
                 host.engine.starts = []
         self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
+
+    def watch_of(self, decider: Decider) -> Watch:
+        """What a reconciler saw since it last lost its memory."""
+        return self.watches.setdefault((decider.name, decider.memories), Watch())
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The nodes that people admitted when the newest decision was made."""
+        return frozenset(self.source.wishes.nodes) if self.source else frozenset()
+
+    def silence(self, world: World, node: str) -> float:
+        """For how many seconds nobody spoke for a node."""
+        return world.now - self.heard_at.get(node, world.now)
 
     def _note_decision(self, world: World, commit: str) -> None:
         self.published = True
@@ -85,7 +130,8 @@ class Ledger:
                 decision = read_decision(content, path)
                 assert isinstance(decision, Decision), "the reconciler publishes what is valid"
                 self.decision = decision
-        self.assignments = found
+        self.before, self.assignments = self.assignments, found
+        self.source_before, self.source = self.source, _source(world, commit)
         for name, assignment in found.items():
             self.newest[name] = max(self.newest.get(name, 0), assignment.generation)
             for one in assignment.replicas:
@@ -103,6 +149,17 @@ class Ledger:
         if isinstance(beat, Heartbeat):
             self.beats.append(beat)
             world.heard[beat.node] = [*world.heard.get(beat.node, []), beat][-KEPT:]
+
+
+def _source(world: World, decision: str) -> Written | None:
+    """The commit of main that a decision came from, or the last one that people wrote below it."""
+    message = read_commit(CommitId(decision), world.server.objects[decision][1]).message
+    at = source_of(message)
+    known = {str(one.commit): one for one in world.person.history}
+    while at is not None and at not in known:
+        parents = read_commit(at, world.server.objects[at][1]).parents
+        at = parents[0] if parents else None
+    return known[at] if at is not None else None
 
 
 def tree_at(server: Server, commit: str) -> Tree:

@@ -22,8 +22,9 @@ from tests.sim.fleet.liveness import complaints, refs_of_decisions
 from tests.sim.fleet.person import ACTS
 from tests.sim.fleet.world import World
 
-# The longest wait of an agent after failures, a node called late, and a few polls besides.
-SETTLE_SECONDS: Final = 900.0
+# The longest wait of an agent after failures, a node called late, a rollout replica by replica, and
+# the longest time for which a node that came and went gets nothing new. Most lives need little.
+SETTLE_SECONDS: Final = 5400.0
 SETTLE_CHUNK: Final = 30.0
 # Two rounds in which everybody looks and speaks at least once, at the default timings.
 IDLE_SECONDS: Final = 70.0
@@ -95,6 +96,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
         world.fired += one.ills.hits
     for host in world.hosts.values():
         world.fired += Counter(host.engine.hits)
+        world.fired["host fenced"] += world.timers[host.name].fired
         world.fired["disk full"] += host.disk.hits
     world.fired["refused push"] += world.server.refused
     world.fired += Counter(world.person.did)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from agent.runtime.port import Container
 from fleet.objects import read_commit
-from schemas.assignment import Verdict
+from schemas.assignment import Phase, Verdict
 from schemas.heartbeat import ReplicaState
 from schemas.layout import ASSIGNMENTS_REF, NODES, assigned_ref, heartbeat_ref, project_name
 from schemas.names import CommitId, ReplicaName, replica_name
@@ -49,13 +49,25 @@ def _as_wished(world: World, ledger: Ledger) -> Iterator[str]:
         reasons = {str(one.replica): one.reasons for one in verdict.refusals}
         for index in range(wish.replicas):
             replica = replica_name(verdict.name, index)
-            if verdict.verdict is Verdict.HELD:
-                # Held by a broken node document; what runs stays.
+            if verdict.verdict is Verdict.HELD or _waits(world, ledger, name):
+                # Held by a broken node document, or by what it depends on; what runs stays.
                 continue
             if replica not in placed and not reasons.get(replica):
                 yield f"L2 {replica} is neither placed nor refused with a reason"
             if replica not in placed and (node := _room(world, ledger, wish)):
                 yield f"L1 {replica} is refused and would fit on {node}"
+
+
+def _waits(world: World, ledger: Ledger, name: str) -> bool:
+    """Whether a deployment waits for one that cannot be ready."""
+    wishes = world.person.wishes
+    after = wishes.deployments[name].after if name in wishes.deployments else ""
+    if not after:
+        return False
+    other = next((one for one in ledger.decision.deployments if one.name == after), None)
+    is_placed = other is not None and other.verdict is Verdict.PLACED
+    empty = after not in wishes.sound() or wishes.deployments[after].replicas == 0
+    return not is_placed or empty or _waits(world, ledger, after)
 
 
 def _room(world: World, ledger: Ledger, wish: Wish) -> str:
@@ -93,8 +105,7 @@ def _gpus_fit(host: Host, ledger: Ledger, wish: Wish) -> bool:
 
 def _as_assigned(world: World, ledger: Ledger) -> Iterator[str]:
     """L1: what is assigned runs, whole and in the version that main says now; nothing else does."""
-    versions = world.person.wishes.versions()
-    held = {str(o.name) for o in ledger.decision.deployments if o.verdict is Verdict.HELD}
+    looks_of = _looks_of(world, ledger)
     for name, host in world.hosts.items():
         assignment = ledger.assignments.get(name)
         replicas = {str(one.name): one for one in (assignment.replicas if assignment else ())}
@@ -106,8 +117,25 @@ def _as_assigned(world: World, ledger: Ledger) -> Iterator[str]:
             count = 2 if one.template == "web" else 1
             if len(running.get(replica, ())) != count:
                 yield f"L1 {name} does not run {replica} whole"
-            elif one.deployment not in held and looks != {versions.get(one.deployment)}:
-                yield f"L1 {name} runs {replica} as {looks}, not {versions.get(one.deployment)}"
+            elif not (len(looks) == 1 and looks <= looks_of.get(one.deployment, looks)):
+                yield f"L1 {name} runs {replica} as {looks}, not {looks_of[one.deployment]}"
+
+
+def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:
+    """What the replicas of each deployment may look like; those that are held, as they do.
+
+    As main says now; or as it ever said, where that waits for others or did not get ready in time.
+    """
+    person, found = world.person, dict[str, set[Version]]()
+    now = person.wishes.versions()
+    for one in ledger.decision.deployments:
+        name = str(one.name)
+        failed = one.phase in {Phase.STALLED, Phase.ROLLED_BACK}
+        if failed or _waits(world, ledger, name):
+            found[name] = person.versions.get(name, set())
+        elif one.verdict is not Verdict.HELD:
+            found[name] = {now[name]} if name in now else set()
+    return found
 
 
 def _there(host: Host) -> dict[str, list[Container]]:

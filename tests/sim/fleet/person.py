@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fleet.memory import MemoryRepository
+from fleet.objects import read_commit
 from schemas.names import CommitId
 from tests.builders import A_MOMENT
 from tests.sim.fleet.actor import Actor
@@ -16,6 +17,7 @@ from tests.sim.fleet.documents import (
     TAGS,
     TEMPLATES,
     TEXTS,
+    UPDATES,
     NodeWish,
     Version,
     Wish,
@@ -49,17 +51,18 @@ BAD_COMPOSE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A commit of main, and what was wished by it."""
+    """A commit of main, and what was wished by it. removes: whether it allows to remove much."""
 
     commit: CommitId
     wishes: Wishes
+    removes: bool = False
 
 
 class Person(Actor):
     """Everybody who commits. history: every commit that main ever stood at, oldest first.
 
     versions: for each deployment, every look that some commit of main gave it.
-    broke: called with the files before and after a commit that did nothing but break documents.
+    left: commits that main was forced away from.
     """
 
     def __init__(self, server: Server, rng: random.Random, hosts: tuple[str, ...]) -> None:
@@ -69,6 +72,7 @@ class Person(Actor):
         self.wishes = Wishes(nodes={name: self._node() for name in hosts})
         self.history: list[Written] = []
         self.versions: dict[str, set[Version]] = {}
+        self.left: list[str] = []
         self.did: dict[str, int] = {}
         self.pause = 20.0
         self.about_to_break: Callable[[str, bytes], None] = lambda _path, _text: None
@@ -90,16 +94,21 @@ class Person(Actor):
     def died(self) -> float:
         return 1.0
 
-    def commit(self) -> None:
-        """Commit what is wished now."""
+    def commit(self, *, removes: bool = False) -> None:
+        """Commit what is wished now, and say that main was left on purpose wherever it was."""
         parent = self._repository.fetch(MAIN).get(MAIN)
         tree = self._repository.write(None, dict(self.wishes.files()))
-        made = self._repository.commit(tree, parent=parent, message="a change", at=A_MOMENT)
+        message = "\n".join(("a change", "", *self._trailers(removes=removes)))
+        made = self._repository.commit(tree, parent=parent, message=message, at=A_MOMENT)
         self._server.writer = self.name
         self._repository.push_own(MAIN, made)
-        self.history.append(Written(made, self.wishes.copy()))
+        self.history.append(Written(made, self.wishes.copy(), removes))
         for name, version in self.wishes.versions().items():
             self.versions.setdefault(name, set()).add(version)
+
+    def _trailers(self, *, removes: bool) -> list[str]:
+        accepted = [f"Miaas-Accept-Rewind: {head}" for head in self.left]
+        return [*accepted, *(["Miaas-Allow-Removals: yes"] if removes else [])]
 
     def rewind(self) -> bool:
         """Force main back to an older commit."""
@@ -107,13 +116,28 @@ class Person(Actor):
             return False
         old = self.rng.choice(self.history[-6:-1])
         self.wishes = old.wishes.copy()
+        self.left += self._between(old.commit, self._server.refs[MAIN])
         self._server.put_ref(MAIN, old.commit, self.name)
         return True
+
+    def _between(self, old: str, new: str) -> list[str]:
+        """The commits that go when main goes back: a reconciler may have seen any of them last."""
+        found: list[str] = []
+        while new != old:
+            found.append(new)
+            parents = read_commit(CommitId(new), self._server.objects[new][1]).parents
+            if not parents:
+                break
+            new = parents[0]
+        return found
 
     def mend_all(self) -> None:
         """Take back what stops the whole fleet, and commit."""
         self.wishes.odd = {p: t for p, t in self.wishes.odd.items() if p != "fleet.yaml"}
-        self.commit()
+        self.wishes.suspend = False
+        for name, wish in self.wishes.deployments.items():
+            self.wishes.deployments[name] = replace(wish, suspend=False)
+        self.commit(removes=True)
 
     # what they do ----------------------------------------------------------------------------
 
@@ -141,6 +165,9 @@ class Person(Actor):
             gpu_mib=rng.choice((0, 4000, 9000)) if gpus == 1 else 0,
             shelf=rng.choice(("", "", "", "low", "high")),
             priority=rng.choice((0, 0, 0, 10)),
+            fenced=rng.random() < 0.4,
+            update=rng.choice(UPDATES),
+            after=self._some() or "" if rng.random() < 0.2 else "",
         )
 
     def _change(self) -> bool:
@@ -154,6 +181,8 @@ class Person(Actor):
                 replace(wish, tag=rng.choice(TAGS)),
                 replace(wish, memory_mib=rng.choice(MEMORIES)),
                 replace(wish, shelf=rng.choice(("", "low", "high"))),
+                replace(wish, update=rng.choice(UPDATES)),
+                replace(wish, fenced=not wish.fenced),
             )
         )
         return True
@@ -170,8 +199,34 @@ class Person(Actor):
         name = self._some()
         if name is None:
             return False
+        self._forget(name)
+        return True
+
+    def _remove_many(self) -> bool:
+        """Remove more than half of all, and say now and then that this is meant."""
+        names = sorted(self.wishes.deployments)
+        for name in self.rng.sample(names, len(names) * 3 // 5):
+            self._forget(name)
+        self.commit(removes=self.rng.random() < 0.3)
+        return len(names) > 1
+
+    def _forget(self, name: str) -> None:
         del self.wishes.deployments[name]
         self.wishes.odd.pop(deployment_path(name), None)
+        for other, wish in self.wishes.deployments.items():
+            if wish.after == name:
+                self.wishes.deployments[other] = replace(wish, after="")
+
+    def _suspend(self) -> bool:
+        """Suspend a deployment, or let it go on."""
+        name = self._some()
+        if name is not None:
+            wish = self.wishes.deployments[name]
+            self.wishes.deployments[name] = replace(wish, suspend=not wish.suspend)
+        return name is not None
+
+    def _suspend_fleet(self) -> bool:
+        self.wishes.suspend = not self.wishes.suspend
         return True
 
     def _break(self) -> bool:
@@ -252,6 +307,9 @@ ACTS: Final[tuple[tuple[str, Callable[[Person], bool]], ...]] = (
     ("scale", Person._scale),
     ("scale", Person._scale),
     ("remove", Person._remove),
+    ("remove many", Person._remove_many),
+    ("suspend", Person._suspend),
+    ("suspend the fleet", Person._suspend_fleet),
     ("break a deployment", Person._break),
     ("break a template", Person._break_template),
     ("break a node", Person._break_node),

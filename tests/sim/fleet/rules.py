@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import ModuleType
 from typing import Any, Final
 
@@ -15,13 +16,23 @@ import agent.intake
 import agent.orders
 import agent.vigil
 import reconciler.decide
+import reconciler.observing.inventory
 import reconciler.publishing.changes
+import reconciler.rolling.facts
+import reconciler.rolling.failover
+import reconciler.rolling.grants
+import tests.sim.fleet.timer
 from agent.converge import Act, Down, acts
+from agent.grants import Grants
 from fleet.memory import MemoryServer
 from fleet.objects import Object
 from fleet.port import RefUpdate
 from reconciler.observing.observe import observe
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Assignment
+from schemas.fencing import lose_after
+from schemas.fleet import Timings
+from schemas.rollout import Disconnect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,47 @@ def _never_next(before: Assignment | None, now: Assignment, changed: Any, _: int
     return before if before is not None and is_same else replace(now, generation=1)
 
 
+def _fresh(_text: str, *, boot: str, now: float) -> float:
+    del boot, now
+    return 0.0
+
+
+def _no_margin(timings: Timings, disconnect: Disconnect) -> timedelta:
+    return disconnect.stop_after or lose_after(timings, disconnect)
+
+
 RULES: Final = (
+    Rule(
+        # A grant to any earlier life of the host is as good as one to this.
+        name="incarnation",
+        changes=(Change(place=Grants, name="is_granted", stand_in=lambda *_: True),),
+        faults=frozenset({"cut pushing", "cut fetching", "partition", "slow process"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # A grant counts although nobody heard from the host since it was read.
+        name="start order",
+        changes=(Change(place=Grants, name="is_unconfirmed", stand_in=lambda *_: False),),
+        faults=frozenset({"cut pushing", "partition", "slow process", "agent hangs"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # A node is given up in the very moment in which it should have stopped by itself.
+        name="margin",
+        changes=(
+            Change(place=reconciler.rolling.failover, name="lose_after", stand_in=_no_margin),
+            Change(place=reconciler.rolling.grants, name="lose_after", stand_in=_no_margin),
+        ),
+        faults=frozenset({"agent hangs", "partition"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
+        # The fence of the host finds every lease fresh.
+        name="host timer",
+        changes=(Change(place=tests.sim.fleet.timer, name="age_seconds", stand_in=_fresh),),
+        faults=frozenset({"agent hangs"}),
+        seen=frozenset({"S1"}),
+    ),
     Rule(
         # The agent obeys whatever stands at its ref, older or not.
         name="ancestor check",
@@ -75,6 +126,49 @@ RULES: Final = (
         changes=(Change(place=MemoryServer, name="receive", stand_in=_receive),),
         faults=frozenset({"slow process", "second reconciler"}),
         seen=frozenset({"S5"}),
+    ),
+    Rule(
+        # A commit may remove whatever it likes.
+        name="deletion guard",
+        changes=(
+            Change(
+                place=reconciler.rolling.facts,
+                name="removals_held",
+                stand_in=lambda *_: (frozenset(), None),
+            ),
+        ),
+        faults=frozenset(),
+        seen=frozenset({"S13"}),
+    ),
+    Rule(
+        # However many nodes are silent, all are taken for dead.
+        name="mass-loss freeze",
+        changes=(
+            Change(place=reconciler.rolling.failover, name="mass_loss", stand_in=lambda *_: None),
+            Change(place=reconciler.rolling.grants, name="mass_loss", stand_in=lambda *_: None),
+        ),
+        faults=frozenset({"most cut off"}),
+        seen=frozenset({"S7"}),
+    ),
+    Rule(
+        # A node that comes and goes is as good as any.
+        name="hold-down",
+        changes=(
+            Change(
+                place=reconciler.observing.inventory,
+                name="hold_down",
+                stand_in=lambda *_: timedelta(0),
+            ),
+        ),
+        faults=frozenset({"cut pushing", "partition"}),
+        seen=frozenset({"S8"}),
+    ),
+    Rule(
+        # Whoever did not look for a while takes silence for death.
+        name="restart grace",
+        changes=(Change(place=Memory, name="after_a_gap", stand_in=lambda self, *_: self),),
+        faults=frozenset({"cut pushing", "partition", "host lost", "hang"}),
+        seen=frozenset({"S8"}),
     ),
     Rule(
         # Ends of logs are told as they are.

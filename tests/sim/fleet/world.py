@@ -22,6 +22,7 @@ from tests.sim.fleet.engine import HANGS_SECONDS
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.machine import Machine, Surroundings
 from tests.sim.fleet.person import MAIN, Person
+from tests.sim.fleet.timer import Timer
 from tests.sim.fleet.wire import Move, Server
 
 NEW_YEAR: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,8 +73,10 @@ class World:
         self.wake(self.person, self.rng.uniform(0, 60))
         for decider in self.deciders.values():
             self.wake(decider, self.rng.uniform(0, 10))
-        for host in self.hosts.values():
+        self.timers = {name: Timer(host) for name, host in self.hosts.items()}
+        for name, host in self.hosts.items():
             self.wake(host, self.rng.uniform(0, 10))
+            self.wake(self.timers[name], self.rng.uniform(0, 10))
 
     # time ------------------------------------------------------------------------------------
 

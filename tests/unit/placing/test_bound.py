@@ -36,6 +36,15 @@ def test_a_frozen_replica_stays_though_fewer_are_asked_for_and_needs_changed() -
     assert held.placements == first.placements
 
 
+def test_a_frozen_replica_stays_though_nobody_asks_for_its_deployment_any_more() -> None:
+    nodes = (a_node("alpha"),)
+    first = plan((a_need("chat"), a_need("web")), nodes, ())
+
+    held = plan((a_need("web"),), nodes, first.placements, Bound(frozen=frozenset({CHAT_0})))
+
+    assert held == first
+
+
 def test_an_absent_replica_gets_no_place_and_no_refusal() -> None:
     nodes = (a_node("alpha"),)
     first = plan((a_need("chat", replicas=2),), nodes, ())

@@ -1,0 +1,53 @@
+"""What each reconciler could know of who is silent: what moves and returns are judged by."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+# Longer than any wait between two passes that is no gap.
+GAP_SECONDS: Final = 120.0
+HOUR: Final = 3600.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """What one reconciler saw in one of its memories.
+
+    since: when it began to look without a gap. last: when it looked last. lost: nodes that it saw
+    silent for too long. back: when those spoke again.
+    """
+
+    since: float = 0.0
+    last: float = float("-inf")
+    lost: set[str] = field(default_factory=set)
+    back: dict[str, float] = field(default_factory=dict)
+
+    def look(self, now: float, lost: set[str]) -> None:
+        """It made a pass, and these were silent for too long by then."""
+        if now - self.last > GAP_SECONDS:
+            self.since = now
+        self.last = now
+        self.lost |= lost
+
+    def hear(self, node: str, now: float) -> None:
+        """A node spoke."""
+        if node in self.lost:
+            self.lost.discard(node)
+            self.back[node] = now
+
+
+@dataclass(slots=True)
+class Moves:
+    """When each replica was moved of late although people changed nothing about it."""
+
+    times: dict[str, deque[float]] = field(default_factory=dict)
+
+    def count(self, replica: str, now: float) -> int:
+        """Note one more, and say how many there were in the last hour."""
+        times = self.times.setdefault(replica, deque())
+        times.append(now)
+        while times[0] < now - HOUR:
+            times.popleft()
+        return len(times)
