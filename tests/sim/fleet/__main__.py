@@ -62,6 +62,7 @@ def _summary(account: Account, seconds: float) -> dict[str, object]:
         "violations": len(account.breaches),
         "unconverged": len(account.unconverged),
         "double_runs": account.double_runs,
+        "overlaps": account.overlaps,
         "seconds": round(seconds, 1),
     }
 

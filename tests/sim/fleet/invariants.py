@@ -321,7 +321,7 @@ def watch(world: World, ledger: Ledger) -> None:
 
     def look(world: World) -> None:
         ledger.look(world)
-        _count_double_runs(world, ledger)
+        _count_overlaps(world, ledger)
         for name, promise in PROMISES:
             for what in promise(world, ledger):
                 world.breach(name, what)
@@ -329,8 +329,8 @@ def watch(world: World, ledger: Ledger) -> None:
     world.after_step.append(look)
 
 
-def _count_double_runs(world: World, ledger: Ledger) -> None:
-    """A replica that starts while it still runs elsewhere. Nothing fences yet, so it is counted."""
+def _count_overlaps(world: World, ledger: Ledger) -> None:
+    """A replica that starts while it still runs elsewhere; of one that is fenced, S1 speaks."""
     for name, replica in {(name, one.container.replica) for name, one in ledger.starts}:
         if any(replica in o.running() for other, o in world.hosts.items() if other != name):
-            ledger.double_runs += 1
+            ledger.overlaps += 1

@@ -71,7 +71,7 @@ class Ledger:
     risen: set[tuple[str, str]] = field(default_factory=set)
     published: bool = False
     decided_by: Decider | None = None
-    double_runs: int = 0
+    overlaps: int = 0
 
     def look(self, world: World) -> None:
         """Write down what the last step did."""

@@ -35,12 +35,17 @@ Only: TypeAlias = frozenset[str] | None
 
 @dataclass(slots=True)
 class Account:
-    """What became of one seed, or of many together."""
+    """What became of one seed, or of many together.
+
+    double_runs: how often a fenced replica ran twice. overlaps: how often another one did, which
+    nobody promised not to happen.
+    """
 
     seeds: int = 0
     steps: int = 0
     points: int = 0
     double_runs: int = 0
+    overlaps: int = 0
     breaches: list[str] = field(default_factory=list)
     unconverged: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
@@ -59,6 +64,7 @@ class Account:
         self.steps += other.steps
         self.points += other.points
         self.double_runs += other.double_runs
+        self.overlaps += other.overlaps
         self.breaches += other.breaches
         self.unconverged += other.unconverged
         self.fired += other.fired
@@ -89,7 +95,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
     world.wake(saboteur, 0.0)
     world.run(dice.choice((300.0, 600.0, 1200.0)))
     _heal(world, saboteur)
-    account = Account(seeds=1, double_runs=ledger.double_runs)
+    account = Account(seeds=1, overlaps=ledger.overlaps)
     left = _settle(world, ledger)
     account.unconverged = left or _move_in_peace(world)
     for one in world.machines:
@@ -102,6 +108,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
     world.fired += Counter(world.person.did)
     account.steps, account.points = world.steps, world.passed
     account.breaches, account.fired = world.breaches, +world.fired
+    account.double_runs = sum(what.startswith("S1 ") for what in world.breaches)
     account.fingerprint = world.fingerprint
     if account.breaches or account.unconverged:
         account.bad_seeds = [world.seed]
