@@ -136,7 +136,7 @@ def _settle(world: World, ledger: Ledger) -> list[str]:
 
 
 def _rest(world: World) -> list[str]:
-    """L5: the fleet comes to rest. What only time tells, such as a doubt that ends, is told once."""
+    """L5: the fleet comes to rest. What only time tells, as a doubt that ends, is told once."""
     left: list[str] = []
     for _ in range(ROUNDS):
         left = _move_in_peace(world)
