@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Final
 
+from reconciler.observing.documents import paths_of
 from reconciler.observing.inventory import judge, sight, silences
 from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
@@ -108,11 +110,16 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
 
 
 def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
-    """Hold what a commit would remove, where that is more than the fleet's guard allows."""
+    """Hold what a commit would remove, where that is more than the fleet's guard allows.
+
+    What is held for another reason and has no file is on its way out as well: not counting it
+    would let the others go, and then it.
+    """
     if observed.frozen or allows_removals(snapshot.message):
         return observed
     running = {one.deployment for each in observed.assignments.values() for one in each.replicas}
-    wanted = {one.name for one in observed.deployments if one.replicas} | observed.held.keys()
+    wanted = {one.name for one in observed.deployments if one.replicas}
+    wanted |= observed.held.keys() & {PurePosixPath(one).stem for one in paths_of(snapshot)}
     gone, why = removals_held(observed.fleet.guards, running, wanted)
     if why is None:
         return observed
@@ -120,7 +127,7 @@ def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
         name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why.text, REMOVALS_FIX),)
         for name in sorted(gone)
     }
-    return replace(observed, held=dict(sorted({**observed.held, **held}.items())))
+    return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
 
 
 def _courses(  # noqa: PLR0913, PLR0917 - all that a course is judged by

@@ -200,9 +200,13 @@ def hang(world: World, rng: random.Random) -> Ending:
     return None
 
 
-def hang_agent(world: World, rng: random.Random) -> Ending:
+def hang_agent(world: World, rng: random.Random) -> Ending | bool:
     """An agent stops for so long that its node is given up, and what it started runs on."""
-    rng.choice(list(world.hosts.values())).hang = rng.choice((240.0, 500.0))
+    hosts = list(world.hosts.values())
+    # One at a time: they are held up one within the other, and would never come to an end.
+    if any(one.hang or one.busy for one in hosts):
+        return False
+    rng.choice(hosts).hang = rng.choice((240.0, 500.0))
     return None
 
 

@@ -91,8 +91,8 @@ class Ledger:
                     watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
         if isinstance(world.stepped, Decider) and world.stepped.is_content:
-            lost = {node for node in self.heard_at if self.silence(world, node) >= LOST}
-            self.watch_of(world.stepped).look(world.now, lost)
+            silent = {node for node in self.heard_at if self.silence(world, node) >= LOST}
+            self.watch_of(world.stepped).look(world.now, silent, LOST)
         self.risen = set()
         for host in world.hosts.values():
             if host.engine.risen:

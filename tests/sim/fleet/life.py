@@ -28,6 +28,8 @@ SETTLE_SECONDS: Final = 5400.0
 SETTLE_CHUNK: Final = 30.0
 # Two rounds in which everybody looks and speaks at least once, at the default timings.
 IDLE_SECONDS: Final = 70.0
+# So many rounds are more than the five minutes after which the last doubt about a node ends.
+ROUNDS: Final = 6
 
 Trace: TypeAlias = Callable[[str], None] | None
 Only: TypeAlias = frozenset[str] | None
@@ -97,7 +99,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
     _heal(world, saboteur)
     account = Account(seeds=1, overlaps=ledger.overlaps)
     left = _settle(world, ledger)
-    account.unconverged = left or _move_in_peace(world)
+    account.unconverged = left or _rest(world)
     for one in world.machines:
         world.fired += one.ills.hits
     for host in world.hosts.values():
@@ -140,8 +142,18 @@ def _settle(world: World, ledger: Ledger) -> list[str]:
     return left
 
 
+def _rest(world: World) -> list[str]:
+    """L5: the fleet comes to rest. What only time tells, as a doubt that ends, is told once."""
+    left: list[str] = []
+    for _ in range(ROUNDS):
+        left = _move_in_peace(world)
+        if not left:
+            break
+    return left
+
+
 def _move_in_peace(world: World) -> list[str]:
-    """L5: two idle rounds move no ref of a decision, and start no container."""
+    """Say what two idle rounds did: they should move no ref of a decision, and start nothing."""
     before = refs_of_decisions(world)
     containers = {name: host.engine.everything() for name, host in world.hosts.items()}
     world.run(IDLE_SECONDS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from agent.runtime.port import Container
 from fleet.objects import read_commit
+from reconciler.rolling.holding import Because
 from schemas.assignment import Phase, Verdict
 from schemas.heartbeat import ReplicaState
 from schemas.layout import ASSIGNMENTS_REF, NODES, assigned_ref, heartbeat_ref, project_name
@@ -124,13 +125,16 @@ def _as_assigned(world: World, ledger: Ledger) -> Iterator[str]:
 def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:
     """What the replicas of each deployment may look like; those that are held, as they do.
 
-    As main says now; or as it ever said, where that waits for others or did not get ready in time.
+    As main says now; or as it ever said, where that waits for others, did not get ready in time, or
+    should start first and has no room for an extra replica.
     """
     person, found = world.person, dict[str, set[Version]]()
     now = person.wishes.versions()
     for one in ledger.decision.deployments:
         name = str(one.name)
         failed = one.phase in {Phase.STALLED, Phase.ROLLED_BACK}
+        waits = [hold for hold in one.holds if hold.reason == Because.SURGE]
+        failed |= bool(waits) and one.verdict is not Verdict.PLACED
         if failed or _waits(world, ledger, name):
             found[name] = person.versions.get(name, set())
         elif one.verdict is not Verdict.HELD:

@@ -24,12 +24,17 @@ class Watch:
     lost: set[str] = field(default_factory=set)
     back: dict[str, float] = field(default_factory=dict)
 
-    def look(self, now: float, lost: set[str]) -> None:
-        """It made a pass, and these were silent for too long by then."""
+    def look(self, now: float, silent: set[str], lost: float) -> None:
+        """It made a pass. silent: nodes that nobody spoke for in the last `lost` seconds.
+
+        What it did not watch for so long itself it takes for alive.
+        """
         if now - self.last > GAP_SECONDS:
             self.since = now
+            self.lost.clear()
         self.last = now
-        self.lost |= lost
+        if now - self.since >= lost:
+            self.lost |= silent
 
     def hear(self, node: str, now: float) -> None:
         """A node spoke."""

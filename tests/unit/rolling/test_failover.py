@@ -222,6 +222,20 @@ def test_a_commit_that_removes_too_much_is_held(count: int, gone: int, held: boo
     assert ("Miaas-Allow-Removals: yes" in problems) is held
 
 
+def test_a_broken_node_does_not_let_go_what_the_guard_holds() -> None:
+    texts = {name: spread(1).replace("name: chat", f"name: {name}") for name in names_of(4)}
+    fleet = a_fleet_of("alpha", "beta", **texts)
+    homes = [fleet.homes(name) for name in names_of(4)]
+    fleet.world.commit({f"deployments/{name}.yaml": None for name in names_of(4)})
+    fleet.rest(2)
+
+    # What runs there is held by that alone, and so fewer than four would seem to go.
+    fleet.world.commit({f"nodes/{homes[0]['app-0-0']}.yaml": "kind: Nod\n"})
+    fleet.rest(2)
+
+    assert [fleet.homes(name) for name in names_of(4)] == homes
+
+
 def test_a_trailer_or_a_setting_allows_to_remove_much() -> None:
     texts = {name: spread(1).replace("name: chat", f"name: {name}") for name in names_of(10)}
     removal: dict[str, None] = {f"deployments/{name}.yaml": None for name in names_of(10)}
