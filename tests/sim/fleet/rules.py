@@ -15,7 +15,6 @@ from typing import Any, Final
 import agent.intake
 import agent.orders
 import agent.vigil
-import reconciler.decide
 import reconciler.observing.inventory
 import reconciler.publishing.changes
 import reconciler.rolling.facts
@@ -196,7 +195,7 @@ RULES: Final = (
         name="holding of what is broken",
         changes=(
             Change(
-                place=reconciler.decide,
+                place=reconciler.rolling.facts,
                 name="observe",
                 stand_in=lambda one: replace(observe(one), held={}),
             ),

@@ -73,7 +73,7 @@ def test_a_seed_lives_the_same_life_in_every_process() -> None:
 
 # Those that are missed within so few lives; `make sim-mutants` asks for all of them.
 QUICK = {"ancestor check", "compare-and-swap", "masking", "removals", "generations"}
-QUICK |= {"holding of what is broken", "deletion guard", "mass-loss freeze"}
+QUICK |= {"holding of what is broken", "deletion guard"}
 
 
 @pytest.mark.parametrize(

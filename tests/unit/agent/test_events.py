@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import threading
@@ -34,8 +35,10 @@ def _serve(listener: socket.socket, pieces: tuple[bytes, ...]) -> None:
     with link:
         link.recv(65536)
         link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        for piece in pieces:
-            link.sendall(piece)
+        # The listener goes as soon as it has heard enough, which may be before the last piece.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for piece in pieces:
+                link.sendall(piece)
 
 
 START = b'{"status":"start","Type":"container","Action":"start"}\n'
