@@ -175,6 +175,8 @@ class Tenure:
     """Who holds a replica of which no two copies may run, or held it last.
 
     machine: the one under the node's name; two may claim one name.
+    stop_after_seconds: the longest time that the holder may be cut off before it stops it, by any
+    grant that it obeys or may obey; 0: it is not known to stop it by itself.
     """
 
     replica: ReplicaName
@@ -182,6 +184,7 @@ class Tenure:
     incarnation: str
     epoch: int
     machine: str = ""
+    stop_after_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

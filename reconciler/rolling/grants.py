@@ -18,7 +18,7 @@ from reconciler.rolling.failover import mass_loss
 from reconciler.rolling.holding import Because, Held
 from schemas.assignment import Fence, Tenure
 from schemas.deployment import Deployment
-from schemas.fencing import lose_after
+from schemas.fencing import least_lose_after, lose_after
 from schemas.heartbeat import Heartbeat, ReplicaReport
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 
@@ -155,7 +155,7 @@ def granted(
     for one in placements:
         span = fenced.get(one.deployment)
         if span is not None:
-            tenure = _tenure(one, held_by.get(one.replica), found)
+            tenure = _tenure(one, held_by.get(one.replica), found, int(span.total_seconds()))
             tenures[one.replica] = tenure
             fences[one.replica] = Fence(
                 incarnation=tenure.incarnation,
@@ -169,12 +169,12 @@ def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:
     """Say why a holder may still run its replica, or start it; None: it is proved to be out."""
     node = tenure.node
     if tenure.incarnation == UNKNOWN:
-        return _in_doubt(tenure.replica, found, span)
+        return _in_doubt(tenure.replica, found, _outlasting(tenure, span))
     beat = found.beats.get(node)
     if beat is None:
         admitted = any(record.name == node for record in found.observed.records)
         return f"waits for {node}, of which nothing is known" if admitted else None
-    if _silence(tenure, found) >= span:
+    if _is_out_by_silence(tenure, found, span):
         return mass_loss(found.nodes, span)
     if beat.host.machine != tenure.machine:
         return f"waits for the machine that was {node} before another took its name"
@@ -229,8 +229,11 @@ def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
     return None
 
 
-def _tenure(one: Placement, before: Tenure | None, found: Evidence) -> Tenure:
-    """The grant of a placed replica: the one that it has, or a new one of a later epoch."""
+def _tenure(one: Placement, before: Tenure | None, found: Evidence, seconds: int) -> Tenure:
+    """The grant of a placed replica: the one that it has, or a new one of a later epoch.
+
+    seconds: how long its holder may be cut off from now on.
+    """
     beat = found.beats.get(one.node)
     incarnation = beat.incarnation if beat else UNKNOWN
     new = Tenure(
@@ -239,10 +242,31 @@ def _tenure(one: Placement, before: Tenure | None, found: Evidence) -> Tenure:
         incarnation=incarnation,
         epoch=before.epoch + 1 if before is not None else 1,
         machine=beat.host.machine if beat else "",
+        stop_after_seconds=seconds,
     )
-    if before is not None and replace(new, epoch=before.epoch) == before:
-        return replace(before, epoch=max(before.epoch, 1))
+    if before is None or (before.node, before.machine) != (new.node, new.machine):
+        return new
+    new = replace(new, stop_after_seconds=_longest(before, found, seconds))
+    if before.incarnation == new.incarnation:
+        return replace(new, epoch=max(before.epoch, 1))
     return new
+
+
+def _longest(before: Tenure, found: Evidence, seconds: int) -> int:
+    """The longest time for which a holder may go on that was cut off at any moment.
+
+    Until it obeys what was published last, it may obey anything that was published before; and
+    one that was not fenced then does not stop by itself at all.
+    """
+    beat, assignment = found.beats.get(before.node), found.observed.assignments.get(before.node)
+    told = (
+        next((one.fence for one in assignment.replicas if one.name == before.replica), None)
+        if assignment
+        else None
+    )
+    if beat and assignment and told and beat.accepted_generation == assignment.generation:
+        return max(told.stop_after_seconds, seconds)
+    return max(before.stop_after_seconds, seconds) if before.stop_after_seconds else 0
 
 
 def is_strange(tenure: Tenure, found: Evidence) -> bool:
@@ -255,6 +279,17 @@ def _is_at(tenure: Tenure, node: NodeName, found: Evidence) -> bool:
     beat = found.beats.get(node)
     same = beat is None or beat.host.machine == tenure.machine
     return tenure.node == node and tenure.incarnation != UNKNOWN and same
+
+
+def _is_out_by_silence(tenure: Tenure, found: Evidence, span: timedelta) -> bool:
+    """Whether a holder was silent for so long that it is sure to have stopped it by itself."""
+    stops = tenure.stop_after_seconds > 0
+    return stops and _silence(tenure, found) >= _outlasting(tenure, span)
+
+
+def _outlasting(tenure: Tenure, span: timedelta) -> timedelta:
+    """The span, or what outlasts any grant that the holder may obey, if that is longer."""
+    return max(span, least_lose_after(timedelta(seconds=tenure.stop_after_seconds)))
 
 
 def _silence(tenure: Tenure, found: Evidence) -> timedelta:

@@ -184,6 +184,49 @@ def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_b
     assert copies(fleet) == 1
 
 
+def test_times_that_were_shortened_do_not_bind_a_holder_that_never_read_them() -> None:
+    long = "{stopAfter: 8m, loseAfter: 10m}"
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(1, disconnect=long))
+    home = fleet.homes()["chat-0"]
+    fleet.silent = {home}
+    fleet.wait(MINUTE)
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+
+    fleet.wait(7 * MINUTE)
+    assert fleet.homes().get("chat-0", home) == home
+
+    fleet.wait(2 * MINUTE)
+    assert fleet.homes().get("chat-0", home) != home
+
+
+def test_a_holder_that_read_the_shorter_times_is_held_to_them() -> None:
+    long = "{stopAfter: 8m, loseAfter: 10m}"
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(1, disconnect=long))
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+    fleet.rest(3)
+    fleet.silent = {home}
+
+    fleet.wait(5 * MINUTE)
+
+    assert fleet.homes()["chat-0"] != home
+
+
+def test_who_was_cut_off_before_it_was_fenced_is_never_out_by_silence() -> None:
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fleet.silent = {home}
+    fleet.wait(MINUTE)
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+
+    fleet.wait(30 * MINUTE)
+    assert fleet.homes().get("chat-0", home) == home
+
+    fleet.silent = set()
+    fleet.rest(4)
+    assert copies(fleet) == 1
+
+
 def test_a_second_machine_under_a_name_is_no_proof_that_the_first_stopped() -> None:
     fleet = a_singleton()
     home = fleet.homes()["chat-0"]

@@ -574,6 +574,7 @@ decisions = st.builds(
             incarnation=unicode_texts,
             epoch=st.integers(0, 10**12),
             machine=unicode_texts,
+            stop_after_seconds=st.integers(0, 2592000),
         )
     ),
 )
