@@ -14,7 +14,7 @@ from schemas.names import CommitId, NodeName
 from schemas.resources import Sharing
 from tests.builders import CARDS
 from tests.sim.fleet.decider import Decider
-from tests.sim.fleet.documents import Version
+from tests.sim.fleet.documents import Version, Wishes
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.ledger import Ledger
 from tests.sim.fleet.machine import Machine
@@ -169,8 +169,17 @@ def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
         for one in assignment.replicas:
             old = homes.get(str(one.name), name)
             is_same = was.deployments.get(one.deployment) == now.deployments.get(one.deployment)
-            if old != name and is_same and was.nodes == now.nodes and was.odd == now.odd:
+            is_same = is_same and was.nodes == now.nodes and was.odd == now.odd
+            if old != name and is_same and _suits(now, one.deployment, old):
                 yield str(one.name), old, name
+
+
+def _suits(wishes: Wishes, deployment: str, node: str) -> bool:
+    """Whether people let a deployment stay on a node: a move that they want may have to wait."""
+    wish, place = wishes.deployments.get(deployment), wishes.nodes.get(node)
+    if wish is None or place is None:
+        return True
+    return place.duty != "draining" and wish.shelf in {"", place.shelf}
 
 
 def a_commit_removes_few(_world: World, ledger: Ledger) -> Iterator[str]:
