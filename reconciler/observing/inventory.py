@@ -104,7 +104,7 @@ def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Ti
     # Our own clock may have been set back; a sighting from the future would never grow old.
     last = replace(last, seen_at=min(last.seen_at, now))
     if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
-        return replace(last, is_lost=now - last.seen_at >= timings.lost)
+        return replace(last, is_lost=last.is_lost or now - last.seen_at >= timings.lost)
     heard = replace(
         last,
         incarnation=beat.incarnation,

@@ -135,6 +135,8 @@ def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:
         failed = one.phase in {Phase.STALLED, Phase.ROLLED_BACK}
         waits = [hold for hold in one.holds if hold.reason == Because.SURGE]
         failed |= bool(waits) and one.verdict is not Verdict.PLACED
+        # What a drained node keeps because no other takes it stays in the version that it has.
+        failed |= any(hold.reason == Because.HOMELESS for hold in one.holds)
         if failed or _waits(world, ledger, name):
             found[name] = person.versions.get(name, set())
         elif one.verdict is not Verdict.HELD:
