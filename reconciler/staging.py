@@ -22,7 +22,6 @@ from reconciler.rolling.holding import Because, Brakes, Held
 from reconciler.settling import Question, Settled, settle
 from schemas.layout import NODES
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
-from schemas.rollout import UpdateStrategy
 
 Files = Mapping[str, bytes]
 
@@ -50,10 +49,8 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     """
     question, moved, aim = _aim(facts, renderer, moves)
     outlook = _outlook(facts, aim, moved)
-    extra = surging(outlook)
-    if extra != question.surging:
-        question = replace(question, surging=extra)
-        aim = settle(question, renderer)
+    question, aim = _with_extra(question, aim, surging(outlook), renderer)
+    if question.surging:
         outlook = _outlook(facts, aim, moved)
     brakes = gates(outlook)
     bound = brakes.bound
@@ -77,7 +74,6 @@ def _aim(
         nodes=facts.nodes,
         previous=_counting(facts, failover, moves),
         held=facts.observed.held,
-        surging=_surging_before(facts),
     )
     aim = settle(question, renderer)
     placed = {one.replica for one in aim.plan.placements}
@@ -87,6 +83,25 @@ def _aim(
         question = replace(question, previous=_counting(facts, failover, moves))
         aim = settle(question, renderer)
     return question, failover, aim
+
+
+def _with_extra(
+    question: Question, aim: Settled, wanted: frozenset[DeploymentName], renderer: Renderer
+) -> tuple[Question, Settled]:
+    """Plan again with extra replicas, but for those that would take the place of a wanted one.
+
+    Such a one would come and go with every pass: where it is, nothing is left to be changed.
+    """
+    extra = wanted
+    while extra:
+        tried = replace(question, surging=extra)
+        found = settle(tried, renderer)
+        placed = {one.replica for one in found.plan.placements}
+        crowded = {one.deployment for one in aim.plan.placements if one.replica not in placed}
+        if not crowded & extra:
+            return tried, found
+        extra -= crowded
+    return question, aim
 
 
 def _counting(facts: Facts, failover: Failover, moves: tuple[Move, ...]) -> tuple[Placement, ...]:
@@ -110,17 +125,6 @@ def _without(
         leaving=leaving,
         held={**failover.held, **held},
         nodes=frozenset(nodes[name] for name in leaving),
-    )
-
-
-def _surging_before(facts: Facts) -> frozenset[DeploymentName]:
-    """The deployments that have an extra replica: it stays until the gates say otherwise."""
-    wanted = {name: one.replicas for name, one in facts.deployments.items()}
-    return frozenset(
-        one.deployment
-        for one in facts.previous
-        if wanted.get(one.deployment) == split_replica(one.replica)[1]
-        and facts.deployments[one.deployment].update.strategy is UpdateStrategy.START_FIRST
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from reconciler.observing.node import Node
 from reconciler.placing.labels import holds
@@ -20,6 +21,8 @@ from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, s
 from schemas.node import Duty
 from schemas.quantity import format_duration
 from schemas.rollout import UpdateStrategy
+
+NO_EXTRA: Final = "no node has room for the extra replica"
 
 
 class Pending(StrEnum):
@@ -114,7 +117,13 @@ def _of_one(
         if view.pending[replica] in {Pending.CHANGE, Pending.MOVE}
         and replica not in view.recovering
     ]
-    yield from _touched(touched, deployment, view, front)
+    waiting = dict(_touched(touched, deployment, view, front))
+    yield from waiting.items()
+    extra = _extra(deployment)
+    is_missed = any(one.because is Because.SURGE for one in waiting.values())
+    if is_missed and extra not in view.target and extra not in view.previous:
+        # Or else it would take the room that those who wait for it are to have.
+        yield extra, Held(Because.SURGE, NO_EXTRA)
 
 
 def _start(replica: ReplicaName, deployment: Deployment, view: Outlook) -> Held | None:

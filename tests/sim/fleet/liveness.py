@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from agent.runtime.port import Container
 from fleet.objects import read_commit
+from reconciler.rolling.gates import NO_EXTRA
 from reconciler.rolling.holding import Because
 from schemas.assignment import Phase, Verdict
 from schemas.heartbeat import ReplicaState
@@ -135,6 +136,7 @@ def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:
         failed = one.phase in {Phase.STALLED, Phase.ROLLED_BACK}
         waits = [hold for hold in one.holds if hold.reason == Because.SURGE]
         failed |= bool(waits) and one.verdict is not Verdict.PLACED
+        failed |= any(hold.text == NO_EXTRA for hold in waits)
         # What a drained node keeps because no other takes it stays in the version that it has.
         failed |= any(hold.reason == Because.HOMELESS for hold in one.holds)
         if failed or _waits(world, ledger, name):

@@ -227,6 +227,28 @@ def test_start_first_waits_for_an_extra_replica_that_does_not_get_ready() -> Non
     assert fleet.texts() == {"chat-0": "one", "chat-1": "one", "chat-2": "two"}
 
 
+def test_an_extra_replica_without_room_of_its_own_does_not_come_and_go() -> None:
+    first = "{strategy: startFirst}"
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1, update=first, resources="{cpu: 9}"))
+    home = fleet.homes()["chat-0"]
+    other = "beta" if home == "alpha" else "alpha"
+    fleet.world.commit(
+        {
+            "deployments/chat.yaml": spread(1, "two", update=first, resources="{cpu: 9}").replace(
+                "placement: {strategy: spread}", f"placement: {{pin: [{other}]}}"
+            )
+        }
+    )
+
+    fleet.rest(3)
+    before = len(fleet.world.history())
+    fleet.rest(6)
+
+    assert len(fleet.world.history()) == before
+    assert fleet.homes() == {"chat-0": home}
+    assert fleet.because() == {"surge"}
+
+
 def test_a_change_of_the_template_comes_to_the_first_wave_first() -> None:
     waves = "  waves: [{key: tier, operator: In, values: [canary]}]\n"
     fleet = a_fleet_of(fleet=waves, chat=spread(4, update="{maxUnavailable: 100%}"))
