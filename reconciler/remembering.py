@@ -88,6 +88,8 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
         },
         "evacuated": {name: stamp(at) for name, at in sorted(memory.evacuated.items())},
         "doubts": {name: stamp(at) for name, at in sorted(memory.doubts.items())},
+        "generations": dict(sorted(memory.generations.items())),
+        "restoredAt": None if memory.restored_at is None else stamp(memory.restored_at),
         "readAt": None if memory.read_at is None else stamp(memory.read_at),
     }
 
@@ -106,6 +108,8 @@ def _memory(kept: Mapping[str, Any], moment: _Read) -> Memory:
         },
         evacuated={NodeName(name): moment(at) for name, at in kept["evacuated"].items()},
         doubts={ReplicaName(name): moment(at) for name, at in kept["doubts"].items()},
+        generations={NodeName(name): int(one) for name, one in kept["generations"].items()},
+        restored_at=None if kept["restoredAt"] is None else moment(kept["restoredAt"]),
         read_at=None if kept["readAt"] is None else moment(kept["readAt"]),
     )
 

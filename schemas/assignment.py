@@ -174,7 +174,8 @@ class DeploymentDecision:
 class Tenure:
     """Who holds a replica of which no two copies may run, or held it last.
 
-    machine: the one under the node's name; two may claim one name.
+    node: empty: the state was restored from a backup, and nobody knows. machine: the one under the
+    node's name; two may claim one name.
     stop_after_seconds: the longest time that the holder may be cut off before it stops it, by any
     grant that it obeys or may obey; 0: it is not known to stop it by itself.
     """

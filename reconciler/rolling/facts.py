@@ -17,7 +17,7 @@ from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
 from reconciler.publishing.assignments import previous_placements
 from reconciler.rolling.failover import MINUTE, Failover, failover
-from reconciler.rolling.grants import Evidence, evidence, holders
+from reconciler.rolling.grants import Evidence, evidence, holders, is_restored
 from reconciler.rolling.guards import removals_held
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
@@ -79,7 +79,10 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     courses = _courses(snapshot, observed, kept, standing, memory, now)
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
+    memory = _after_a_restore(memory, observed, now)
     found = evidence(observed, nodes, silences(sightings, now), memory.doubted_for(now))
+    if memory.restored_at is not None:
+        found = replace(found, restored_for=now - memory.restored_at)
     lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
     deployments = {one.name: one for one in observed.deployments if one.name not in observed.held}
     moved = failover(
@@ -107,6 +110,15 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         holders=holders(found, previous),
         closed=closed(observed.fleet.windows, wall) or "",
     )
+
+
+def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
+    """Note when the state is older than it was: by what we saw, or by what agents obey."""
+    generations = {name: one.generation for name, one in observed.assignments.items()}
+    went_back = any(generations.get(name, 0) < one for name, one in memory.generations.items())
+    if went_back or is_restored(observed):
+        memory = replace(memory, restored_at=now)
+    return replace(memory, generations=generations)
 
 
 def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:

@@ -7,9 +7,10 @@ heartbeat in the same pass, and an incarnation ends when they were cut off for t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Final
 
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed
@@ -20,10 +21,13 @@ from schemas.assignment import Fence, Tenure
 from schemas.deployment import Deployment
 from schemas.fencing import least_lose_after, lose_after
 from schemas.heartbeat import Heartbeat, ReplicaReport
-from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
 
 # The incarnation of a holder that nobody knows: the state was restored from a backup.
-UNKNOWN = ""
+UNKNOWN: Final = ""
+RESTORED: Final = (
+    "waits until whoever held it before the state was restored is sure to have stopped"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +35,15 @@ class Evidence:
     """What there is to go by.
 
     silences: for how long no news was seen of each machine, by node. doubts: for how long nobody
-    knows who holds a replica, or its holder is a machine that was never heard of.
+    knows who holds a replica, or its holder is a machine that was never heard of. restored_for:
+    for how long the state is known to be older than it was; None: it is not.
     """
 
     observed: Observed
     nodes: tuple[Node, ...]
     silences: Mapping[tuple[NodeName, str], timedelta]
     doubts: Mapping[ReplicaName, timedelta] = field(default_factory=dict)
+    restored_for: timedelta | None = None
     beats: Mapping[NodeName, Heartbeat]
     reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
 
@@ -100,20 +106,59 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
                 epoch=0,
                 machine=beat.host.machine if beat else "",
             )
-    if is_restored(found):
+    if found.restored_for == timedelta(0):
         known = {name: _doubted(one, found) for name, one in known.items()}
-    for name, tenure in known.items():
-        for node, report in found.reports.get(name, ()):
-            if report.epoch > known[name].epoch:
-                beat = found.beats[node]
-                known[name] = replace(
-                    tenure,
-                    node=node,
-                    incarnation=beat.incarnation,
-                    epoch=report.epoch,
-                    machine=beat.host.machine,
-                )
-    return known
+    for name, node, report in _fenced_reports(found, fenced):
+        if name not in known or report.epoch > known[name].epoch:
+            beat = found.beats[node]
+            known[name] = Tenure(
+                replica=name,
+                node=node,
+                incarnation=beat.incarnation,
+                epoch=report.epoch,
+                machine=beat.host.machine,
+                stop_after_seconds=_stop_seconds(name, known.get(name), fenced),
+            )
+    return {**_lost_with_the_state(found, fenced), **known}
+
+
+def _lost_with_the_state(
+    found: Evidence, fenced: Mapping[DeploymentName, timedelta]
+) -> Mapping[ReplicaName, Tenure]:
+    """Grants that may have been given by decisions that are lost. Every reconciler has to know."""
+    if found.restored_for is None:
+        return {}
+    timings = found.observed.fleet.timings
+    return {
+        name: Tenure(
+            replica=name,
+            node=NodeName(""),
+            incarnation=UNKNOWN,
+            epoch=0,
+            stop_after_seconds=int(fenced[one.name].total_seconds()),
+        )
+        for one in found.observed.deployments
+        if one.name in fenced and found.restored_for < lose_after(timings, one.disconnect)
+        for name in (replica_name(one.name, index) for index in range(one.replicas))
+    }
+
+
+def _fenced_reports(
+    found: Evidence, fenced: Mapping[DeploymentName, timedelta]
+) -> Iterator[tuple[ReplicaName, NodeName, ReplicaReport]]:
+    """Go through what agents say that they run under a grant, of deployments that are fenced."""
+    for name, reports in sorted(found.reports.items()):
+        for node, report in reports:
+            if report.epoch and report.deployment in fenced:
+                yield name, node, report
+
+
+def _stop_seconds(
+    name: ReplicaName, known: Tenure | None, fenced: Mapping[DeploymentName, timedelta]
+) -> int:
+    """How long a holder may be cut off whose grant we do not know: as long as any that we know."""
+    asked = int(fenced[split_replica(name)[0]].total_seconds())
+    return max(asked, known.stop_after_seconds if known is not None else 0)
 
 
 def waiting(
@@ -192,12 +237,13 @@ def _not_stopped(beat: Heartbeat, tenure: Tenure, found: Evidence) -> str | None
     return f"waits for {beat.node} to say that it stopped it"
 
 
-def is_restored(found: Evidence) -> bool:
+def is_restored(observed: Observed) -> bool:
     """Whether agents obey what we know nothing of: the state was restored from a backup."""
-    assignments = found.observed.assignments
+    assignments = observed.assignments
     return any(
-        beat.accepted_generation > (assignments[node].generation if node in assignments else 0)
-        for node, beat in found.beats.items()
+        beat.accepted_generation
+        > (assignments[beat.node].generation if beat.node in assignments else 0)
+        for beat in observed.heartbeats
     )
 
 
@@ -212,7 +258,7 @@ def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
 def _in_doubt(replica: ReplicaName, found: Evidence, span: timedelta) -> str | None:
     """Say why a replica of unknown holder may still run somewhere; None: it does nowhere."""
     if found.doubts.get(replica, timedelta(0)) < span:
-        return "waits until whoever held it before the state was restored is sure to have stopped"
+        return RESTORED
     for node, beat in sorted(found.beats.items()):
         if _is_silent(node, found, span):
             continue

@@ -34,13 +34,17 @@ class Memory:
     """All that is remembered.
 
     evacuated: when work was last moved away from a lost node. doubts: since when nobody knows who
-    holds a replica. read_at: when both remotes were last read; None: never yet.
+    holds a replica. generations: of each node's assignment, as last seen. restored_at: when the
+    state was last found older than it had been; None: never. read_at: when both remotes were last
+    read; None: never yet.
     """
 
     sightings: Sightings = field(default_factory=dict)
     marks: Mapping[DeploymentName, Mark] = field(default_factory=dict)
     evacuated: Mapping[NodeName, datetime] = field(default_factory=dict)
     doubts: Mapping[ReplicaName, datetime] = field(default_factory=dict)
+    generations: Mapping[NodeName, int] = field(default_factory=dict)
+    restored_at: datetime | None = None
     read_at: datetime | None = None
 
     def after_a_gap(self, now: datetime, longest: timedelta) -> Memory:
