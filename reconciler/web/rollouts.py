@@ -190,5 +190,6 @@ def _holders(index: Index, name: DeploymentName) -> tuple[HolderView, ...]:
             moves_to="" if aimed.get(one.replica, one.node) == one.node else aimed[one.replica],
         )
         for one in index.facts.observed.decision.tenures
-        if split_replica(one.replica)[0] == name
+        # Without a node: nobody knows since the state was restored, and a hold says so.
+        if one.node and split_replica(one.replica)[0] == name
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
 from schemas.names import NodeName
 from tests.unit.reconciler.world import node
@@ -180,6 +181,30 @@ def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_b
 
     fleet.silent = set()
     fleet.say(holder)
+    fleet.rest(8)
+    assert copies(fleet) == 1
+
+
+def test_another_reconciler_knows_that_a_grant_may_be_lost_with_the_state() -> None:
+    fleet = a_fleet_of("alpha", "beta", "gamma")
+    server = fleet.world.server
+    backup = dict(server.refs)
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+    fleet.rest(3)
+    home = fleet.homes()["chat-0"]
+    main = server.refs["refs/heads/main"]
+    server.refs.clear()
+    server.refs.update({**backup, "refs/heads/main": main})
+    fleet.silent = {home}
+    fleet.world.pass_once()
+    fleet.world.memory = Memory()
+
+    fleet.wait(3 * MINUTE)
+    assert fleet.homes() == {}
+    assert "before the state was restored" in fleet.decision().holds[0].text
+
+    fleet.silent = set()
+    fleet.say()
     fleet.rest(8)
     assert copies(fleet) == 1
 
