@@ -27,11 +27,11 @@ class Goal:
 
 
 GOALS = (
-    Goal("commit_to_running_ratio", "lower", 1.5, "commit to running, times the shell loop"),
+    Goal("commit_to_running_ratio", "lower", 1.25, "commit to running, times the shell loop"),
     Goal("harbormaster_ratio", "higher", 1.0, "docker-harbormaster, times the shell loop"),
     Goal("ansible_pull_ratio", "higher", 1.0, "ansible-pull, times the shell loop"),
-    Goal("agent_noop_cpu_ms", "lower", 60, "agent pass without a change, fresh process: CPU ms"),
-    Goal("agent_noop_peak_mib", "lower", 25, "the same: peak memory of any one process, MiB"),
+    Goal("agent_noop_cpu_ms", "lower", 50, "agent pass without a change, fresh process: CPU ms"),
+    Goal("agent_noop_peak_mib", "lower", 22, "the same: peak memory of any one process, MiB"),
     Goal("agent_200_noop_cpu_ms", "lower", 150, "the same on a node with 200 deployments: CPU ms"),
     Goal("agent_idle_core_percent", "lower", 0.2, "`miaas-agent run` at rest: % of a core"),
     Goal("agent_idle_mib", "lower", 40, "the same: memory of all its processes, MiB"),
