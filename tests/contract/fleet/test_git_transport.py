@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shlex
-import ssl
 import subprocess
 import sys
 import threading
 import time
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,8 +19,7 @@ from fleet.glance import glance
 from fleet.local import local_folder
 from fleet.port import RefUpdate, RepositoryError, StaleError, UnreachableError
 from tests.contract.fleet.conftest import MAIN, NODES, STATE, GitWorld, committed, planted
-
-USER, PASSWORD = "robot", "s3cr3t-token"
+from tests.forge import PASSWORD, Forge, certificate_for, credentials, serve
 
 
 def script(path: Path, *lines: str) -> Path:
@@ -302,107 +297,17 @@ def test_ssh_that_refuses_is_unreachable_and_says_why(tmp_path: Path) -> None:
         client.fetch(MAIN)
 
 
-class Forge(http.server.BaseHTTPRequestHandler):
-    """Git over HTTP for one folder, for those who know the password."""
-
-    root = ""
-
-    def answer(self) -> None:
-        expected = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if self.headers.get("Authorization") != f"Basic {expected}":
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="forge"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        path, _, query = self.path.partition("?")
-        done = subprocess.run(
-            ["git", "http-backend"],
-            input=self.body(),
-            capture_output=True,
-            check=True,
-            env=self.environment(path, query),
-        )
-        head, _, body = done.stdout.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        self.send_response(int(fields.pop("Status", "200").split()[0]))
-        for name, value in {**fields, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = answer  # noqa: N815  # the names that http.server calls
-
-    def body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().strip() or b"0", 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def environment(self, path: str, query: str) -> Mapping[str, str]:
-        return {
-            "PATH": os.pathsep.join(os.get_exec_path()),
-            "GIT_PROJECT_ROOT": self.root,
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "REMOTE_USER": USER,
-            "REMOTE_ADDR": "127.0.0.1",
-        }
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def serve(folder: Path, certificate: Path | None) -> http.server.ThreadingHTTPServer:
-    handler = type("FolderForge", (Forge,), {"root": str(folder)})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    return server
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    made = tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", made, "-out", tmp_path / "cert", "-days", "2",
-         "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    made.write_bytes(made.read_bytes() + (tmp_path / "cert").read_bytes())
-    return made
-
-
 @pytest.fixture(params=["https", "http"])
 def forge(
-    request: pytest.FixtureRequest, git_world: GitWorld, certificate: Path
+    request: pytest.FixtureRequest, git_world: GitWorld, tmp_path: Path
 ) -> Iterator[tuple[str, Path]]:
     is_safe = request.param == "https"
-    server = serve(git_world.folder, certificate if is_safe else None)
+    certificate = certificate_for(tmp_path, "127.0.0.1")
+    handler = type("FolderForge", (Forge,), {"root": str(git_world.folder)})
+    server = serve(handler, "127.0.0.1", certificate if is_safe else None)
     yield f"{request.param}://127.0.0.1:{server.server_port}/remote.git", certificate
     server.shutdown()
     server.server_close()
-
-
-def credentials(folder: Path, password: str) -> str:
-    made = folder / "the credentials"
-    made.write_text(f"username={USER}\npassword={password}\n")
-    made.chmod(0o600)
-    return str(made)
 
 
 def test_https_works(git_world: GitWorld, forge: tuple[str, Path]) -> None:
