@@ -14,7 +14,8 @@ from schemas.fleet import Timings
 from schemas.quantity import format_duration
 from schemas.rollout import Disconnect
 
-# An agent gives up a push after this long; what arrives later is not counted by either side.
+# So slow may a push be without a fence stopping anything. One that is slower may still arrive, and
+# renews a lease that is not over by then.
 PUSH_TIMEOUT: Final = timedelta(seconds=15)
 # How often the fence of a host looks, beside the agent.
 FENCE_PERIOD: Final = timedelta(seconds=10)

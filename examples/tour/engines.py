@@ -195,6 +195,11 @@ def plug(running: Engine) -> None:
     _must("ip", "link", "set", running.cable, "up")
 
 
+def cut_power(running: Engine) -> None:
+    """Kill the daemon, its containers and all else that it started; what is on disk stays."""
+    _kill_all(lambda: _processes_of(running.folder, _tag(running.folder)))
+
+
 # --- starting
 
 
