@@ -177,7 +177,8 @@ def waiting(
         away = tenure is not None and not _is_at(tenure, one.node, found)
         span = lose_after(found.observed.fleet.timings, deployments[one.deployment].disconnect)
         reason = still_in(tenure, found, span) if tenure is not None and away else None
-        reason = reason or _elsewhere(one, found, span)
+        if reason is None and not _has_its_grant(one, tenure, found):
+            reason = _elsewhere(one, found, span)
         if reason is not None:
             held[one.replica] = Held(Because.FENCE, reason)
     return held
@@ -267,6 +268,28 @@ def _in_doubt(replica: ReplicaName, found: Evidence, span: timedelta) -> str | N
     return mass_loss(found.nodes, span)
 
 
+def _has_its_grant(one: Placement, tenure: Tenure | None, found: Evidence) -> bool:
+    """Whether a replica may run already where it is placed, as the node was told.
+
+    Whoever else says that it has it was proved to be out before that, and only has to clear away.
+    """
+    beat, fence = found.beats.get(one.node), _told(one.node, one.replica, found)
+    return (
+        tenure is not None
+        and beat is not None
+        and fence is not None
+        and fence.epoch == tenure.epoch
+        and beat.incarnation == tenure.incarnation == fence.incarnation
+    )
+
+
+def _told(node: NodeName, replica: ReplicaName, found: Evidence) -> Fence | None:
+    """The grant of a replica as a node is told of it; None: it is told of none."""
+    assignment = found.observed.assignments.get(node)
+    replicas = assignment.replicas if assignment is not None else ()
+    return next((one.fence for one in replicas if one.name == replica), None)
+
+
 def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
     """Say which other node reports a replica."""
     for node, _ in found.reports.get(one.replica, ()):
@@ -305,11 +328,7 @@ def _longest(before: Tenure, found: Evidence, seconds: int) -> int:
     one that was not fenced then does not stop by itself at all.
     """
     beat, assignment = found.beats.get(before.node), found.observed.assignments.get(before.node)
-    told = (
-        next((one.fence for one in assignment.replicas if one.name == before.replica), None)
-        if assignment
-        else None
-    )
+    told = _told(before.node, before.replica, found)
     if beat and assignment and told and beat.accepted_generation == assignment.generation:
         return max(told.stop_after_seconds, seconds)
     return max(before.stop_after_seconds, seconds) if before.stop_after_seconds else 0

@@ -82,6 +82,24 @@ def test_a_silent_node_loses_it_when_it_is_sure_to_have_stopped_it() -> None:
     assert fleet.homes()["chat-0"] != home
 
 
+def test_who_runs_it_under_its_grant_goes_on_when_the_one_before_comes_back_with_it() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.silent, fleet.agents[home].stops = {home}, False
+    fleet.wait(5 * MINUTE)
+    other = fleet.homes()["chat-0"]
+    before = fence(fleet)
+
+    fleet.silent = set()
+    fleet.say(home)
+    for _ in range(3):
+        fleet.rest(1)
+        assert fleet.homes() == {"chat-0": other}
+
+    assert other != home
+    assert fence(fleet) == before
+
+
 def test_a_node_that_booted_gets_a_new_grant_at_once() -> None:
     fleet = a_singleton()
     home = fleet.homes()["chat-0"]
