@@ -20,6 +20,10 @@ ENDED = frozenset({"created", "exited", "dead"})
 SILENT_HEARTBEATS = 2
 SILENT_SECONDS = 15.0
 
+# Seconds that Git gets even then: Docker may be what keeps a replica from stopping, and that has to
+# be told. It has to be less than `schemas.fencing.FENCE_PERIOD`, by which a stop may be late.
+LEAST_PATIENCE = 5.0
+
 NO_GRANT = "waits for a grant to this incarnation of the host"
 NO_CONTACT = "waits until this host reaches the fleet again"
 
@@ -132,6 +136,20 @@ class Grants:
 def fences_of(replicas: Iterable[AssignedReplica]) -> Mapping[ReplicaName, Fence]:
     """The grants of those replicas that need one."""
     return {one.name: one.fence for one in replicas if one.fence is not None}
+
+
+def patience(lease: Lease, fences: Mapping[ReplicaName, Fence], now: float) -> float | None:
+    """Seconds for which Git may keep an agent before something fenced has to stop; None: any.
+
+    What had to stop is no longer ours, and not among what was kept, once it did.
+    """
+    ends = (
+        lease.renewed + fence.stop_after_seconds
+        for name, fence in fences.items()
+        if lease.renewed is not None
+        and (fence.incarnation == lease.incarnation or name in lease.kept)
+    )
+    return min((max(LEAST_PATIENCE, end - now) for end in ends), default=None)
 
 
 def limits_of(

@@ -44,8 +44,9 @@ class Look:
         now = self.clock.boottime()
         ref = assigned_ref(self.node)
         try:
-            self.head = self.repository.fetch(ref).get(ref)
-            problem = self._follow(notebook, self.head)
+            with self.repository.within(notebook.patience(now)):
+                self.head = self.repository.fetch(ref).get(ref)
+                problem = self._follow(notebook, self.head)
             notebook.note(KEY, None)
             notebook.memory = replace(notebook.memory, looked=now)
         except RepositoryError as error:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent.accepted import Accepted, accepted_from_json, accepted_to_json
 from agent.backoff import LONGEST_SECONDS, Tries
-from agent.grants import fences_of
+from agent.grants import fences_of, patience
 from agent.holding import merged
 from agent.journal import Journal
 from agent.lease import Lease, lease_from_json, lease_to_json
@@ -99,6 +99,10 @@ class Notebook:
     def longest_wait(self) -> float:
         """Seconds to wait at most for Git or Docker. A lease runs out meanwhile."""
         return self.heartbeat_seconds / 3 if self.fences() else LONGEST_SECONDS
+
+    def patience(self, now: float) -> float | None:
+        """Seconds for which Git may keep us before something fenced has to stop; None: any."""
+        return patience(self.lease, self.fences(), now)
 
     @property
     def rollbacks(self) -> frozenset[ReplicaName]:

@@ -74,7 +74,9 @@ class Speaker:
         told = self._substance(notebook, news)
         notebook.lease = speaking(notebook.lease, now)
         try:
-            self._send(self._heartbeat(notebook, news, now))
+            heartbeat = self._heartbeat(notebook, news, now)
+            with self.repository.within(notebook.patience(self.clock.boottime())):
+                self._send(heartbeat)
         except RepositoryError as error:
             longest = notebook.longest_wait()
             tries = failed(tries, "push", str(error), now, self.rng, longest=longest)

@@ -110,7 +110,7 @@ def run(
         out, err = process.communicate(data, timeout)
     except subprocess.TimeoutExpired:
         _end(process)
-        return Finished(TIMED_OUT, b"", f"no answer within {timeout:g} s")
+        return Finished(TIMED_OUT, b"", f"no answer within {timeout:.3g} s")
     except BaseException:
         _end(process)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -114,6 +115,15 @@ class GitRepository:
         """End the helper processes. Using the repository again starts new ones."""
         with self._lock:
             self._git.clear_cache()
+
+    @contextlib.contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        with self._lock:
+            self._mirror.ends = None if seconds is None else time.monotonic() + seconds
+            try:
+                yield
+            finally:
+                self._mirror.ends = None
 
     # reading refs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -128,6 +129,11 @@ class MemoryRepository:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def within(self, seconds: float | None) -> AbstractContextManager[None]:
+        """No call takes any time."""
+        del seconds
+        return nullcontext()
 
     def fetch(self, *refs: str) -> Mapping[str, CommitId]:
         wanted = tuple(check_wanted(ref) for ref in refs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 from fleet import git_command
 from fleet.errors import DamagedError, RepositoryError
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 CHANGES_FILE: Final = "miaas-changes"  # grows by a byte for each change since the last upkeep
 UPKEEP_EVERY: Final = 100  # changes: each is a small pack, or some 3 loose objects, about 12 KB
 KEEP: Final = "10.minutes.ago"  # what somebody may still read after the ref has moved on
+LEAST_SECONDS: Final = 0.1  # a call on this machine alone is over by then
 DAMAGED_KEPT: Final = 2  # enough to find out why, too few to fill a disk
 
 
 class Mirror:
-    """One remote's bare mirror. Holds settings, no state.
+    """One remote's bare mirror.
 
-    upkeep_every: changes between two rounds of upkeep. keep: age at which what no ref reaches
-    may go, in git's words.
+    timeout: seconds for one call of git. upkeep_every: changes between two rounds of upkeep. keep:
+    age at which what no ref reaches may go, in git's words. ends: when every call ends at the
+    latest, on the steady clock; None: no sooner than by its timeout.
     """
 
-    __slots__ = ("access", "environment", "folder", "keep", "timeout", "upkeep_every", "url")
+    __slots__ = (
+        "access", "ends", "environment", "folder", "keep", "timeout", "upkeep_every", "url",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913  # settings, all by name; a dataclass costs 8 ms to import
         self,
@@ -51,13 +56,15 @@ class Mirror:
         self.timeout = timeout
         self.upkeep_every = upkeep_every
         self.keep = keep
+        self.ends: float | None = None
         self.environment = git_command.environment(url, access)
 
     def git(self, *arguments: str, data: bytes = b"") -> Finished:
         """Run one git command on the mirror."""
-        return git_command.run(
-            self.folder, arguments, self.environment, data=data, timeout=self.timeout
-        )
+        timeout = self.timeout
+        if self.ends is not None:
+            timeout = max(LEAST_SECONDS, min(timeout, self.ends - time.monotonic()))
+        return git_command.run(self.folder, arguments, self.environment, data=data, timeout=timeout)
 
     def refs(self, wanted: Iterable[str]) -> dict[str, str]:
         """Say where refs stand in the mirror.

@@ -7,6 +7,7 @@ and blobs are read from the object store, which leaves no place for symlinks, ho
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -139,6 +140,12 @@ class Repository(Protocol):
 
         Raises:
             RejectedError, UnreachableError: as for `push`.
+        """
+
+    def within(self, seconds: float | None) -> AbstractContextManager[None]:
+        """Let all calls in a block take no longer than that together; None: as long as ever.
+
+        What the remote did not answer by then raises UnreachableError.
         """
 
     def close(self) -> None:

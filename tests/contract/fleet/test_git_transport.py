@@ -201,6 +201,28 @@ def test_a_remote_that_hangs_is_left_and_all_its_processes_end(tmp_path: Path) -
     assert [pid for pid in started if is_alive_within(pid, seconds=5)] == []
 
 
+def test_who_has_little_time_waits_no_longer_for_a_remote_that_hangs(tmp_path: Path) -> None:
+    hang = script(tmp_path / "ssh", "sleep 600")
+    client = open_repository("ssh://host/x.git", tmp_path / "m.git", access=Access(ssh=str(hang)))
+
+    with pytest.raises(UnreachableError, match=r"no answer within 0\.[1-5]"), client.within(0.5):
+        client.fetch(MAIN)
+    made = committed(client, {"a": b"1"})
+    with pytest.raises(UnreachableError, match=r"no answer within 0\.[1-5]"), client.within(0.5):
+        client.push_own(MAIN, made)
+
+
+def test_little_time_is_enough_for_a_remote_that_answers(git_world: GitWorld) -> None:
+    tip = planted(git_world, MAIN, [("100644", b"a", b"1")])
+    client = git_world.client()
+
+    with client.within(30.0):
+        assert client.fetch(MAIN) == {MAIN: tip}
+        client.push_own(STATE, tip)
+    with client.within(None):
+        assert client.fetch(STATE) == {STATE: tip}
+
+
 def is_alive_within(pid: int, *, seconds: float) -> bool:
     """Whether a process is still there after some time at most. A zombie is not there."""
     end = time.monotonic() + seconds

@@ -11,8 +11,9 @@ import pytest
 
 from agent.converge import Up
 from agent.fence import age_seconds, lease_text
-from agent.grants import NO_GRANT, Stop
+from agent.grants import LEAST_PATIENCE, NO_GRANT, Stop
 from agent.reasons import Reason
+from fleet.git_command import TIMEOUT_SECONDS
 from fleet.memory import Line, MemoryServer
 from schemas.assignment import Fence
 from schemas.heartbeat import ReplicaReport, ReplicaState
@@ -239,6 +240,27 @@ def test_cut_off_it_stops_when_its_time_is_over_and_not_before(site: Site, broke
 
     assert cut_at + stopped == pytest.approx(renewed + STOP_AFTER, abs=1)
     assert (site.runs("only"), site.runs("free")) == (False, True)
+
+
+@pytest.mark.parametrize("broken", ["both", "fetch", "push"])
+def test_a_line_that_says_nothing_at_all_keeps_it_no_longer(site: Site, broken: str) -> None:
+    site.run()
+    renewed = site.host.agent.notebook.lease.renewed
+    assert renewed is not None
+    cut_at, silent = site.host.now, []
+
+    def wait(seconds: float) -> None:
+        silent.append(seconds)
+        site.host.now += seconds
+
+    site.host.repository.on_silence = wait
+    site.host.repository.is_deaf = broken != "push"
+    site.host.repository.is_mute = broken != "fetch"
+    (stopped,) = site.stops_at(2 * STOP_AFTER)
+
+    late = cut_at + stopped - renewed - STOP_AFTER
+    assert 0 <= late <= LEAST_PATIENCE + 1
+    assert max(silent) == TIMEOUT_SECONDS
 
 
 def test_a_short_cut_stops_nothing(site: Site) -> None:

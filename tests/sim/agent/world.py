@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from agent.shelf import Shelf
 from agent.speaker import Speaker
 from agent.vigil import Vigil
 from fleet.errors import UnreachableError
+from fleet.git_command import TIMEOUT_SECONDS
 from fleet.memory import Line, MemoryRepository, MemoryServer
 from fleet.port import RefUpdate, Repository
 from schemas.assignment import AssignedReplica, Fence, dump_assignment
@@ -206,20 +208,30 @@ class _Counting(MemoryRepository):
     """Counts what was pushed.
 
     is_deaf, is_mute: fetches, or pushes, do not get through. on_push: called in each that does.
+    on_silence: called with the seconds that one which does not get through would wait.
     """
 
     pushes = 0
+    patience: float = TIMEOUT_SECONDS
+    on_silence: Callable[[float], None] = staticmethod(lambda _seconds: None)
     is_deaf = False
     is_mute = False
     on_push: Callable[[], None] = staticmethod(lambda: None)
 
+    @contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        self.patience = TIMEOUT_SECONDS if seconds is None else min(TIMEOUT_SECONDS, seconds)
+        yield
+
     def fetch(self, *refs: str) -> Mapping[str, CommitId]:
         if self.is_deaf:
+            self.on_silence(self.patience)
             raise UnreachableError("fetches do not get through")
         return super().fetch(*refs)
 
     def push_own(self, ref: str, new: CommitId) -> None:
         if self.is_mute:
+            self.on_silence(self.patience)
             raise UnreachableError("pushes do not get through")
         super().push_own(ref, new)
         self.pushes += 1

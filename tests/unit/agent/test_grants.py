@@ -9,6 +9,7 @@ import pytest
 
 from agent.converge import Down, Pull, RemoveContainer, Up
 from agent.grants import (
+    LEAST_PATIENCE,
     NO_CONTACT,
     NO_GRANT,
     SILENT_HEARTBEATS,
@@ -16,12 +17,13 @@ from agent.grants import (
     Grants,
     Stop,
     limits_of,
+    patience,
 )
 from agent.lease import Lease, Limits
 from agent.orders import fenced_last
 from agent.runtime.port import Container
 from schemas.assignment import Fence
-from schemas.fencing import least_lose_after, least_stop_after
+from schemas.fencing import FENCE_PERIOD, least_lose_after, least_stop_after
 from schemas.fleet import Timings
 from schemas.names import ReplicaName
 from tests.agent_builders import CHAT, CODE, TREE, a_container
@@ -159,3 +161,25 @@ def test_starts_of_what_is_fenced_come_last_with_all_that_waits_for_them() -> No
         waits,
     )
     assert fenced_last(decided, frozenset()) == decided
+
+
+ANOTHERS = Fence(incarnation=OTHER, epoch=3, stop_after_seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("grants", "seconds"),
+    [
+        pytest.param(a_grants(now=1010.0), 110.0, id="as long as it may run"),
+        pytest.param(a_grants(now=1119.0), LEAST_PATIENCE, id="nearly over"),
+        pytest.param(a_grants(now=1500.0), LEAST_PATIENCE, id="over, and not yet stopped"),
+        pytest.param(a_grants(fence=ANOTHERS), None, id="another's"),
+        pytest.param(a_grants(fence=ANOTHERS, kept={CHAT: 3}), 110.0, id="kept"),
+        pytest.param(a_grants(lease=Lease(boot="b", incarnation=OURS)), None, id="never heard"),
+    ],
+)
+def test_how_long_git_may_keep_an_agent(grants: Grants, seconds: float | None) -> None:
+    assert patience(grants.lease, grants.fences, grants.now) == seconds
+
+
+def test_git_keeps_an_agent_no_longer_than_a_stop_may_be_late() -> None:
+    assert FENCE_PERIOD.total_seconds() > LEAST_PATIENCE
