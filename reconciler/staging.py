@@ -16,7 +16,7 @@ from reconciler.placing.rebalance import Move
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.failover import Failover
-from reconciler.rolling.gates import Outlook, Pending, gates, surging
+from reconciler.rolling.gates import Outlook, Pending, gates, starts, surging
 from reconciler.rolling.grants import waiting
 from reconciler.rolling.holding import Because, Brakes, Held
 from reconciler.settling import Question, Settled, settle
@@ -52,16 +52,46 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     question, aim = _with_extra(question, aim, surging(outlook), renderer)
     if question.surging:
         outlook = _outlook(facts, aim, moved)
-    brakes = gates(outlook)
+    brakes, now = _braked(facts, question, aim, outlook, renderer)
+    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved)
+
+
+def _braked(
+    facts: Facts, question: Question, aim: Settled, outlook: Outlook, renderer: Renderer
+) -> tuple[Brakes, Settled]:
+    """Plan around what is held; and again, if that puts somebody where it must not start yet.
+
+    What is held takes room that others count on in the end, and those may land anywhere.
+    """
+    brakes, now = gates(outlook), aim
     bound = brakes.bound
-    touched = bound.frozen & outlook.pending.keys() or bound.absent & outlook.target.keys()
-    if not touched:
-        now = aim  # nothing that is held would have been touched
-    else:
+    if not (bound.frozen & outlook.pending.keys() or bound.absent & outlook.target.keys()):
+        return brakes, now  # nothing that is held would have been touched
+    while True:
+        bound = brakes.bound
         stay = tuple(one for one in facts.previous if one.replica in bound.frozen)
         free = tuple(one for one in question.previous if one.replica not in bound.frozen)
         now = settle(replace(question, previous=(*stay, *free), bound=bound), renderer)
-    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved)
+        late = _detours(facts, outlook, brakes, now)
+        if not late:
+            return brakes, now
+        brakes = replace(brakes, absent={**brakes.absent, **late})
+
+
+def _detours(
+    facts: Facts, outlook: Outlook, brakes: Brakes, now: Settled
+) -> Mapping[ReplicaName, Held]:
+    """Name who must not start where the second plan alone would put it, and why."""
+    free = [one for one in now.plan.placements if one.replica not in brakes.frozen]
+    fenced = waiting(free, facts.holders, facts.evidence, facts.deployments)
+    added = [
+        one.replica
+        for one in free
+        if one.replica not in outlook.previous and one.replica not in outlook.target
+    ]
+    held = _held(facts, Failover(), dict.fromkeys(added, Pending.ADD), now)
+    suspended = {name: held[name] for name in added if name in held}
+    return {**starts(added, outlook), **suspended, **fenced}
 
 
 def _aim(

@@ -116,14 +116,7 @@ def _pending(one: Deployment, since: Since) -> Condition:
         return _made(kind, Status.TRUE, "NoNodeFits", one.lacking, at)
     waits = one.wanted - len(one.replicas)
     if waits > 0 and one.holds:
-        hold = one.holds[0]
-        return _made(
-            kind,
-            Status.TRUE,
-            camel(hold.reason),
-            hold_text(hold.replicas, hold.text),
-            hold_since(hold, since),
-        )
+        return _holding(kind, one.holds[0], since)
     return _made(kind, Status.FALSE, "Placed", "every replica has a node")
 
 
@@ -133,14 +126,7 @@ def _held(one: Deployment, since: Since) -> Condition:
         at = since.held.get(one.name)
         return _made(kind, Status.TRUE, "DocumentsUnusable", one.broken, at)
     if one.holds:
-        hold = one.holds[0]
-        return _made(
-            kind,
-            Status.TRUE,
-            camel(hold.reason),
-            hold_text(hold.replicas, hold.text),
-            hold_since(hold, since),
-        )
+        return _holding(kind, one.holds[0], since)
     return _made(kind, Status.FALSE, "NotHeld", "nothing holds it")
 
 

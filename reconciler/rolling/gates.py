@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -71,6 +71,16 @@ def gates(view: Outlook) -> Brakes:
             (frozen if replica in view.previous else absent)[replica] = held
     absent |= {name: held for name, held in view.fenced.items() if name not in frozen}
     return Brakes(frozen=frozen, absent=absent)
+
+
+def starts(replicas: Iterable[ReplicaName], view: Outlook) -> Mapping[ReplicaName, Held]:
+    """Hold those of some new replicas that may not start yet."""
+    found = {
+        replica: _start(replica, view.deployments[name], view)
+        for replica in replicas
+        if (name := split_replica(replica)[0]) in view.deployments
+    }
+    return {replica: held for replica, held in found.items() if held is not None}
 
 
 def surging(view: Outlook) -> frozenset[DeploymentName]:

@@ -170,18 +170,27 @@ def waiting(
     """Name the fenced replicas that cannot start where they are to go, and who is in the way."""
     fenced = stop_after(found.observed)
     held: dict[ReplicaName, Held] = {}
+    spans = _spans(found)
     for one in placements:
         if one.deployment not in fenced or one.deployment not in deployments:
             continue
         tenure = held_by.get(one.replica)
-        away = tenure is not None and not _is_at(tenure, one.node, found)
-        span = lose_after(found.observed.fleet.timings, deployments[one.deployment].disconnect)
-        reason = still_in(tenure, found, span) if tenure is not None and away else None
+        span = spans[one.deployment]
+        reason = _in_the_way(one, tenure, found, span)
         if reason is None and not _has_its_grant(one, tenure, found):
             reason = _elsewhere(one, found, span)
         if reason is not None:
             held[one.replica] = Held(Because.FENCE, reason)
     return held
+
+
+def _in_the_way(
+    one: Placement, tenure: Tenure | None, found: Evidence, span: timedelta
+) -> str | None:
+    """Say why a holder elsewhere keeps a replica from its place; None: none does."""
+    if tenure is None or _is_at(tenure, one.node, found):
+        return None
+    return still_in(tenure, found, span)
 
 
 def granted(
@@ -191,24 +200,40 @@ def granted(
 ) -> tuple[tuple[Tenure, ...], Mapping[ReplicaName, Fence]]:
     """Give every placed fenced replica its grant, and say who holds or last held each.
 
-    Whoever is placed elsewhere than its holder is proved to be free to go there, see `waiting`.
+    Where its holder is not proved to be out, it gets none, whatever anybody planned: no agent
+    starts it. That is so where documents are broken or something is suspended, and what is
+    published has to stay as it is; all others waited, see `waiting`.
     """
     fenced = stop_after(found.observed)
     tenures = {
         name: one for name, one in held_by.items() if split_replica(name)[0] in _known(found)
     }
     fences: dict[ReplicaName, Fence] = {}
+    spans = _spans(found)
     for one in placements:
-        span = fenced.get(one.deployment)
-        if span is not None:
-            tenure = _tenure(one, held_by.get(one.replica), found, int(span.total_seconds()))
-            tenures[one.replica] = tenure
-            fences[one.replica] = Fence(
-                incarnation=tenure.incarnation,
-                epoch=tenure.epoch,
-                stop_after_seconds=int(span.total_seconds()),
-            )
+        if one.deployment in fenced:
+            seconds = int(fenced[one.deployment].total_seconds())
+            before, span = held_by.get(one.replica), spans[one.deployment]
+            tenures[one.replica], fences[one.replica] = _grant(one, before, found, span, seconds)
     return tuple(tenures[name] for name in sorted(tenures)), fences
+
+
+def _grant(
+    one: Placement, before: Tenure | None, found: Evidence, span: timedelta, seconds: int
+) -> tuple[Tenure, Fence]:
+    """The holder of a placed replica, and its grant: to nobody, as long as another may run it."""
+    if before is not None and _in_the_way(one, before, found, span) is not None:
+        return before, Fence(incarnation=UNKNOWN, epoch=before.epoch, stop_after_seconds=seconds)
+    tenure = _tenure(one, before, found, seconds)
+    fence = Fence(incarnation=tenure.incarnation, epoch=tenure.epoch, stop_after_seconds=seconds)
+    return tenure, fence
+
+
+def _spans(found: Evidence) -> Mapping[DeploymentName, timedelta]:
+    """How long silence lasts until a holder is lost. Of broken documents, that is the default."""
+    timings = found.observed.fleet.timings
+    asked = {one.name: lose_after(timings, one.disconnect) for one in found.observed.deployments}
+    return {name: asked.get(name, timings.lost) for name in stop_after(found.observed)}
 
 
 def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:

@@ -6,13 +6,15 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.rolling.grants import UNKNOWN
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
 from schemas.names import NodeName
-from tests.unit.reconciler.world import node
+from tests.unit.reconciler.world import FLEET, deployment, node
 from tests.unit.rolling.fleet import Agent, Fleet, a_fleet_of, spread
 
 MINUTE = timedelta(minutes=1)
+CLOSED = '{kind: deny, cron: "* * * * *", duration: 1h}'
 FENCED = "{stopAfter: 2m, loseAfter: 4m}"
 
 
@@ -80,6 +82,30 @@ def test_a_silent_node_loses_it_when_it_is_sure_to_have_stopped_it() -> None:
 
     fleet.wait(MINUTE)
     assert fleet.homes()["chat-0"] != home
+
+
+def test_room_that_others_have_yet_to_leave_sends_it_nowhere_before_its_holder_is_out() -> None:
+    """Where it is finally wanted its holder is; what is done meanwhile would put it elsewhere."""
+    wish = "{prefer: [{key: miaas/node, operator: In, values: [alpha], weight: 100}]}"
+    chat = {"disconnect": FENCED, "resources": "{memory: 20GiB}", "placement": wish}
+    fleet = a_fleet_of("alpha", "beta", chat=deployment("chat", **chat))
+    assert fleet.homes() == {"chat-0": "alpha"}
+    fleet.agents["alpha"].stops = False
+    fleet.world.commit({"deployments/chat.yaml": None})
+    wide = {"placement": "{pin: [alpha]}"}
+    fleet.change("wide", **wide, resources="{memory: 50GiB}")
+    fleet.rest(3)
+    assert fleet.homes("wide") == {"wide-0": "alpha"}
+
+    fleet.world.commit({"fleet.yaml": f"{FLEET}spec: {{windows: [{CLOSED}]}}\n"})
+    fleet.change("wide", **wide, resources="{memory: 1GiB}", parameters="{text: two}")
+    fleet.change("chat", **chat)
+    fleet.rest(3)
+
+    assert fleet.because("wide") == {"window"}
+    assert copies(fleet) == 1
+    assert fleet.homes() == {}
+    assert fleet.because() == {"fence"}
 
 
 def test_who_runs_it_under_its_grant_goes_on_when_the_one_before_comes_back_with_it() -> None:
@@ -201,6 +227,32 @@ def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_b
     fleet.say(holder)
     fleet.rest(8)
     assert copies(fleet) == 1
+
+
+def test_after_a_restore_one_that_is_held_starts_nowhere_while_its_holder_may_run_it() -> None:
+    """Broken documents keep what is published as it is, but that is older than what is true."""
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    server = fleet.world.server
+    backup = dict(server.refs)
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    fleet.rest(4)
+    holder = fleet.homes()["chat-0"]
+    assert holder != home
+    fleet.world.commit({"deployments/chat.yaml": "spec: [", f"nodes/{home}.yaml": node(home)})
+    main = server.refs["refs/heads/main"]
+    server.refs.clear()
+    server.refs.update({**backup, "refs/heads/main": main})
+    fleet.agents[holder].stops = False
+    fleet.say()
+
+    for _ in range(4):
+        fleet.rest(1)
+        assert copies(fleet) == 1
+    assert fleet.homes() == {"chat-0": home}
+    found = fence(fleet)
+    assert found is not None
+    assert found.incarnation == UNKNOWN
 
 
 def test_another_reconciler_knows_that_a_grant_may_be_lost_with_the_state() -> None:
