@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.placing.rebalance import Move
 from reconciler.publishing.assignments import told, with_fences
 from reconciler.publishing.changes import Published, changes_of
 from reconciler.publishing.verdicts import Fate, verdicts
+from reconciler.rescheduling import remembered
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.gates import Pending, canaries
 from reconciler.rolling.grants import UNKNOWN, granted, is_strange
@@ -16,7 +18,7 @@ from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
 from reconciler.rolling.rollout import Course, completed
 from reconciler.staging import Stages
-from schemas.assignment import Assignment, Decision, Phase, Tenure
+from schemas.assignment import Assignment, Decision, Phase
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
 
@@ -31,8 +33,11 @@ class Concluded:
     memory: Memory
 
 
-def conclude(facts: Facts, stages: Stages) -> Concluded:
-    """Say what nodes are told, what is kept of versions, who holds what, and what to remember."""
+def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
+    """Say what nodes are told, what is kept of versions, who holds what, and what to remember.
+
+    off: who leaves a node on which it keeps failing.
+    """
     observed, now = facts.observed, stages.now
     courses = {
         name: _ended(facts.deployments[name], going, stages)
@@ -44,6 +49,7 @@ def conclude(facts: Facts, stages: Stages) -> Concluded:
         tenures, fences = observed.decision.tenures, {}
     decision = verdicts(observed, now.plan, now.held, _fates(facts, stages, courses), tenures)
     frozen = stages.brakes.frozen
+    decision = replace(decision, rescheduled=remembered(facts, off, frozen))
     assignments = told(observed, now.plan, now.held, frozen)
     if not observed.frozen:
         assignments = with_fences(assignments, observed.assignments, fences)
@@ -59,7 +65,7 @@ def conclude(facts: Facts, stages: Stages) -> Concluded:
         ),
         decision=decision,
         aimed=aimed,
-        memory=_memory(facts, stages, courses, tenures),
+        memory=_memory(facts, stages, courses, decision),
     )
 
 
@@ -111,12 +117,12 @@ def _memory(
     facts: Facts,
     stages: Stages,
     courses: Mapping[DeploymentName, Course],
-    tenures: tuple[Tenure, ...],
+    decision: Decision,
 ) -> Memory:
-    memory = facts.memory
+    memory, before = facts.memory, facts.observed.decision
     doubts = {
         one.replica: memory.doubts.get(one.replica, facts.now)
-        for one in tenures
+        for one in decision.tenures
         if one.incarnation == UNKNOWN or is_strange(one, facts.evidence)
     }
     evacuated = {
@@ -128,7 +134,15 @@ def _memory(
         for name, going in courses.items()
         if going.phase is not Phase.SETTLED or going.versions.next is not None
     }
-    return replace(memory, marks=marks, evacuated=evacuated, doubts=doubts, read_at=facts.now)
+    is_rescheduled = bool(set(decision.rescheduled) - set(before.rescheduled))
+    return replace(
+        memory,
+        marks=marks,
+        evacuated=evacuated,
+        doubts=doubts,
+        rescheduled_at=facts.now if is_rescheduled else memory.rescheduled_at,
+        read_at=facts.now,
+    )
 
 
 def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -> Mark:

@@ -20,6 +20,7 @@ from reconciler.placing.plan import Placement, Plan
 from reconciler.placing.rebalance import Move
 from reconciler.publishing.changes import Changes
 from reconciler.rendering.port import Renderer
+from reconciler.rescheduling import moves_off
 from reconciler.rolling.facts import Facts, gather
 from reconciler.rolling.holding import NO_BRAKES, Brakes
 from reconciler.rolling.marks import Memory
@@ -107,8 +108,9 @@ def decide_with(result: Pass, moves: tuple[Move, ...], renderer: Renderer) -> Pa
 
 
 def _passed(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Pass:
-    stages = staged(facts, renderer, moves)
-    concluded = conclude(facts, stages)
+    off = moves_off(facts)
+    stages = staged(facts, renderer, (*off, *moves))
+    concluded = conclude(facts, stages, off)
     observed, settled = facts.observed, stages.now
     return Pass(
         snapshot=facts.snapshot,

@@ -90,6 +90,7 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
         "doubts": {name: stamp(at) for name, at in sorted(memory.doubts.items())},
         "generations": dict(sorted(memory.generations.items())),
         "restoredAt": None if memory.restored_at is None else stamp(memory.restored_at),
+        "rescheduledAt": None if memory.rescheduled_at is None else stamp(memory.rescheduled_at),
         "readAt": None if memory.read_at is None else stamp(memory.read_at),
     }
 
@@ -110,6 +111,7 @@ def _memory(kept: Mapping[str, Any], moment: _Read) -> Memory:
         doubts={ReplicaName(name): moment(at) for name, at in kept["doubts"].items()},
         generations={NodeName(name): int(one) for name, one in kept["generations"].items()},
         restored_at=None if kept["restoredAt"] is None else moment(kept["restoredAt"]),
+        rescheduled_at=None if kept.get("rescheduledAt") is None else moment(kept["rescheduledAt"]),
         read_at=None if kept["readAt"] is None else moment(kept["readAt"]),
     )
 

@@ -137,8 +137,10 @@ def _with_extra(
 def _counting(facts: Facts, failover: Failover, moves: tuple[Move, ...]) -> tuple[Placement, ...]:
     """Who counts as being where: not those who leave lost nodes, and those who are moved there."""
     moved = {move.replica: move.to for move in moves}
+    stay = [one for one in facts.previous if one.replica not in failover.leaving]
+    absent = moved.keys() - {one.replica for one in facts.previous}
     return tuple(
-        moved.get(one.replica, one) for one in facts.previous if one.replica not in failover.leaving
+        [moved.get(one.replica, one) for one in stay] + [moved[name] for name in sorted(absent)]
     )
 
 

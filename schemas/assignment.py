@@ -189,15 +189,28 @@ class Tenure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduled:
+    """A replica that left a node on which it kept failing: once in a version.
+
+    version: names the document and the template that it failed with.
+    """
+
+    replica: ReplicaName
+    node: NodeName
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What became of every deployment, and what is wrong with documents that belong to none.
 
-    tenures: sorted by replica.
+    tenures, rescheduled: sorted by replica.
     """
 
     deployments: tuple[DeploymentDecision, ...] = ()
     problems: tuple[Problem, ...] = ()
     tenures: tuple[Tenure, ...] = ()
+    rescheduled: tuple[Rescheduled, ...] = ()
 
 
 def parse_assignment(text: str, *, path: str) -> Assignment:

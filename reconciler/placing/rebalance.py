@@ -21,7 +21,8 @@ from reconciler.placing.newcomers import find_place, in_order
 from reconciler.placing.plan import Desired, Need, Placement
 from reconciler.placing.preempting import fewest
 from reconciler.placing.trials import LEVEL, NEVER, PREFER, TIE
-from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.node import Duty
 from schemas.resources import Strategy
 
 # A restart for less than a quarter of a replica's worth of room is not worth it.
@@ -67,6 +68,38 @@ def rebalance(
     moves = search.for_those_without(most)
     moves += search.for_those_better_off(most - len(moves))
     return tuple(moves)
+
+
+def elsewhere(
+    replica: ReplicaName,
+    node: NodeName,
+    desired: tuple[Desired, ...],
+    inventory: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+) -> Move | None:
+    """Find a place for a replica on any other node than one; all others stay where they are.
+
+    None: there is none, or it is tied to that node, or others must be near it.
+    """
+    name = split_replica(replica)[0]
+    without = tuple(
+        replace(one, duty=Duty.CORDONED) if one.name == node else one for one in inventory
+    )
+    draft = drafted(desired, without, previous)
+    found, need = draft.placed.get(replica), draft.needs.get(name)
+    if found is None or need is None or need.rules.gang is not None:
+        return None
+    if found.node == node:
+        as_it_is = _Search(drafted(desired, inventory, previous), frozenset())
+        if replica not in as_it_is.draft.placed or not as_it_is.movable(found):
+            return None
+        draft.remove(found)
+        found = find_place(replica, need, draft)
+    if found is None:
+        return None
+    why = "it kept failing there"
+    told = replace(found, why=replace(found.why, text=f"moved from {node}: {why}"))
+    return Move(replica=replica, was_on=node, to=told, gain=0.0, why=why)
 
 
 class _Search:

@@ -35,8 +35,9 @@ class Memory:
 
     evacuated: when work was last moved away from a lost node. doubts: since when nobody knows who
     holds a replica. generations: of each node's assignment, as last seen. restored_at: when the
-    state was last found older than it had been; None: never. read_at: when both remotes were last
-    read; None: never yet.
+    state was last found older than it had been; None: never. rescheduled_at: when a replica last
+    left a node on which it kept failing; None: none did. read_at: when both remotes were last read;
+    None: never yet.
     """
 
     sightings: Sightings = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Memory:
     doubts: Mapping[ReplicaName, datetime] = field(default_factory=dict)
     generations: Mapping[NodeName, int] = field(default_factory=dict)
     restored_at: datetime | None = None
+    rescheduled_at: datetime | None = None
     read_at: datetime | None = None
 
     def after_a_gap(self, now: datetime, longest: timedelta) -> Memory:

@@ -91,6 +91,7 @@ def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
         doubts={ReplicaName("chat-0"): ago},
         generations={ALPHA: 7},
         restored_at=ago,
+        rescheduled_at=ago,
         read_at=A_MOMENT,
     )
     MemoryFile(tmp_path, boot_id="b").save(whole, A_MOMENT, 1000.0)

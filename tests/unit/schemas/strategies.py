@@ -19,6 +19,7 @@ from schemas.assignment import (
     Phase,
     Reason,
     Refusal,
+    Rescheduled,
     RunnerUp,
     ScoreTerm,
     Tenure,
@@ -577,4 +578,5 @@ decisions = st.builds(
             stop_after_seconds=st.integers(0, 2592000),
         )
     ),
+    rescheduled=few(st.builds(Rescheduled, replica=replica_names, node=names, version=ids)),
 )

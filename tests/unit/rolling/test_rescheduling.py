@@ -1,0 +1,204 @@
+"""Who keeps failing on one node leaves it, once in a version, and only where others do well."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from schemas.assignment import Phase, Rescheduled
+from schemas.heartbeat import ReplicaState
+from tests.unit.reconciler.world import deployment, node
+from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
+
+FAILS = ReplicaState.FAILED
+
+
+def moved(fleet: Fleet) -> tuple[Rescheduled, ...]:
+    return fleet.world.decide().observed.decision.rescheduled
+
+
+def fails(fleet: Fleet, *replicas: str) -> None:
+    """Let replicas fail wherever they run, from now on."""
+    fleet.states = dict.fromkeys(replicas, FAILS)
+    fleet.obey()
+
+
+def test_it_leaves_for_another_node_and_says_why() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+
+    fleet.step()
+
+    other = fleet.homes()["chat-0"]
+    assert other != home
+    (told,) = moved(fleet)
+    assert (told.replica, told.node) == ("chat-0", home)
+    assignments = fleet.world.decide().observed.assignments.values()
+    (why,) = (one.why.text for each in assignments for one in each.replicas)
+    assert why == f"moved from {home}: it kept failing there"
+
+
+def test_it_leaves_once_and_then_stays_where_it_fails() -> None:
+    fleet = a_fleet_of(chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+
+    fleet.step()
+    other = fleet.homes()["chat-0"]
+    for _ in range(20):
+        fleet.step()
+        assert fleet.homes() == {"chat-0": other}
+
+    assert other != home
+    assert len(moved(fleet)) == 1
+
+
+def test_in_another_version_it_may_leave_again() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    fails(fleet, "chat-0")
+    fleet.step()
+    fleet.states = {}
+    fleet.world.commit({"deployments/chat.yaml": spread(1, text="two")})
+    fleet.rest()
+    assert fleet.phase() is Phase.SETTLED
+    assert moved(fleet) == ()
+    home = fleet.homes()["chat-0"]
+
+    fails(fleet, "chat-0")
+    fleet.step()
+
+    assert fleet.homes()["chat-0"] != home
+
+
+def test_one_that_holds_its_grant_stops_where_it_was_before_it_starts_elsewhere() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1, disconnect="{stopAfter: 2m, loseAfter: 4m}"))
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+    fleet.agents[home].stops = False
+
+    fleet.rest(8)
+    assert fleet.homes() == {}
+    fleet.agents[home].stops = True
+    fleet.rest(3)
+
+    assert fleet.homes()["chat-0"] not in {"", home}
+
+
+def test_those_that_fail_together_leave_one_a_minute() -> None:
+    names = ("a", "b", "c")
+    fleet = a_fleet_of(**{name: deployment(name) for name in names})
+    fails(fleet, *(f"{name}-0" for name in names))
+
+    counts = []
+    for _ in range(10):
+        fleet.step()
+        counts.append(len(moved(fleet)))
+
+    a_minute = int(timedelta(minutes=1) / POLL)
+    assert counts[: 2 * a_minute + 1] == [1] * a_minute + [2] * a_minute + [3]
+
+
+@pytest.mark.parametrize(
+    ("spec", "failing"),
+    [
+        pytest.param({"disconnect": "{replace: false}"}, ("chat-0",), id="people do not want it"),
+        pytest.param({"placement": "{pin: [alpha]}"}, ("chat-0",), id="no other node may have it"),
+        pytest.param({"suspend": "true"}, ("chat-0",), id="suspended"),
+    ],
+)
+def test_it_stays(spec: dict[str, str], failing: tuple[str, ...]) -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=deployment("chat", **spec))
+    before = fleet.homes()
+    fails(fleet, *failing)
+
+    fleet.rest(4)
+
+    assert fleet.homes() == before
+    assert moved(fleet) == ()
+
+
+def test_what_most_replicas_do_is_no_fault_of_a_node() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    before = fleet.homes()
+    fails(fleet, "chat-0", "chat-1", "chat-2")
+
+    fleet.rest(8)
+
+    assert fleet.homes() == before
+
+
+def test_volumes_tie_it_to_its_node() -> None:
+    fleet = a_fleet_of("alpha", "beta", volumes=True, chat=spread(1))
+    before = fleet.homes()
+    fails(fleet, "chat-0")
+
+    fleet.rest(4)
+
+    assert fleet.homes() == before
+
+
+def test_a_node_whose_docker_does_not_answer_is_waited_for() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fleet.agents[home].docker = "does not answer"
+    fails(fleet, "chat-0")
+
+    fleet.rest(4)
+
+    assert fleet.homes() == {"chat-0": home}
+
+
+def test_a_version_that_never_ran_anywhere_is_not_carried_around() -> None:
+    fleet = a_fleet_of("alpha", "beta")
+    fleet.states = {"chat-0": FAILS}
+    fleet.world.commit({"deployments/chat.yaml": spread(1)})
+    fleet.rest(2)
+    before = fleet.homes()
+
+    fleet.rest(8)
+
+    assert fleet.phase() is Phase.STALLED
+    assert fleet.homes() == before
+
+
+def test_one_of_a_first_version_leaves_where_the_others_do_well() -> None:
+    fleet = a_fleet_of(chat=spread(2))
+    fleet.states = {"wide-1": FAILS}
+    fleet.world.commit({"deployments/wide.yaml": deployment("wide", replicas=3)})
+    fleet.rest(2)
+    before = fleet.homes("wide")
+
+    fleet.rest(4)
+
+    after = fleet.homes("wide")
+    assert {name for name in before if before[name] != after[name]} == {"wide-1"}
+
+
+def test_where_no_other_node_has_room_it_stays_and_goes_when_one_has() -> None:
+    wide = spread(1, resources="{memory: 40GiB}")
+    fleet = a_fleet_of("alpha", chat=wide)
+    fails(fleet, "chat-0")
+    fleet.rest(3)
+    assert fleet.homes() == {"chat-0": "alpha"}
+
+    fleet.agents["beta"] = type(fleet.agents["alpha"])("beta")
+    fleet.world.commit({"nodes/beta.yaml": node("beta")})
+    fleet.say("beta")
+    fleet.rest(3)
+
+    assert fleet.homes() == {"chat-0": "beta"}
+
+
+def test_the_story_tells_of_it() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+    fleet.world.clock.pass_by(POLL)
+
+    outcome = fleet.world.pass_once()
+
+    assert outcome.commit is not None
+    message = fleet.world.client.show(outcome.commit).message
+    assert f"moved from {home}: it kept failing there" in message
