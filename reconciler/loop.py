@@ -160,6 +160,20 @@ class Loop:
         while not self.waiting.stopped:
             longest = self._pass()
             self.waiting.wait(longest * (1 + self.rng.uniform(-JITTER, JITTER)), CALM)
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        """Let a standby take over at once. If that fails, it does when the lease is over."""
+        if self.seat is None:
+            return
+        clock, state = self.clock, self.reader.state
+        try:
+            bids = self.seat.hand_back(state, clock.steady(), clock.wall())
+            if bids:
+                state.push(bids)
+                log.info("handed the lease back", extra={"pairs": {"name": self.seat.name}})
+        except (RepositoryError, OSError) as error:
+            log.warning("lease not handed back", extra={"pairs": {"error": str(error)}})
 
     def _pass(self) -> timedelta:
         """Make one pass, and say how long to wait at most for the next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,7 @@ from reconciler.leading import (
 )
 from schemas.layout import LEADER_FILE, LEADER_REF
 from schemas.leader import Leader, dump_leader
+from schemas.names import CommitId
 
 # Renewals of many fleets on one forge are not made at the same moment.
 _EARLIEST: Final = 0.8
@@ -35,6 +36,7 @@ class Seat:
     duty: Duty | None = None
     leader: Leader | None = None
     _standing: Standing = field(default_factory=Standing)
+    _bid: Leader | None = None
     _lease: timedelta | None = None
     _share: float = 1.0
 
@@ -46,6 +48,8 @@ class Seat:
         self._lease, self.leader = _lease_of(result), result.observed.leader
         self._standing = looked(self._standing, result.snapshot.led, now)
         self.duty = None if self._lease is None else duty(self._standing, self._lease, now)
+        if self.duty is not None and self.leader is not None and self.leader.released:
+            self.duty = Duty.CLAIM
         return self.duty
 
     def is_over(self, now: datetime) -> bool:
@@ -73,12 +77,25 @@ class Seat:
             lease=self._lease,
             wall=wall,
         )
-        tree = state.write(None, {LEADER_FILE: dump_leader(lease).encode()})
         subject = f"{lease.holder} leads: term {lease.term}, {lease.sequence}\n"
-        made = state.commit(tree, parent=None, message=subject, at=wall)
+        made = _written(state, lease, subject, wall)
+        self._bid = lease
         self._standing = bidding(self._standing, made, began)
         self._share = self.rng.uniform(_EARLIEST, 1.0)
         return (RefUpdate(LEADER_REF, made, result.snapshot.led),)
+
+    def hand_back(self, state: Repository, now: datetime, wall: datetime) -> tuple[RefUpdate, ...]:
+        """Write that our lease is free, because this reconciler ends. Empty: it is not ours.
+
+        now: by the even clock.
+        """
+        last = self._bid
+        if self.duty is not Duty.LEAD or last is None or self.is_over(now):
+            return ()
+        free = replace(last, sequence=last.sequence + 1, released=True)
+        subject = f"{free.holder} hands the lease back: term {free.term}\n"
+        made = _written(state, free, subject, wall)
+        return (RefUpdate(LEADER_REF, made, self._standing.at),)
 
     def won(self, bids: tuple[RefUpdate, ...], now: datetime) -> None:
         """Know that a bid was taken."""
@@ -91,6 +108,11 @@ class Seat:
         if self._lease is None:
             return poll
         return min(poll, next_look(self._standing, self._lease, self._share, now))
+
+
+def _written(state: Repository, lease: Leader, subject: str, wall: datetime) -> CommitId:
+    tree = state.write(None, {LEADER_FILE: dump_leader(lease).encode()})
+    return state.commit(tree, parent=None, message=subject, at=wall)
 
 
 def _lease_of(result: Pass) -> timedelta | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fleet.memory import Line, MemoryRepository
-from fleet.port import RefUpdate, RepositoryError
+from fleet.port import RefUpdate, RepositoryError, StaleError
 from reconciler.leading import Duty
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
@@ -68,6 +68,13 @@ class Rival:
         self.memory = outcome.result.memory
         return outcome
 
+    def hand_back(self) -> bool:
+        """End as a service does, and say whether a lease was handed back."""
+        clock = SkewedClock(self.world, self.off)
+        bids = self.seat.hand_back(self.client, clock.steady(), clock.wall())
+        self.client.push(bids)
+        return bool(bids)
+
 
 def an_electing_world() -> World:
     return a_world(files={**a_small_fleet(), "fleet.yaml": ELECTING})
@@ -120,6 +127,68 @@ def test_a_standby_takes_over_after_one_lease_and_the_old_leader_stands_by() -> 
         one.once()
         assert one.seat.duty is Duty.STAND_BY
     assert led_by(world).term == 2
+
+
+def test_where_a_leader_hands_its_lease_back_a_standby_takes_over_at_once() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    two.once()
+    assert two.seat.duty is Duty.STAND_BY
+
+    assert one.hand_back()
+    world.commit({"deployments/more.yaml": deployment("more")})
+
+    assert two.once().commit is not None
+    leader = led_by(world)
+    assert (leader.holder, leader.term, leader.released) == ("two", 2, False)
+    one.restart()
+    one.once()
+    assert one.seat.duty is Duty.STAND_BY
+
+
+def test_a_leader_that_is_restarted_in_good_order_leads_on_at_once() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    one.once()
+    assert one.hand_back()
+
+    one.restart()
+    world.commit({"deployments/more.yaml": deployment("more")})
+
+    assert one.once().commit is not None
+    assert led_by(world).term == 2
+
+
+def test_only_who_leads_hands_anything_back() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    assert not one.hand_back()
+    one.once()
+    two.once()
+    before = dict(world.server.refs)
+
+    assert not two.hand_back()
+    world.clock.pass_by(LEASE)
+    assert not one.hand_back()
+
+    assert world.server.refs == before
+
+
+def test_a_leader_that_was_overtaken_meanwhile_takes_nothing_back() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    two.once()
+    world.clock.pass_by(LEASE)
+    two.once()
+    before = dict(world.server.refs)
+    world.clock.pass_by(-LEASE)
+
+    with pytest.raises(StaleError):
+        one.hand_back()
+
+    assert world.server.refs == before
 
 
 def test_a_leader_at_rest_renews_three_times_in_a_lease_and_decides_nothing() -> None:

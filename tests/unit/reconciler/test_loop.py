@@ -17,8 +17,11 @@ from fleet.memory import Line
 from reconciler.logs import log_to
 from reconciler.loop import BACK_OFF_LAST, Loop
 from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
 from reconciler.watch import News
-from tests.unit.reconciler.world import World, a_world, deployment
+from tests.unit.reconciler.world import FLEET, World, a_small_fleet, a_world, deployment
+
+ELECTING = f"{FLEET}spec: {{leader: {{lease: 60s}}}}\n"
 
 
 @pytest.fixture
@@ -58,7 +61,9 @@ def looped(world: World, *steps: object) -> list[float]:
     return looped_keeping(world, kept.append, *steps)
 
 
-def looped_keeping(world: World, saved: Callable[[Memory], None], *steps: object) -> list[float]:
+def looped_keeping(
+    world: World, saved: Callable[[Memory], None], *steps: object, seat: Seat | None = None
+) -> list[float]:
     script = Script(list(steps))
     Loop(
         reader=world.reader,
@@ -68,6 +73,7 @@ def looped_keeping(world: World, saved: Callable[[Memory], None], *steps: object
         rng=random.Random(1),
         memory=Memory(),
         saved=saved,
+        seat=seat,
     ).run()
     return script.waits
 
@@ -90,6 +96,29 @@ def test_it_waits_for_the_fleets_poll_time_give_or_take_a_tenth() -> None:
 
     assert all(36 <= wait <= 44 for wait in waits)
     assert len(set(waits)) == 4
+
+
+def test_who_leads_hands_the_lease_back_in_the_end(log: io.StringIO) -> None:
+    world = a_world(files={**a_small_fleet(), "fleet.yaml": ELECTING})
+
+    looped_keeping(world, lambda _memory: None, seat=Seat("one", random.Random(1)))
+
+    leader = world.decide().observed.leader
+    assert leader is not None
+    assert (leader.holder, leader.released) == ("one", True)
+    assert "handed the lease back name=one" in log.getvalue()
+
+
+def test_a_remote_that_is_away_in_the_end_is_told_and_ends_nothing_badly(log: io.StringIO) -> None:
+    world = a_world(files={**a_small_fleet(), "fleet.yaml": ELECTING})
+
+    def cut() -> None:
+        world.client.line = Line.DOWN
+
+    seat = Seat("one", random.Random(1))
+    looped_keeping(world, lambda _memory: None, cut, seat=seat)
+
+    assert "lease not handed back" in log.getvalue()
 
 
 def test_failures_are_told_once_and_tried_ever_less_often(log: io.StringIO) -> None:

@@ -532,6 +532,7 @@ leaders = st.builds(
     sequence=st.integers(1, 2**53 - 1),
     lease_seconds=st.integers(1, 3600),
     since=moments,
+    released=st.booleans(),
 )
 places = st.builds(Place, unicode_texts, st.integers(0, 999), st.integers(0, 999))
 problems = st.builds(Problem, places, unicode_texts, unicode_texts)
