@@ -190,7 +190,7 @@ def _in_the_way(
     """Say why a holder elsewhere keeps a replica from its place; None: none does."""
     if tenure is None or _is_at(tenure, one.node, found):
         return None
-    return still_in(tenure, found, span)
+    return still_in(tenure, found, span, to=one.node)
 
 
 def granted(
@@ -236,11 +236,16 @@ def _spans(found: Evidence) -> Mapping[DeploymentName, timedelta]:
     return {name: asked.get(name, timings.lost) for name in stop_after(found.observed)}
 
 
-def still_in(tenure: Tenure, found: Evidence, span: timedelta) -> str | None:
-    """Say why a holder may still run its replica, or start it; None: it is proved to be out."""
+def still_in(
+    tenure: Tenure, found: Evidence, span: timedelta, to: NodeName | None = None
+) -> str | None:
+    """Say why a holder may still run its replica, or start it; None: it is proved to be out.
+
+    to: the node that is to have it, which may have it already.
+    """
     node = tenure.node
     if tenure.incarnation == UNKNOWN:
-        return _in_doubt(tenure.replica, found, _outlasting(tenure, span))
+        return _in_doubt(tenure.replica, found, _outlasting(tenure, span), to)
     beat = found.beats.get(node)
     if beat is None:
         admitted = any(record.name == node for record in found.observed.records)
@@ -281,12 +286,14 @@ def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
     return replace(tenure, incarnation=UNKNOWN)
 
 
-def _in_doubt(replica: ReplicaName, found: Evidence, span: timedelta) -> str | None:
-    """Say why a replica of unknown holder may still run somewhere; None: it does nowhere."""
+def _in_doubt(
+    replica: ReplicaName, found: Evidence, span: timedelta, to: NodeName | None
+) -> str | None:
+    """Say why a replica of unknown holder may still run somewhere else; None: it does nowhere."""
     if found.doubts.get(replica, timedelta(0)) < span:
         return RESTORED
     for node, beat in sorted(found.beats.items()):
-        if _is_silent(node, found, span):
+        if node == to or _is_silent(node, found, span):
             continue
         if beat.runtime.error or _reports(beat, replica) or not _obeys(beat, replica, found):
             return f"waits for {node} to say that it does not run it"
@@ -338,6 +345,8 @@ def _tenure(one: Placement, before: Tenure | None, found: Evidence, seconds: int
         machine=beat.host.machine if beat else "",
         stop_after_seconds=seconds,
     )
+    if before is not None and before.node == one.node and beat is None:
+        return before  # what it says cannot be read, and that takes nothing away from it
     if before is None or (before.node, before.machine) != (new.node, new.machine):
         return new
     new = replace(new, stop_after_seconds=_longest(before, found, seconds))

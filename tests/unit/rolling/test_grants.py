@@ -11,7 +11,7 @@ from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
 from schemas.names import NodeName
 from tests.unit.reconciler.world import FLEET, deployment, node
-from tests.unit.rolling.fleet import Agent, Fleet, a_fleet_of, spread
+from tests.unit.rolling.fleet import POLL, Agent, Fleet, a_fleet_of, spread
 
 MINUTE = timedelta(minutes=1)
 CLOSED = '{kind: deny, cron: "* * * * *", duration: 1h}'
@@ -124,6 +124,24 @@ def test_who_runs_it_under_its_grant_goes_on_when_the_one_before_comes_back_with
 
     assert other != home
     assert fence(fleet) == before
+
+
+@pytest.mark.parametrize("document", [deployment("chat", disconnect=FENCED), "spec: ["])
+def test_a_heartbeat_that_cannot_be_read_takes_no_grant_away(document: str) -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    before = fence(fleet)
+    fleet.world.commit({"deployments/chat.yaml": document})
+    fleet.world.push_heartbeat(home, b"{")
+
+    for _ in range(3):
+        fleet.world.clock.pass_by(POLL)
+        fleet.world.pass_once()
+        assert fence(fleet) == before
+    fleet.rest(3)
+
+    assert fence(fleet) == before
+    assert copies(fleet) == 1
 
 
 def test_a_node_that_booted_gets_a_new_grant_at_once() -> None:
