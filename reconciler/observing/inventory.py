@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -48,16 +48,30 @@ CALM: Final = timedelta(hours=1)
 
 
 def sight(
-    sightings: Sightings, heartbeats: tuple[Heartbeat, ...], now: datetime, timings: Timings
+    sightings: Sightings,
+    heartbeats: tuple[Heartbeat, ...],
+    now: datetime,
+    timings: Timings,
+    unreadable: Iterable[NodeName] = (),
 ) -> Sightings:
     """Remember what is newly heard of. A node that was never seen before counts as seen now.
 
     The node's own clock has no say. A heartbeat that was heard before, or an older one of the same
-    incarnation, is no news.
+    incarnation, is no news, and one that is unreadable is none either.
     """
-    return {
+    mute = {
+        name: _grown_old(sightings[name], now, timings) for name in unreadable if name in sightings
+    }
+    heard = {
         beat.node: _sighting(sightings.get(beat.node), beat, now, timings) for beat in heartbeats
     }
+    return {**mute, **heard}
+
+
+def sighted(sightings: Sightings, observed: Observed, now: datetime) -> Sightings:
+    """Remember what a look newly heard of, see `sight`."""
+    timings, unreadable = observed.fleet.timings, observed.unreadable
+    return sight(sightings, observed.heartbeats, now, timings, unreadable)
 
 
 def forgiven(sightings: Sightings, now: datetime) -> Sightings:
@@ -101,10 +115,9 @@ def notices(observed: Observed) -> tuple[Problem, ...]:
 def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings) -> Sighting:
     if last is None:
         return Sighting(beat.incarnation, beat.sequence, now, machine=beat.host.machine)
-    # Our own clock may have been set back; a sighting from the future would never grow old.
-    last = replace(last, seen_at=min(last.seen_at, now))
     if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
-        return replace(last, is_lost=last.is_lost or now - last.seen_at >= timings.lost)
+        return _grown_old(last, now, timings)
+    last = replace(last, seen_at=min(last.seen_at, now))
     heard = replace(
         last,
         incarnation=beat.incarnation,
@@ -119,6 +132,13 @@ def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Ti
         return replace(heard, losses=last.losses + 1, back_at=now)
     is_calm = last.back_at is not None and now - last.back_at >= hold_down(last, timings) + CALM
     return replace(heard, losses=0, back_at=None) if is_calm else heard
+
+
+def _grown_old(last: Sighting, now: datetime, timings: Timings) -> Sighting:
+    """A node from which nothing new came."""
+    # Our own clock may have been set back; a sighting from the future would never grow old.
+    last = replace(last, seen_at=min(last.seen_at, now))
+    return replace(last, is_lost=last.is_lost or now - last.seen_at >= timings.lost)
 
 
 def hold_down(sighting: Sighting, timings: Timings) -> timedelta:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from reconciler.observing.documents import paths_of
-from reconciler.observing.inventory import judge, sight, silences
+from reconciler.observing.inventory import judge, sighted, silences
 from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed, Snapshot, TemplateBundle
@@ -71,7 +71,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         BadDocumentError: our own last decision cannot be understood.
     """
     observed = _with_removals_held(snapshot, observe(snapshot))
-    sightings = sight(memory.sightings, observed.heartbeats, now, observed.fleet.timings)
+    sightings = sighted(memory.sightings, observed, now)
     nodes = judge(observed, now, sightings)
     previous = previous_placements(observed)
     standing = standings(snapshot, observed, nodes)

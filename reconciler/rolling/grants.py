@@ -248,6 +248,8 @@ def still_in(
         return _in_doubt(tenure.replica, found, _outlasting(tenure, span), to)
     beat = found.beats.get(node)
     if beat is None:
+        if node in found.observed.unreadable:
+            return f"waits for {node}, whose heartbeat cannot be read"
         admitted = any(record.name == node for record in found.observed.records)
         return f"waits for {node}, of which nothing is known" if admitted else None
     if _is_out_by_silence(tenure, found, span):
@@ -297,6 +299,9 @@ def _in_doubt(
             continue
         if beat.runtime.error or _reports(beat, replica) or not _obeys(beat, replica, found):
             return f"waits for {node} to say that it does not run it"
+    told = found.observed.unreadable.keys() & found.observed.assignments.keys() - {to}
+    if told:
+        return f"waits for {min(told)}, whose heartbeat cannot be read"
     return mass_loss(found.nodes, span)
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from reconciler.conditions.since import Told
 from reconciler.decide import Pass, decide
-from reconciler.observing.inventory import judge, sight
+from reconciler.observing.inventory import judge, sighted
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rendering.port import Renderer
@@ -75,7 +75,7 @@ class Looker:
         last = self._last
         if last is not None and _at_rest(snapshot) == _at_rest(last.snapshot):
             observed = observe(snapshot)
-            seen = sight(last.memory.sightings, observed.heartbeats, now, observed.fleet.timings)
+            seen = sighted(last.memory.sightings, observed, now)
             # A decision follows from the documents, the judged nodes and how replicas fare.
             same = _fares(observed) == _fares(last.facts.observed)
             if same and judge(observed, now, seen) == last.facts.nodes:
@@ -123,7 +123,7 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
         result = how(snapshot, now, memory, renderer)
     except (AssertionError, BadDocumentError) as error:
         observed = observe(snapshot)
-        seen = sight(memory.sightings, observed.heartbeats, now, observed.fleet.timings)
+        seen = sighted(memory.sightings, observed, now)
         nodes = judge(observed, now, seen)
         facts = undecided(snapshot, observed, nodes, seen, str(error))
         return facts, replace(memory, sightings=seen)

@@ -208,6 +208,23 @@ def test_in_mass_loss_nothing_is_granted_anew() -> None:
     assert found.epoch == 1
 
 
+def test_a_node_without_a_record_that_says_nothing_readable_is_waited_for() -> None:
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.world.push_heartbeat(home, b"{")
+    fleet.world.commit({f"nodes/{home}.yaml": None})
+    fleet.silent = {home}
+
+    fleet.rest(4)
+    assert fleet.homes() == {}
+    assert fleet.decision().holds[0].text == f"waits for {home}, whose heartbeat cannot be read"
+
+    fleet.silent = set()
+    fleet.rest(4)
+    assert home not in fleet.homes().values()
+    assert copies(fleet) == 1
+
+
 def test_a_node_without_a_record_gives_it_up_by_its_own_word() -> None:
     fleet = a_singleton()
     home = fleet.homes()["chat-0"]

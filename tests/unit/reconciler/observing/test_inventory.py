@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.builders import (
     a_record,
 )
 
-ALPHA = NodeName("alpha")
+ALPHA, BETA = NodeName("alpha"), NodeName("beta")
 SECOND = timedelta(seconds=1)
 
 
@@ -113,6 +114,20 @@ def test_a_sighting_from_the_future_counts_from_now() -> None:
 
 def test_who_sends_no_heartbeat_any_more_is_forgotten() -> None:
     assert sight({ALPHA: Sighting("first", 5, A_MOMENT)}, (), A_MOMENT, Timings()) == {}
+
+
+@pytest.mark.parametrize(("seconds", "is_lost"), [(99.9, False), (100, True)])
+def test_whose_heartbeat_cannot_be_read_is_remembered_and_grows_old(
+    seconds: float, is_lost: bool
+) -> None:
+    before = {ALPHA: Sighting("first", 5, A_MOMENT)}
+    now = A_MOMENT + seconds * SECOND
+
+    mute = sight(before, (), now, Timings(lost=100 * SECOND), (ALPHA, BETA))
+    again = sight(mute, (a_heartbeat(incarnation="first", sequence=6),), now, Timings())
+
+    assert mute == {ALPHA: replace(before[ALPHA], is_lost=is_lost)}
+    assert again[ALPHA].back_at == (now if is_lost else None)
 
 
 @pytest.mark.parametrize(
