@@ -47,7 +47,7 @@ class Decider(Machine):
     """One reconciler.
 
     watches: whether it hears of refs that move. stopped: it was told to end. memories: how often it
-    lost what it remembered.
+    lost what it remembered. starts: of its process.
     """
 
     kind = "reconciler"
@@ -57,6 +57,7 @@ class Decider(Machine):
         self.watches = self.rng.random() < 0.5
         self.stopped = False
         self.memories = 0
+        self.starts = 0
         self.loop: Loop | None = None
         self._renderer = renderer
 
@@ -97,6 +98,7 @@ class Decider(Machine):
         return self.loop._complaint if self.loop else ""
 
     def _start(self) -> Loop:
+        self.starts += 1
         clock = _Clock(self.around)
         kept = MemoryFile(self.around.folder, boot_id=f"boot-{self.boots}")
 

@@ -233,6 +233,8 @@ services:
               device_ids: {{{{ gpus | map(attribute="uuid") | list }}}}
               capabilities: [gpu]
 """
+# Services that say nothing of a restart: to end well is their normal end.
+FINISHING: Final = frozenset({"database"})
 _STORE: Final = f"""\
 services:
   database:

@@ -32,6 +32,8 @@ from tests.sim.fleet.world import World
 KEPT = 8
 # Silence after which a node counts as gone at the default timings.
 LOST = 300.0
+# So much later than everybody else may a slow reconciler see that a node spoke.
+LATEST = 45.0
 
 
 @dataclass(slots=True)
@@ -91,8 +93,10 @@ class Ledger:
                     watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
         if isinstance(world.stepped, Decider) and world.stepped.is_content:
-            silent = {node for node in self.heard_at if self.silence(world, node) >= LOST}
-            self.watch_of(world.stepped).look(world.now, silent, LOST)
+            silent = {node for node in self.heard_at if self.silence(world, node) >= LOST + LATEST}
+            watch = self.watch_of(world.stepped)
+            watch.start(world.stepped.starts)
+            watch.look(world.now, silent, LOST)
         self.risen = set()
         for host in world.hosts.values():
             if host.engine.risen:

@@ -13,7 +13,7 @@ from schemas.heartbeat import ReplicaState
 from schemas.layout import ASSIGNMENTS_REF, NODES, assigned_ref, heartbeat_ref, project_name
 from schemas.names import CommitId, ReplicaName, replica_name
 from tests.builders import CARDS
-from tests.sim.fleet.documents import Version, Wish
+from tests.sim.fleet.documents import FINISHING, Version, Wish
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.ledger import Ledger
 from tests.sim.fleet.world import World
@@ -51,7 +51,8 @@ def _as_wished(world: World, ledger: Ledger) -> Iterator[str]:
         reasons = {str(one.replica): one.reasons for one in verdict.refusals}
         for index in range(wish.replicas):
             replica = replica_name(verdict.name, index)
-            if verdict.verdict is Verdict.HELD or _waits(world, ledger, name):
+            is_back = verdict.phase is Phase.ROLLED_BACK  # to a version that may have fewer
+            if verdict.verdict is Verdict.HELD or is_back or _waits(world, ledger, name):
                 # Held by a broken node document, or by what it depends on; what runs stays.
                 continue
             if replica not in placed and not reasons.get(replica):
@@ -150,8 +151,7 @@ def _there(host: Host) -> dict[str, list[Container]]:
     """The containers of each replica that run, or that ended well and have no wish to run on."""
     found: dict[str, list[Container]] = {}
     for one in host.engine.everything():
-        restarts = host.engine.description(one.id).get("restart")
-        ended_well = one.state == "exited" and one.exit_code == 0 and not restarts
+        ended_well = one.state == "exited" and one.exit_code == 0 and one.service in FINISHING
         if one.project == project_name(host.node, ReplicaName(one.replica)) and (
             one.state == "running" or ended_well
         ):

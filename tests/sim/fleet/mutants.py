@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 
 from reconciler.rendering.port import Renderer
@@ -33,6 +33,7 @@ def main() -> int:
     for name, found in _all(rules, given.seeds, given.jobs):
         caught += found is not None
         sys.stderr.write(f"without {name}: {found or 'NOT MISSED'}\n")
+        sys.stderr.flush()
     sys.stdout.write(json.dumps({"rules": len(rules), "caught": caught}) + "\n")
     return 1 if caught < len(rules) else 0
 
@@ -73,7 +74,9 @@ def without(rule: Rule) -> Iterator[None]:
 def _all(names: list[str], seeds: int, jobs: int) -> Iterator[tuple[str, str | None]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=be_quiet) as pool:
-        yield from zip(names, pool.map(_missed, names, [seeds] * len(names)), strict=True)
+        waiting = {pool.submit(_missed, name, seeds): name for name in names}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def _missed(name: str, seeds: int) -> str | None:

@@ -16,13 +16,14 @@ class Watch:
     """What one reconciler saw in one of its memories.
 
     since: when it began to look without a gap. last: when it looked last. lost: nodes that it saw
-    silent for too long. back: when those spoke again.
+    silent for too long. back: when those spoke again. starts: of its process.
     """
 
     since: float = 0.0
     last: float = float("-inf")
     lost: set[str] = field(default_factory=set)
     back: dict[str, float] = field(default_factory=dict)
+    starts: int = 0
 
     def look(self, now: float, silent: set[str], lost: float) -> None:
         """It made a pass. silent: nodes that nobody spoke for in the last `lost` seconds.
@@ -35,6 +36,12 @@ class Watch:
         self.last = now
         if now - self.since >= lost:
             self.lost |= silent
+
+    def start(self, starts: int) -> None:
+        """It may have been started again, and then not know when it looked last."""
+        if starts != self.starts:
+            self.starts = starts
+            self.lost.clear()
 
     def hear(self, node: str, now: float) -> None:
         """A node spoke."""
