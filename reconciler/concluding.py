@@ -12,7 +12,8 @@ from reconciler.publishing.verdicts import Fate, verdicts
 from reconciler.rescheduling import remembered
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.gates import Pending, canaries
-from reconciler.rolling.grants import UNKNOWN, granted, is_strange
+from reconciler.rolling.grants import granted
+from reconciler.rolling.holders import UNKNOWN, is_strange
 from reconciler.rolling.holding import holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked

@@ -17,8 +17,8 @@ from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
 from reconciler.publishing.assignments import previous_placements
 from reconciler.rolling.failover import MINUTE, Failover, failover
-from reconciler.rolling.grants import Evidence, evidence, holders, is_restored
 from reconciler.rolling.guards import removals_held
+from reconciler.rolling.holders import Evidence, evidence, holders, is_restored
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
 from reconciler.rolling.marks import Memory

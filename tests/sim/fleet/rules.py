@@ -20,6 +20,7 @@ import reconciler.publishing.changes
 import reconciler.rolling.facts
 import reconciler.rolling.failover
 import reconciler.rolling.grants
+import reconciler.rolling.proofs
 import tests.sim.fleet.timer
 from agent.converge import Act, Down, acts
 from agent.grants import Grants
@@ -144,7 +145,7 @@ RULES: Final = (
         name="mass-loss freeze",
         changes=(
             Change(place=reconciler.rolling.failover, name="mass_loss", stand_in=lambda *_: None),
-            Change(place=reconciler.rolling.grants, name="mass_loss", stand_in=lambda *_: None),
+            Change(place=reconciler.rolling.proofs, name="mass_loss", stand_in=lambda *_: None),
         ),
         faults=frozenset({"most cut off"}),
         seen=frozenset({"S7"}),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.rolling.grants import UNKNOWN
+from reconciler.rolling.holders import UNKNOWN
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
 from schemas.names import NodeName

@@ -1,0 +1,178 @@
+"""Who holds, or may hold, each replica of which no two copies may run, and what tells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from reconciler.observing.node import Node
+from reconciler.observing.snapshot import Observed
+from reconciler.placing.plan import Placement
+from schemas.assignment import Tenure
+from schemas.fencing import lose_after
+from schemas.heartbeat import Heartbeat, ReplicaReport
+from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+
+# The incarnation of a holder that nobody knows: the state was restored from a backup.
+UNKNOWN: Final = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What there is to go by.
+
+    silences: for how long no news was seen of each machine, by node. doubts: for how long nobody
+    knows who holds a replica, or its holder is a machine that was never heard of. restored_for:
+    for how long the state is known to be older than it was; None: it is not.
+    """
+
+    observed: Observed
+    nodes: tuple[Node, ...]
+    silences: Mapping[tuple[NodeName, str], timedelta]
+    doubts: Mapping[ReplicaName, timedelta] = field(default_factory=dict)
+    restored_for: timedelta | None = None
+    beats: Mapping[NodeName, Heartbeat]
+    reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
+
+
+def evidence(
+    observed: Observed,
+    nodes: tuple[Node, ...],
+    silences: Mapping[tuple[NodeName, str], timedelta],
+    doubts: Mapping[ReplicaName, timedelta],
+) -> Evidence:
+    """Sort what there is to go by."""
+    reports: dict[ReplicaName, list[tuple[NodeName, ReplicaReport]]] = {}
+    for beat in observed.heartbeats:
+        for report in beat.replicas:
+            reports.setdefault(report.name, []).append((beat.node, report))
+    return Evidence(
+        observed=observed,
+        nodes=nodes,
+        silences=silences,
+        doubts=doubts,
+        beats={beat.node: beat for beat in observed.heartbeats},
+        reports={name: tuple(found) for name, found in reports.items()},
+    )
+
+
+def stop_after(observed: Observed) -> Mapping[DeploymentName, timedelta]:
+    """The deployments that are fenced, and how long their agents may be cut off.
+
+    One that is held stays as it last was.
+    """
+    told = {
+        one.deployment: timedelta(seconds=one.fence.stop_after_seconds)
+        for assignment in observed.assignments.values()
+        for one in assignment.replicas
+        if one.fence is not None and one.deployment in observed.held
+    }
+    asked = {
+        one.name: one.disconnect.stop_after
+        for one in observed.deployments
+        if one.disconnect.stop_after is not None and one.name not in observed.held
+    }
+    return {**told, **asked}
+
+
+def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaName, Tenure]:
+    """Who holds, or may hold, each fenced replica.
+
+    What an agent reports under a later epoch than we know of was granted by a decision that is
+    lost. Of one that was not fenced until now, its node is the holder, under epoch 0.
+    """
+    fenced = stop_after(found.observed)
+    known = {one.replica: one for one in found.observed.decision.tenures}
+    for one in previous:
+        if one.deployment in fenced and one.replica not in known:
+            beat = found.beats.get(one.node)
+            known[one.replica] = Tenure(
+                replica=one.replica,
+                node=one.node,
+                incarnation=beat.incarnation if beat else UNKNOWN,
+                epoch=0,
+                machine=beat.host.machine if beat else "",
+            )
+    if found.restored_for == timedelta(0):
+        known = {name: _doubted(one, found) for name, one in known.items()}
+    for name, node, report in _fenced_reports(found, fenced):
+        if name not in known or report.epoch > known[name].epoch:
+            beat = found.beats[node]
+            known[name] = Tenure(
+                replica=name,
+                node=node,
+                incarnation=beat.incarnation,
+                epoch=report.epoch,
+                machine=beat.host.machine,
+                stop_after_seconds=_stop_seconds(name, known.get(name), fenced),
+            )
+    return {**_lost_with_the_state(found, fenced), **known}
+
+
+def _lost_with_the_state(
+    found: Evidence, fenced: Mapping[DeploymentName, timedelta]
+) -> Mapping[ReplicaName, Tenure]:
+    """Grants that may have been given by decisions that are lost. Every reconciler has to know."""
+    if found.restored_for is None:
+        return {}
+    timings = found.observed.fleet.timings
+    return {
+        name: Tenure(
+            replica=name,
+            node=NodeName(""),
+            incarnation=UNKNOWN,
+            epoch=0,
+            stop_after_seconds=int(fenced[one.name].total_seconds()),
+        )
+        for one in found.observed.deployments
+        if one.name in fenced and found.restored_for < lose_after(timings, one.disconnect)
+        for name in (replica_name(one.name, index) for index in range(one.replicas))
+    }
+
+
+def _fenced_reports(
+    found: Evidence, fenced: Mapping[DeploymentName, timedelta]
+) -> Iterator[tuple[ReplicaName, NodeName, ReplicaReport]]:
+    """Go through what agents say that they run under a grant, of deployments that are fenced."""
+    for name, reports in sorted(found.reports.items()):
+        for node, report in reports:
+            if report.epoch and report.deployment in fenced:
+                yield name, node, report
+
+
+def _stop_seconds(
+    name: ReplicaName, known: Tenure | None, fenced: Mapping[DeploymentName, timedelta]
+) -> int:
+    """How long a holder may be cut off whose grant we do not know: as long as any that we know."""
+    asked = int(fenced[split_replica(name)[0]].total_seconds())
+    return max(asked, known.stop_after_seconds if known is not None else 0)
+
+
+def is_restored(observed: Observed) -> bool:
+    """Whether agents obey what we know nothing of: the state was restored from a backup."""
+    assignments = observed.assignments
+    return any(
+        beat.accepted_generation
+        > (assignments[beat.node].generation if beat.node in assignments else 0)
+        for beat in observed.heartbeats
+    )
+
+
+def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
+    """Nobody knows any longer who holds a replica, but a node that says that it runs it."""
+    beat = found.beats.get(tenure.node)
+    if beat is not None and reports(beat, tenure.replica):
+        return tenure
+    return replace(tenure, incarnation=UNKNOWN)
+
+
+def is_strange(tenure: Tenure, found: Evidence) -> bool:
+    """Whether the machine that holds a replica was never heard of, as far as we remember."""
+    return (tenure.node, tenure.machine) not in found.silences
+
+
+def reports(beat: Heartbeat, replica: ReplicaName) -> bool:
+    """Whether a node says that it has a replica, in whatever state."""
+    return any(report.name == replica for report in beat.replicas)
