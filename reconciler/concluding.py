@@ -135,12 +135,18 @@ def _memory(
         for name, going in courses.items()
         if going.phase is not Phase.SETTLED or going.versions.next is not None
     }
+    failing = {
+        name: memory.failing.get(name, facts.now)
+        for name, one in facts.standing.items()
+        if one.failed and one.fresh
+    }
     is_rescheduled = bool(set(decision.rescheduled) - set(before.rescheduled))
     return replace(
         memory,
         marks=marks,
         evacuated=evacuated,
         doubts=doubts,
+        failing=failing,
         rescheduled_at=facts.now if is_rescheduled else memory.rescheduled_at,
         read_at=facts.now,
     )

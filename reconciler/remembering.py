@@ -91,6 +91,7 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
         "generations": dict(sorted(memory.generations.items())),
         "restoredAt": None if memory.restored_at is None else stamp(memory.restored_at),
         "rescheduledAt": None if memory.rescheduled_at is None else stamp(memory.rescheduled_at),
+        "failing": {name: stamp(at) for name, at in sorted(memory.failing.items())},
         "readAt": None if memory.read_at is None else stamp(memory.read_at),
     }
 
@@ -112,6 +113,7 @@ def _memory(kept: Mapping[str, Any], moment: _Read) -> Memory:
         generations={NodeName(name): int(one) for name, one in kept["generations"].items()},
         restored_at=None if kept["restoredAt"] is None else moment(kept["restoredAt"]),
         rescheduled_at=None if kept.get("rescheduledAt") is None else moment(kept["rescheduledAt"]),
+        failing={ReplicaName(name): moment(at) for name, at in kept.get("failing", {}).items()},
         read_at=None if kept["readAt"] is None else moment(kept["readAt"]),
     )
 

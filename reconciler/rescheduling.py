@@ -18,6 +18,8 @@ from reconciler.settling import desired_of
 from schemas.assignment import Phase, Rescheduled
 from schemas.names import ReplicaName, split_replica
 
+# So long a replica has to fail: one failed try says little.
+LONG: Final = timedelta(minutes=1)
 # One a minute: whatever fails everywhere at once is no fault of nodes, and must not stir the fleet.
 GAP: Final = timedelta(minutes=1)
 
@@ -71,6 +73,7 @@ def _failing(facts: Facts) -> Iterator[Placement]:
             standing is not None
             and standing.failed
             and standing.fresh
+            and facts.now - facts.memory.failing.get(one.replica, facts.now) >= LONG
             and one.node not in broken
             and one.replica not in known
             and one.replica not in facts.suspended

@@ -36,8 +36,8 @@ class Memory:
     evacuated: when work was last moved away from a lost node. doubts: since when nobody knows who
     holds a replica. generations: of each node's assignment, as last seen. restored_at: when the
     state was last found older than it had been; None: never. rescheduled_at: when a replica last
-    left a node on which it kept failing; None: none did. read_at: when both remotes were last read;
-    None: never yet.
+    left a node on which it kept failing; None: none did. failing: since when replicas fail.
+    read_at: when both remotes were last read; None: never yet.
     """
 
     sightings: Sightings = field(default_factory=dict)
@@ -47,6 +47,7 @@ class Memory:
     generations: Mapping[NodeName, int] = field(default_factory=dict)
     restored_at: datetime | None = None
     rescheduled_at: datetime | None = None
+    failing: Mapping[ReplicaName, datetime] = field(default_factory=dict)
     read_at: datetime | None = None
 
     def after_a_gap(self, now: datetime, longest: timedelta) -> Memory:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -75,6 +77,15 @@ class Eye:
         """The replicas that run on an engine at this moment."""
         return [name for one in _alive(engine) if (name := self._replica(engine, one))]
 
+    def fell(self, replica: str) -> None:
+        """Kill all processes of a replica, wherever it runs, as a fault in them would."""
+        for engine in self.engines.values():
+            for group in _groups(engine):
+                if self._replica(engine, group.name) == replica:
+                    for pid in _processes(group):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+
     def doubles(self) -> list[str]:
         """Every two copies of a replica that were seen to run at once on two nodes."""
         with self._lock:
@@ -137,6 +148,10 @@ def _groups(engine: Engine) -> list[Path]:
 
 
 def _has_process(group: Path) -> bool:
+    return bool(_processes(group))
+
+
+def _processes(group: Path) -> list[int]:
     with contextlib.suppress(OSError):
-        return bool((group / "cgroup.procs").read_bytes().strip())
-    return False
+        return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+    return []

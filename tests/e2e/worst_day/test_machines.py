@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -76,6 +77,33 @@ def test_while_docker_is_away_it_is_told_and_a_singleton_is_not_moved(fleet: Fle
     host.start_engine()
     fleet.wait(lambda: fleet.runs("solo-0", home))
     assert fleet.eye.doubles() == []
+
+
+def test_what_keeps_falling_on_one_host_is_tried_on_another_and_stays_there(fleet: Fleet) -> None:
+    fleet.deploy("web", on="alpha")
+    fleet.commit("web")
+    home = fleet.home("web-0")
+    fleet.wait(lambda: fleet.is_settled("web"))
+
+    began = time.monotonic()
+    keep_falling(fleet, "web-0", lambda: fleet.node_of("web-0") != home)
+    fleet.tell(f"crash loop: decided elsewhere {time.monotonic() - began:.1f} s after")
+    other = fleet.home("web-0")
+    keep_falling(fleet, "web-0", lambda: fleet.reported(other, "web-0").get("state") == "failed")
+    fleet.hear(other, beats=3)
+
+    assert other != home
+    assert fleet.node_of("web-0") == other
+
+
+def keep_falling(fleet: Fleet, replica: str, enough: Callable[[], bool]) -> None:
+    """Let the processes of a replica die again and again."""
+
+    def fallen() -> bool:
+        fleet.eye.fell(replica)
+        return enough()
+
+    fleet.wait(fallen)
 
 
 def test_damaged_clones_are_made_anew_and_touch_nothing_that_runs(fleet: Fleet) -> None:

@@ -92,6 +92,7 @@ def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
         generations={ALPHA: 7},
         restored_at=ago,
         rescheduled_at=ago,
+        failing={ReplicaName("chat-0"): ago},
         read_at=A_MOMENT,
     )
     MemoryFile(tmp_path, boot_id="b").save(whole, A_MOMENT, 1000.0)
