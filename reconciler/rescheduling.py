@@ -6,12 +6,13 @@ tries one other node, once in a version. If it fails there too it stays: then it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from reconciler.placing.plan import Placement
-from reconciler.placing.rebalance import Move, elsewhere
+from reconciler.placing.rebalance import Move, elsewhere, may_leave
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.rollout import Course
 from reconciler.settling import desired_of
@@ -22,6 +23,9 @@ from schemas.names import ReplicaName, split_replica
 LONG: Final = timedelta(minutes=1)
 # One a minute: whatever fails everywhere at once is no fault of nodes, and must not stir the fleet.
 GAP: Final = timedelta(minutes=1)
+# For so many it is asked in a pass whether any node has room; each question is a plan. The turn
+# goes round with the minutes, so that those without room keep nobody out.
+TRIES: Final = 4
 
 
 def moves_off(facts: Facts) -> tuple[Move, ...]:
@@ -31,16 +35,23 @@ def moves_off(facts: Facts) -> tuple[Move, ...]:
     """
     if facts.observed.frozen:
         return ()
-    off = [(one.replica, one.node) for one in _waiting(facts)]
-    last = facts.memory.rescheduled_at
-    if last is None or facts.now - last >= GAP:
-        off += [(one.replica, one.node) for one in _failing(facts)][:1]
-    if not off:
+    waiting, last = tuple(_waiting(facts)), facts.memory.rescheduled_at
+    is_time = last is None or facts.now - last >= GAP
+    failing = tuple(_failing(facts)) if is_time else ()
+    if not waiting and not failing:
         return ()
     desired = desired_of(facts.observed, facts.observed.held)
     previous = tuple(one for one in facts.previous if one.replica not in facts.failover.leaving)
-    found = (elsewhere(name, node, desired, facts.nodes, previous) for name, node in off)
-    return tuple(move for move in found if move is not None)
+
+    def found(off: Iterable[Rescheduled | Placement]) -> Iterator[Move]:
+        moves = (elsewhere(one.replica, one.node, desired, facts.nodes, previous) for one in off)
+        return (move for move in moves if move is not None)
+
+    free = may_leave(desired, facts.nodes, previous) if failing else frozenset()
+    able = [one for one in failing if one.replica in free]
+    turn = int(facts.now.timestamp()) // int(GAP.total_seconds()) % max(1, len(able))
+    in_turn = [*able[turn:], *able[:turn]][:TRIES]
+    return (*found(waiting), *islice(found(in_turn), 1))
 
 
 def remembered(

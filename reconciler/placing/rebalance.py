@@ -79,7 +79,8 @@ def elsewhere(
 ) -> Move | None:
     """Find a place for a replica on any other node than one; all others stay where they are.
 
-    None: there is none, or it is tied to that node, or others must be near it.
+    Of one that runs there, `may_leave` has to allow it. None: there is no place, or it is one of
+    a gang.
     """
     name = split_replica(replica)[0]
     without = tuple(
@@ -90,9 +91,6 @@ def elsewhere(
     if found is None or need is None or need.rules.gang is not None:
         return None
     if found.node == node:
-        as_it_is = _Search(drafted(desired, inventory, previous), frozenset())
-        if replica not in as_it_is.draft.placed or not as_it_is.movable(found):
-            return None
         draft.remove(found)
         found = find_place(replica, need, draft)
     if found is None:
@@ -100,6 +98,22 @@ def elsewhere(
     why = "it kept failing there"
     told = replace(found, why=replace(found.why, text=f"moved from {node}: {why}"))
     return Move(replica=replica, was_on=node, to=told, gain=0.0, why=why)
+
+
+def may_leave(
+    desired: tuple[Desired, ...], inventory: tuple[Node, ...], previous: tuple[Placement, ...]
+) -> frozenset[ReplicaName]:
+    """Name the replicas that rules let go to some other node than their own, whatever room it has.
+
+    Not those that are tied to their node, and not those that others must be near.
+    """
+    search = _Search(drafted(desired, inventory, previous), frozenset())
+    return frozenset(
+        replica
+        for replica, one in search.draft.placed.items()
+        if search.movable(one)
+        and int(search.draft.ask(search.draft.needs[one.deployment]).allowed.sum()) > 1
+    )
 
 
 class _Search:

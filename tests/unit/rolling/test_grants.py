@@ -28,6 +28,14 @@ def fence(fleet: Fleet) -> Fence | None:
     return next((one.fence for each in assignments for one in each.replicas), None)
 
 
+def restore(fleet: Fleet, backup: dict[str, str]) -> None:
+    """Bring back what machines wrote, as it was; what people wrote stays."""
+    refs = fleet.world.server.refs
+    main = refs["refs/heads/main"]
+    refs.clear()
+    refs.update({**backup, "refs/heads/main": main})
+
+
 def copies(fleet: Fleet) -> int:
     """How many agents run it or were last heard to."""
     return sum("chat-0" in agent.running for agent in fleet.agents.values())
@@ -242,15 +250,12 @@ def test_a_node_without_a_record_gives_it_up_by_its_own_word() -> None:
 def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_be_out() -> None:
     fleet = a_singleton()
     home = fleet.homes()["chat-0"]
-    server = fleet.world.server
-    backup = dict(server.refs)
+    backup = dict(fleet.world.server.refs)
     fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
     fleet.rest(4)
     holder = fleet.homes()["chat-0"]
     assert holder != home
-    main = server.refs["refs/heads/main"]
-    server.refs.clear()
-    server.refs.update({**backup, "refs/heads/main": main})
+    restore(fleet, backup)
     fleet.silent = {holder}
     fleet.say(home)
 
@@ -268,16 +273,13 @@ def test_after_a_restore_one_that_is_held_starts_nowhere_while_its_holder_may_ru
     """Broken documents keep what is published as it is, but that is older than what is true."""
     fleet = a_singleton()
     home = fleet.homes()["chat-0"]
-    server = fleet.world.server
-    backup = dict(server.refs)
+    backup = dict(fleet.world.server.refs)
     fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
     fleet.rest(4)
     holder = fleet.homes()["chat-0"]
     assert holder != home
     fleet.world.commit({"deployments/chat.yaml": "spec: [", f"nodes/{home}.yaml": node(home)})
-    main = server.refs["refs/heads/main"]
-    server.refs.clear()
-    server.refs.update({**backup, "refs/heads/main": main})
+    restore(fleet, backup)
     fleet.agents[holder].stops = False
     fleet.say()
 
@@ -292,14 +294,11 @@ def test_after_a_restore_one_that_is_held_starts_nowhere_while_its_holder_may_ru
 
 def test_another_reconciler_knows_that_a_grant_may_be_lost_with_the_state() -> None:
     fleet = a_fleet_of("alpha", "beta", "gamma")
-    server = fleet.world.server
-    backup = dict(server.refs)
+    backup = dict(fleet.world.server.refs)
     fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
     fleet.rest(3)
     home = fleet.homes()["chat-0"]
-    main = server.refs["refs/heads/main"]
-    server.refs.clear()
-    server.refs.update({**backup, "refs/heads/main": main})
+    restore(fleet, backup)
     fleet.silent = {home}
     fleet.world.pass_once()
     fleet.world.memory = Memory()

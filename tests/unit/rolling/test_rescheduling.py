@@ -197,6 +197,21 @@ def test_where_no_other_node_has_room_it_stays_and_goes_when_one_has() -> None:
     assert fleet.homes() == {"chat-0": "beta"}
 
 
+def test_one_that_finds_no_other_node_keeps_nobody_from_leaving() -> None:
+    names = ("a", "b", "c", "d", "e")
+    texts = {name: deployment(name, placement="{pin: [alpha]}") for name in names[:-1]}
+    fleet = a_fleet_of(
+        "alpha", "beta", **texts, e=deployment("e", placement="{pin: [alpha, beta]}")
+    )
+    before = fleet.homes("e")
+    fails(fleet, *(f"{name}-0" for name in names))
+
+    fleet.rest(3 * ENOUGH)
+
+    assert fleet.homes("e") != before
+    assert [one.replica for one in moved(fleet)] == ["e-0"]
+
+
 def test_the_story_tells_of_it() -> None:
     fleet = a_fleet_of("alpha", "beta", chat=spread(1))
     home = fleet.homes()["chat-0"]
