@@ -6,6 +6,7 @@ import contextlib
 import random
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,8 +56,13 @@ class Site:
         self.runtime = SimulatedRuntime()
         self.now = 1000.0
         self._other = open_repository(self.url, folder / "other.git")
+        self._own = open_repository(self.url, state / "mirror.git")
         self._generation = 0
         self.agent = self._agent()
+
+    def close(self) -> None:
+        for repository in (self._own, self._other):
+            repository.close()
 
     def _agent(self) -> Agent:
         clock = Clock(
@@ -68,7 +74,7 @@ class Site:
             node=NODE,
             version="miaas-agent/test",
             runtime=self.runtime,
-            repository=open_repository(self.url, self.state / "mirror.git"),
+            repository=self._own,
             facts=lambda _containers, _ports: Facts(host=a_host()),
             clock=clock,
             rng=random.Random(1),
@@ -118,10 +124,13 @@ class Site:
         return self.state / "ballast"
 
 
-def test_a_full_disk_silences_nobody_stops_nothing_and_heals_by_itself(
-    tmp_path: Path, state: Path
-) -> None:
-    site = Site(tmp_path, state)
+@pytest.fixture
+def site(tmp_path: Path, state: Path) -> Iterator[Site]:
+    with closing(Site(tmp_path, state)) as made:
+        yield made
+
+
+def test_a_full_disk_silences_nobody_stops_nothing_and_heals_by_itself(site: Site) -> None:
     site.publish("img:1")
     site.passes(2)
     before = site.runtime.everything()
