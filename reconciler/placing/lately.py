@@ -7,6 +7,8 @@ fiftieth of it, and stops at the first difference.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from reconciler.observing.node import Node
@@ -16,7 +18,7 @@ from reconciler.placing.plan import FREE, Bound, Desired, Placement, Plan
 Asked: TypeAlias = tuple[tuple[Desired, ...], tuple[Node, ...], tuple[Placement, ...], Bound]
 
 # A pass asks once more for each round in which something does not render, and seldom twice.
-_LATELY: Final[deque[tuple[Asked, Plan]]] = deque(maxlen=4)
+_LATELY: Final[deque[tuple[Asked, Plan]]] = deque(maxlen=32)
 
 
 def plan(
@@ -26,10 +28,16 @@ def plan(
     bound: Bound = FREE,
 ) -> Plan:
     """As `engine.plan`, at once where the same was asked lately."""
-    asked = (desired, inventory, previous, bound)
+    nodes = tuple(_planned_with(node) for node in inventory)
+    asked = (desired, nodes, previous, bound)
     for known, found in tuple(_LATELY):
         if known == asked:
             return found
-    made = make_plan(desired, inventory, previous, bound)
+    made = make_plan(desired, nodes, previous, bound)
     _LATELY.appendleft((asked, made))
     return made
+
+
+def _planned_with(node: Node) -> Node:
+    """The node without what no plan looks at: how long it has been silent changes all the time."""
+    return replace(node, silence=timedelta(0), incarnation="")

@@ -14,7 +14,7 @@ from reconciler.placing.draft import Draft
 from reconciler.placing.improving import free_to_go, is_new, need_for
 from reconciler.placing.newcomers import find_place
 from reconciler.placing.plan import Placement
-from schemas.names import ReplicaName
+from schemas.names import DeploymentName, ReplicaName, split_replica
 
 # More newcomers than this are not tried in other orders, and no more orders than that.
 FEW: Final = 8
@@ -38,7 +38,9 @@ def reorder(draft: Draft, left: list[ReplicaName]) -> bool:
     best, best_rank = before, _rank(before, draft)
     for one in before:
         draft.remove(one)
-    for order in _orders([*placed, *waiting], draft):
+    # Who fits not even where all others are away fits after none of them either.
+    hopeful = [name for name in waiting if _tried([name], draft)]
+    for order in _orders([*placed, *hopeful], draft) if hopeful else []:
         tried = _tried(order, draft)
         rank = _rank(tried, draft)
         if rank > best_rank:
@@ -75,7 +77,12 @@ def _orders(names: list[ReplicaName], draft: Draft) -> list[list[ReplicaName]]:
     by_cpu = sorted(names, key=lambda name: (*reversed(size(name)), name))
     orders = [by_size, by_cpu, by_size[::-1], by_cpu[::-1]]
     orders += [rng.sample(by_size, len(by_size)) for _ in range(ORDERS - len(orders))]
-    return [sorted(one, key=lambda name: -need_for(name, draft).priority) for one in orders]
+    ranked = [sorted(one, key=lambda name: -need_for(name, draft).priority) for one in orders]
+    # Replicas of one deployment are alike: an order that only swaps them finds the same.
+    unlike: dict[tuple[DeploymentName, ...], list[ReplicaName]] = {}
+    for one in ranked:
+        unlike.setdefault(tuple(split_replica(name)[0] for name in one), one)
+    return list(unlike.values())
 
 
 def _rank(placements: list[Placement], draft: Draft) -> list[tuple[int, int]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from reconciler.observing.node import Node
+from reconciler.observing.node import Freshness, Node
 from reconciler.placing import engine, lately
 from reconciler.placing.plan import FREE, Bound, Desired, Placement, Plan
 from schemas.names import ReplicaName
@@ -24,6 +25,16 @@ def test_what_was_asked_lately_is_not_planned_again() -> None:
     again = lately.plan((*NEEDS,), tuple(replace(node) for node in NODES), (*PLACED,))
 
     assert again is first
+
+
+def test_a_node_that_has_been_silent_for_longer_is_not_planned_anew() -> None:
+    quiet = replace(NODES[0], freshness=Freshness.LOST, silence=timedelta(seconds=400))
+    first = lately.plan(NEEDS, (quiet, NODES[1]), PLACED)
+
+    quieter = replace(quiet, silence=timedelta(seconds=401), incarnation="boot-2")
+
+    assert lately.plan(NEEDS, (quieter, NODES[1]), PLACED) is first
+    assert first == engine.plan(NEEDS, (quieter, NODES[1]), PLACED)
 
 
 @pytest.mark.parametrize(
