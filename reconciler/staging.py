@@ -81,8 +81,15 @@ def _braked(
 def _detours(
     facts: Facts, outlook: Outlook, brakes: Brakes, now: Settled
 ) -> Mapping[ReplicaName, Held]:
-    """Name who must not start where the second plan alone would put it, and why."""
-    free = [one for one in now.plan.placements if one.replica not in brakes.frozen]
+    """Name who must not start where the second plan alone would put it, and why.
+
+    Who is held stays as it is published, whatever is told it to wait: only its grant can be void.
+    """
+    free = [
+        one
+        for one in now.plan.placements
+        if one.replica not in brakes.frozen and one.deployment not in now.held
+    ]
     fenced = waiting(free, facts.holders, facts.evidence, facts.deployments)
     added = [
         one.replica

@@ -8,7 +8,7 @@ import sys
 from time import monotonic
 
 from tests.sim.fleet.life import Account, live
-from tests.sim.fleet.run import be_quiet, renderer, run
+from tests.sim.fleet.run import prepare, renderer, run
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _one(seed: int) -> Account:
-    be_quiet()
+    prepare()
     with renderer() as real:
         account = live(seed, real, trace=_say)
     _tell(account)
@@ -59,6 +59,7 @@ def _summary(account: Account, seconds: float) -> dict[str, object]:
     return {
         "seeds": account.seeds,
         "steps": account.steps,
+        "passes": account.passes,
         "violations": len(account.breaches),
         "unconverged": len(account.unconverged),
         "double_runs": account.double_runs,

@@ -76,6 +76,11 @@ class Engine(SimulatedRuntime):
             raise RuntimeFailedError("could not kill container: tried and gave up")
         super().down(project)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something started, or rose by itself, that nobody has taken yet."""
+        return bool(self.starts or self.risen)
+
     def vanish(self, container_id: str) -> None:
         """Remove a container by hand, whatever ails the client of the agent."""
         del self._made[container_id]

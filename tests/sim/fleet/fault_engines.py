@@ -101,7 +101,7 @@ def put_stranger(world: World, rng: random.Random) -> Ending | bool:
     if not running:
         return False
     replica = ReplicaName(rng.choice(running))
-    number = f"foreign-{world.steps}"
+    number = f"foreign-{world.passes}"
     world.fired["foreign container"] += 1
     host.engine.put(
         Container(

@@ -1,4 +1,7 @@
-"""What must hold after every step. A new promise is one function and one line in PROMISES."""
+"""What must hold after every step, be it an effect or a pass.
+
+A new promise is one function and one line in PROMISES.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ from tests.sim.fleet.ledger import Ledger
 from tests.sim.fleet.machine import Machine
 from tests.sim.fleet.world import World
 
-OUR_MISTAKES: Final = frozenset({"AssertionError", "BrokenPlanError", "BadDocumentError"})
+OUR_MISTAKES: Final = frozenset(
+    {"AssertionError", "BrokenPlanError", "BadDocumentError", "EndlessError"}
+)
 
 Promise: TypeAlias = Callable[[World, Ledger], Iterator[str]]
 
@@ -203,8 +208,8 @@ def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
 
 def nothing_goes_back(world: World, ledger: Ledger) -> Iterator[str]:
     """S4: generation and accepted commit never go back; nobody reports what was never told."""
-    if isinstance(world.stepped, Host):
-        yield from _obeys_backwards(world, world.stepped, ledger)
+    if isinstance(world.acted, Host):
+        yield from _obeys_backwards(world, world.acted, ledger)
     for beat in ledger.beats:
         if beat.generation > ledger.newest.get(beat.node, 0):
             yield f"{beat.node} reports generation {beat.generation}, which was never published"
@@ -284,7 +289,7 @@ def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
 def nobody_hammers(world: World, ledger: Ledger) -> Iterator[str]:
     """S14: no replica is acted upon in a tight loop, and no pass made in one, whatever fails."""
     del ledger
-    one = world.stepped
+    one = world.acted
     if isinstance(one, Machine):
         yield from _too_many(world, f"{one.name} makes {{}} passes", one.passes, CALM_PASSES)
     for project, times in one.engine.acts.items() if isinstance(one, Host) else ():
@@ -301,7 +306,7 @@ def _too_many(world: World, what: str, times: deque[float], most: int) -> Iterat
 
 def no_pass_breaks_a_promise(world: World, _ledger: Ledger) -> Iterator[str]:
     """S12: no pass of a reconciler ends in our own mistake, or in what it wrote itself."""
-    one = world.stepped
+    one = world.acted
     kind = one.complaint.partition(":")[0] if isinstance(one, Decider) else ""
     if isinstance(one, Decider) and kind in OUR_MISTAKES:
         yield f"{one.name}: {one.complaint}"
@@ -326,7 +331,7 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
 
 
 def watch(world: World, ledger: Ledger) -> None:
-    """Hold every promise against the world after every step from now on."""
+    """Hold every promise against the world from now on, whatever happens."""
 
     def look(world: World) -> None:
         ledger.look(world)
@@ -335,7 +340,7 @@ def watch(world: World, ledger: Ledger) -> None:
             for what in promise(world, ledger):
                 world.breach(name, what)
 
-    world.after_step.append(look)
+    world.looks.append(look)
 
 
 def _count_overlaps(world: World, ledger: Ledger) -> None:

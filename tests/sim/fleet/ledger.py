@@ -92,11 +92,9 @@ class Ledger:
                 for watch in self.watches.values():
                     watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
-        if isinstance(world.stepped, Decider) and world.stepped.is_content:
-            silent = {node for node in self.heard_at if self.silence(world, node) >= LOST + LATEST}
-            watch = self.watch_of(world.stepped)
-            watch.start(world.stepped.starts)
-            watch.look(world.now, silent, LOST)
+        looking = world.acted if isinstance(world.acted, Decider) else self.decided_by
+        if looking is not None and looking.is_content:
+            self._note_watch(world, looking)
         self.risen = set()
         for host in world.hosts.values():
             if host.engine.risen:
@@ -106,6 +104,12 @@ class Ledger:
                 self.starts += [(host.name, one) for one in host.engine.starts]
                 host.engine.starts = []
         self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
+
+    def _note_watch(self, world: World, looking: Decider) -> None:
+        silent = {node for node in self.heard_at if self.silence(world, node) >= LOST + LATEST}
+        watch = self.watch_of(looking)
+        watch.start(looking.starts)
+        watch.look(world.now, silent, LOST)
 
     def watch_of(self, decider: Decider) -> Watch:
         """What a reconciler saw since it last lost its memory."""

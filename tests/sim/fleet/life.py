@@ -15,6 +15,7 @@ from reconciler.decide import decide
 from reconciler.observing.read import Reader
 from reconciler.rendering.port import Renderer
 from schemas.layout import DECISION_FILE, VERSIONS
+from tests.sim.fleet.endless import watched
 from tests.sim.fleet.faults import BITES, Saboteur
 from tests.sim.fleet.invariants import watch
 from tests.sim.fleet.ledger import Ledger
@@ -39,13 +40,14 @@ Only: TypeAlias = frozenset[str] | None
 class Account:
     """What became of one seed, or of many together.
 
+    steps: passes, and effects within them. passes: acts of anybody as a whole.
     double_runs: how often a fenced replica ran twice. overlaps: how often another one did, which
     nobody promised not to happen.
     """
 
     seeds: int = 0
     steps: int = 0
-    points: int = 0
+    passes: int = 0
     double_runs: int = 0
     overlaps: int = 0
     breaches: list[str] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Account:
         """Count another one in."""
         self.seeds += other.seeds
         self.steps += other.steps
-        self.points += other.points
+        self.passes += other.passes
         self.double_runs += other.double_runs
         self.overlaps += other.overlaps
         self.breaches += other.breaches
@@ -75,7 +77,8 @@ class Account:
 
 def live(seed: int, renderer: Renderer, trace: Trace = None, only: Only = None) -> Account:
     """Live the life of a seed, and give an account of it. only: the faults that may happen."""
-    with tempfile.TemporaryDirectory(dir=memory_folder(), prefix="miaas-sim-") as folder:
+    temporary = tempfile.TemporaryDirectory(dir=memory_folder(), prefix="miaas-sim-")
+    with temporary as folder, watched():
         world = World(seed, Path(folder), renderer)
         if trace is not None:
             world.trace = trace
@@ -108,7 +111,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
         world.fired["disk full"] += host.disk.hits
     world.fired["refused push"] += world.server.refused
     world.fired += Counter(world.person.did)
-    account.steps, account.points = world.steps, world.passed
+    account.steps, account.passes = world.steps, world.passes
     account.breaches, account.fired = world.breaches, +world.fired
     account.double_runs = sum(what.startswith("S1 ") for what in world.breaches)
     account.fingerprint = world.fingerprint

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from reconciler.rendering.port import Renderer
 from tests.sim.fleet.life import live
 from tests.sim.fleet.rules import RULES, Rule
-from tests.sim.fleet.run import be_quiet, renderer
+from tests.sim.fleet.run import prepare, renderer
 
 SEEDS = 200
 
@@ -73,7 +73,7 @@ def without(rule: Rule) -> Iterator[None]:
 
 def _all(names: list[str], seeds: int, jobs: int) -> Iterator[tuple[str, str | None]]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=be_quiet) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=prepare) as pool:
         waiting = {pool.submit(_missed, name, seeds): name for name in names}
         for done in as_completed(waiting):
             yield waiting[done], done.result()

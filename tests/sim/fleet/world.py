@@ -16,6 +16,7 @@ from agent.reasons import Reason
 from reconciler.rendering.port import Renderer
 from schemas.heartbeat import Heartbeat
 from schemas.layout import ASSIGNED_REFS, NODE_REFS
+from tests.sim.fleet import endless
 from tests.sim.fleet.actor import Actor, Killed, Points
 from tests.sim.fleet.decider import Decider
 from tests.sim.fleet.engine import HANGS_SECONDS
@@ -33,31 +34,34 @@ DEEPEST: Final = 2
 class World:
     """Everything of one run. The same seed always lives the same life.
 
+    passes, effects: how often anybody acted, and how many effects that had. now: seconds.
     tried, fired: how often each fault was started, and how often it bit.
     heard, backups: heartbeats that were pushed, and where refs stood, to be brought back later.
-    breaches: broken promises, in words. now: seconds.
-    moves: refs that moved since the last look. after_step: looks after every step of anybody.
-    stepped: who made the last step. secret: a password that nobody may ever tell.
+    breaches: broken promises, in words.
+    moves: refs that moved since the last look. looks: taken after everything that anybody did.
+    acted: who ended a pass just now; None: somebody is in the middle of one.
+    secret: a password that nobody may ever tell.
     """
 
     def __init__(self, seed: int, folder: Path, renderer: Renderer) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
         self.now = 0.0
-        self.steps = 0
-        self.passed = 0
+        self.passes = 0
+        self.effects = 0
         self.fired: Counter[str] = Counter()
         self.tried: Counter[str] = Counter()
         self.heard: dict[str, list[Heartbeat]] = {}
         self.backups: list[dict[str, str]] = []
         self.renderer = renderer
         self.breaches: list[str] = []
-        self.after_step: list[Callable[[World], None]] = []
+        self.looks: list[Callable[[World], None]] = []
         self.trace: Callable[[str], None] = lambda _line: None
         self.server = Server()
         self.secret = f"sesame-{self.rng.getrandbits(64):016x}"
         self.moves: list[Move] = []
-        self.stepped: Actor | None = None
+        self.acted: Actor | None = None
+        self._news: list[Move] = []
         self._offsets: dict[str, float] = {}
         self._heap: list[tuple[float, float, int, Callable[[], None]]] = []
         self._count = 0
@@ -126,6 +130,7 @@ class World:
     def step(self, actor: Actor) -> None:
         """Let an actor make its step now."""
         actor.busy = True
+        endless.begin()
         try:
             delay = actor.step()
         except Killed:
@@ -136,17 +141,34 @@ class World:
             delay = actor.died()
         finally:
             actor.busy = actor.doomed = False
-        self.steps += 1
-        self.stepped = actor
+        self.passes += 1
         if isinstance(actor, Machine):
             actor.passes.append(self.now)
         self.wake(actor, 0.05 if actor.called else delay)
         actor.called = False
         self._note(f"{actor.name} stepped")
-        self.moves, self.server.moves = self.server.moves, []
+        self._take_moves()
         self._spread_news()
-        for look in self.after_step:
+        self._look(actor)
+
+    def _take_moves(self) -> None:
+        self.moves, self.server.moves = self.server.moves, []
+        self._news += self.moves
+
+    def _look(self, acted: Actor | None) -> None:
+        self.acted = acted
+        for look in self.looks:
             look(self)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a ref moved or a container rose since the last look."""
+        return bool(self.server.moves) or any(one.engine.has_news for one in self.hosts.values())
+
+    @property
+    def steps(self) -> int:
+        """How much was done: each effect, and each pass as a whole."""
+        return self.passes + self.effects
 
     def breach(self, promise: str, what: str) -> None:
         """Note a broken promise."""
@@ -158,7 +180,10 @@ class World:
 
     def _point(self, actor: Actor, name: str) -> None:
         """Let an actor pass an effect: it may die there, or be held up while others act."""
-        self.passed += 1
+        self.effects += 1
+        if self.is_changed:
+            self._take_moves()
+            self._look(None)
         if actor.kill_in is not None:
             actor.kill_in -= 1
             if actor.kill_in < 0:
@@ -187,7 +212,8 @@ class World:
 
     def _spread_news(self) -> None:
         """Tell of refs that moved whoever hears such things."""
-        for move in self.moves:
+        news, self._news = self._news, []
+        for move in news:
             self._note(f"{move.writer} moved {move.ref} to {move.new}")
             if move.ref == MAIN or move.ref.startswith(NODE_REFS):
                 for decider in self.deciders.values():

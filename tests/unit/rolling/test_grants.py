@@ -292,6 +292,27 @@ def test_after_a_restore_one_that_is_held_starts_nowhere_while_its_holder_may_ru
     assert found.incarnation == UNKNOWN
 
 
+def test_after_a_restore_a_broken_template_ends_no_pass_and_starts_no_second_copy() -> None:
+    """One replica is where it was, so that its template is asked for, and one is not (seed 107)."""
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(2, disconnect=FENCED))
+    home = fleet.homes()["chat-1"]
+    backup = dict(fleet.world.server.refs)
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    fleet.rest(4)
+    holder = fleet.homes()["chat-1"]
+    assert holder != home
+    broken = {"templates/web/compose.yaml.j2": "{{ nobody_knows }}"}
+    fleet.world.commit({**broken, f"nodes/{home}.yaml": node(home)})
+    restore(fleet, backup)
+    fleet.agents[holder].stops = False
+    fleet.say()
+
+    for _ in range(4):
+        fleet.rest(1)
+        assert sum("chat-1" in agent.running for agent in fleet.agents.values()) == 1
+    assert "chat-0" in fleet.homes()
+
+
 def test_another_reconciler_knows_that_a_grant_may_be_lost_with_the_state() -> None:
     fleet = a_fleet_of("alpha", "beta", "gamma")
     backup = dict(fleet.world.server.refs)
