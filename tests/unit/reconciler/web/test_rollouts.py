@@ -31,7 +31,7 @@ OF = VIEW.deployments_by_name
 
 def seen(fleet: Fleet) -> Looker:
     world = fleet.world
-    return Looker(world.reader.read, world.renderer, log=world.reader.history)
+    return Looker(world.reader.read, world.renderer, history=world.reader.history)
 
 
 def test_a_rollout_says_how_far_it_is_and_what_it_waits_for() -> None:
