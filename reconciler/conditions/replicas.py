@@ -27,7 +27,8 @@ class Replica:
     """All that is known of a replica that has a node.
 
     report: the last word of that node on it. is_current: it runs from the published files.
-    hold: what keeps it from being changed, and since when. phase, source: of its deployment.
+    hold: what keeps it from being changed, and since when. phase, source, good_source: of its
+    deployment.
     """
 
     node: NodeName
@@ -38,14 +39,16 @@ class Replica:
     held_since: datetime | None = None
     phase: Phase = Phase.SETTLED
     source: str = ""
+    good_source: str = ""
 
     @property
     def revision(self) -> str:
         """The commit of main whose version it runs; empty where that cannot be told."""
-        runs_newest = self.phase is Phase.SETTLED or (
-            self.hold is None and self.phase is not Phase.ROLLED_BACK
-        )
-        return self.source if self.is_current and runs_newest else ""
+        # One that is held while versions change may run any of them.
+        is_sure = self.phase is Phase.SETTLED or self.hold is None
+        if not self.is_current or not is_sure:
+            return ""
+        return self.good_source if self.phase is Phase.ROLLED_BACK else self.source
 
 
 def replica_conditions(one: Replica) -> tuple[Condition, ...]:

@@ -113,6 +113,7 @@ def _conditions(
             held_since=index.facts.since.waits.get(key),
             phase=decided.phase if decided else Phase.SETTLED,
             source=(decided.source if decided else None) or "",
+            good_source=(decided.good_source if decided else None) or "",
         )
     )
 

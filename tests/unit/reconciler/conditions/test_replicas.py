@@ -87,6 +87,17 @@ def test_since_is_the_agents_word_and_nothing_where_the_node_is_silent() -> None
         pytest.param({"phase": Phase.ROLLING, "hold": GATE}, "", id="still the old one"),
         pytest.param({"phase": Phase.STALLED}, COMMIT, id="stalled"),
         pytest.param({"phase": Phase.ROLLED_BACK}, "", id="the good one, of no known commit"),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b"}, "9a1b", id="the good one"
+        ),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b", "hold": GATE}, "", id="not yet back"
+        ),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b", "is_current": False},
+            "",
+            id="going back",
+        ),
         pytest.param({"is_current": False}, "", id="other files"),
     ],
 )

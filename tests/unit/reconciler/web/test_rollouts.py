@@ -46,7 +46,7 @@ def test_what_was_rolled_back_says_why_and_how_to_go_on() -> None:
     api = OF["api"]
 
     assert api.rollout.text == (
-        "3f2a91c0 was rolled back to the last good version: api-0 failed: crash loop: service web "
+        "3f2a91c0 was rolled back to the last good version, 9a1b2c3d: api-0 failed: crash loop: service web "
         "exited with code 1; to go on, change it in main: another version is tried at once"
     )
     assert api.sync.state is Sync.OUT_OF_SYNC
