@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from reconciler.conditions.since import since_when
 from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import judge, sighted
 from reconciler.observing.observe import observe
@@ -130,5 +131,6 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
         seen = sighted(memory.sightings, observed, now)
         nodes = judge(observed, now, seen)
         facts = undecided(snapshot, observed, nodes, seen, str(error))
+        facts = replace(facts, since=since_when(history.decisions), duties=history.duties)
         return facts, replace(memory, sightings=seen)
     return facts_of(result, history), result.memory
