@@ -78,7 +78,9 @@ def _ready(one: Deployment, since: Since) -> Condition:
     status = Status.UNKNOWN if is_silent and all_placed else Status.FALSE
     reason = bad[0].reason if bad else "NoNode"
     text = f"{len(good)} of {one.wanted} ready"
-    missing = () if all_placed else (_pending(one, since).since,)
+    waits = _pending(one, since)
+    # One that the reconciler has yet to place is on its way, and has no moment of its own.
+    missing = (waits.since,) if waits.status is Status.TRUE and not all_placed else ()
     at = _first((*(each.since for each in bad), *missing))
     return _made(kind, status, reason, text, at)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from schemas.names import NodeName
 from schemas.node import Duty, NodeRecord
@@ -38,7 +38,7 @@ class Duties:
     draining: datetime | None = None
 
 
-UNKNOWN = Duties()
+UNKNOWN: Final = Duties()
 
 _Says: TypeAlias = Callable[[NodeRecord], bool]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from fleet.port import Commit, File, Repository, RepositoryError, Tree
 from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX, LOG_MAX
@@ -40,7 +41,7 @@ class History:
     duties: Mapping[NodeName, Duties] = field(default_factory=dict)
 
 
-NO_HISTORY = History()
+NO_HISTORY: Final = History()
 
 
 def read_snapshot(desired: Repository, state: Repository, branch: str) -> Snapshot:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Plan
-from reconciler.rolling.sources import Sources
+from reconciler.rolling.sources import UNKNOWN, Sources
 from schemas.assignment import (
     Decision,
     DeploymentDecision,
@@ -61,7 +61,7 @@ class Fate:
     """How the wanted version of a deployment fares, and what holds its replicas."""
 
     phase: Phase = Phase.SETTLED
-    sources: Sources = Sources(None)
+    sources: Sources = UNKNOWN
     message: str = ""
     holds: tuple[Hold, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from reconciler.rolling.inputs import Versions
 from reconciler.rolling.rollout import Course
@@ -19,6 +20,9 @@ class Sources:
 
     source: CommitId | None
     good: CommitId | None = None
+
+
+UNKNOWN: Final = Sources(None)
 
 
 def sources(

@@ -92,7 +92,12 @@ SINCE = Since(
         pytest.param((), {"lacking": "x"}, ConditionType.READY, F, LATER, id="no node fits"),
         pytest.param((one(),), {"holds": (GATE,)}, ConditionType.READY, F, LATER, id="one waits"),
         pytest.param(
-            (one(FAILS),), {"lacking": "x"}, ConditionType.READY, F, A_MOMENT, id="ill, then lacking"
+            (one(FAILS),),
+            {"lacking": "x"},
+            ConditionType.READY,
+            F,
+            A_MOMENT,
+            id="ill, then lacking",
         ),
         pytest.param(
             (), {"wanted": 0, "broken": "x"}, ConditionType.READY, F, LATER, id="never ran"
