@@ -258,6 +258,10 @@ class GitRepository:
         check_object_id(tree)
         return self._looking(lambda: trees.subtree(tree, folder, self._load))
 
+    def files_in(self, tree: TreeId, folder: str) -> Mapping[str, BlobId]:
+        check_object_id(tree)
+        return self._looking(lambda: trees.files_in(tree, folder, self._load))
+
     def commit(
         self, tree: TreeId, *, parent: CommitId | None, message: str, at: datetime
     ) -> CommitId:

@@ -268,6 +268,9 @@ class MemoryRepository:
     def subtree(self, tree: TreeId, folder: str) -> TreeId | None:
         return trees.subtree(TreeId(check_object_id(tree)), folder, self._load)
 
+    def files_in(self, tree: TreeId, folder: str) -> Mapping[str, BlobId]:
+        return trees.files_in(TreeId(check_object_id(tree)), folder, self._load)
+
     def commit(
         self, tree: TreeId, *, parent: CommitId | None, message: str, at: datetime
     ) -> CommitId:

@@ -97,13 +97,14 @@ def read_commit(commit: CommitId, content: bytes) -> Commit:
     if len(tree) != 40:  # noqa: PLR2004
         raise RepositoryError(f"commit {commit} names no tree")
     who = next((value for key, _, value in lines if key == "author"), "")
-    author, _, when = who.rpartition("> ")
+    author = who.rpartition("> ")[0]
+    made = next((value for key, _, value in lines if key == "committer"), who)
     return Commit(
         id=commit,
         tree=TreeId(tree),
         parents=tuple(CommitId(value) for key, _, value in lines if key == "parent"),
         author=f"{author}>" if author else who,
-        at=_time(when),
+        at=_time(made.rpartition("> ")[2]),
         message=message,
     )
 

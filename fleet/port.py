@@ -53,7 +53,10 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as history shows it. `message` is whole, trailers included."""
+    """A commit as history shows it. `message` is whole, trailers included.
+
+    at: when it was made, as its committer says: later than it was written, where it was rebased.
+    """
 
     id: CommitId
     tree: TreeId
@@ -120,6 +123,12 @@ class Repository(Protocol):
 
     def subtree(self, tree: TreeId, folder: str) -> TreeId | None:
         """The tree id of a folder in a tree; None: there is none."""
+
+    def files_in(self, tree: TreeId, folder: str) -> Mapping[str, BlobId]:
+        """The regular files directly in a folder of a tree, by name; none: there is no folder.
+
+        Opens only the trees on the way to it, however large the rest is.
+        """
 
     def commit(
         self, tree: TreeId, *, parent: CommitId | None, message: str, at: datetime

@@ -104,6 +104,14 @@ def subtree(root: TreeId, folder: str, load: Load) -> TreeId | None:
     return tree
 
 
+def files_in(root: TreeId, folder: str, load: Load) -> Mapping[str, BlobId]:
+    """Give the regular files that stand directly in a folder of a tree, by their names."""
+    tree = subtree(root, folder, load)
+    entries = load(tree) if tree is not None else ()
+    named = ((_safe_path("", entry), entry) for entry in entries if entry.mode != FOLDER)
+    return {name: BlobId(entry.id) for name, entry in named if name is not None}
+
+
 def rewrite(
     base: TreeId | None, changes: Mapping[str, bytes | None], load: Load
 ) -> tuple[TreeId, dict[str, Object]]:

@@ -18,6 +18,7 @@ from reconciler.rolling.holding import holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
 from reconciler.rolling.rollout import Course, completed
+from reconciler.rolling.sources import sources
 from reconciler.staging import Stages
 from schemas.assignment import Assignment, Decision, Phase
 from schemas.deployment import Deployment
@@ -93,11 +94,11 @@ def _fates(
     fates = {}
     for name, going in courses.items():
         last, kept = before.get(name), facts.kept.get(name, Versions())
-        asked = going.versions.rejected or going.wanted
-        is_known = asked in (kept.good, kept.next, kept.rejected)
-        source = last.source if last is not None and is_known else facts.observed.source
         fates[name] = Fate(
-            phase=going.phase, source=source, message=going.message, holds=holds.get(name, ())
+            phase=going.phase,
+            sources=sources(last, kept, going, facts.observed.source),
+            message=going.message,
+            holds=holds.get(name, ()),
         )
     return fates
 

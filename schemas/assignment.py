@@ -155,7 +155,8 @@ class DeploymentDecision:
     """What became of one deployment. The wording of a refusal or hold is no reason to write.
 
     phase: of its newest version. source: the commit of main that brought this one; None: unknown.
-    message: why it stalled or was rolled back.
+    good_source: the one that brought the last good version, where that is another; None: it is not,
+    there is none, or it is unknown. message: why it stalled or was rolled back.
     """
 
     name: DeploymentName
@@ -166,6 +167,7 @@ class DeploymentDecision:
     refusals: tuple[Refusal, ...] = ()
     phase: Phase = Phase.SETTLED
     source: CommitId | None = None
+    good_source: CommitId | None = None
     message: str = ""
     holds: tuple[Hold, ...] = ()
 

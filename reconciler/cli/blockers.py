@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from reconciler.cli.status_texts import holder_lines
 from reconciler.conditions.condition import Condition, ConditionType, Status
@@ -10,6 +11,7 @@ from reconciler.conditions.deployments import hold_text
 from reconciler.rolling.holding import Because
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import DeploymentView, FleetView, Health, NodeState, ReplicaView
+from reconciler.web.words import utc
 from schemas.assignment import Phase
 
 _BY_HEALTH = (Because.GATE, Because.CANARY, Because.SURGE, Because.WAVE, Because.STALLED)
@@ -22,13 +24,14 @@ def blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) -> 
 
 
 def _blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) -> Iterator[str]:
+    since = _since(one.rollout.since)
     if one.rollout.phase is Phase.ROLLING:
-        yield f"{one.rollout.phase}: {one.rollout.ready} of {one.wanted} ready"
+        yield f"{one.rollout.phase}{since}: {one.rollout.ready} of {one.wanted} ready"
     elif one.rollout.text:
-        yield f"{one.rollout.phase}: {one.rollout.text}"
+        yield f"{one.rollout.phase}{since}: {one.rollout.text}"
     for hold in one.holds:
         if replicas.intersection(hold.replicas):
-            yield hold_text(hold.replicas, hold.text)
+            yield f"{hold_text(hold.replicas, hold.text)}{_since(hold.since)}"
             yield from (f"  {line}" for line in _causes(view, one, hold))
     if not one.holds:
         yield from _not_ready(one)
@@ -55,10 +58,10 @@ def _dependency(view: FleetView, name: str, seen: frozenset[str]) -> Iterator[st
     ready = _ready(one.conditions)
     if ready is None or ready.status is Status.TRUE or name in seen:
         return
-    yield f"{name} is not ready: {ready.message}"
+    yield f"{name} is not ready: {ready.message}{_since(ready.since)}"
     yield from (f"  {line}" for line in _not_ready(one))
     for hold in one.holds:
-        yield f"  {hold_text(hold.replicas, hold.text)}"
+        yield f"  {hold_text(hold.replicas, hold.text)}{_since(hold.since)}"
         if hold.reason != Because.DEPENDENCY:
             yield from (f"    {line}" for line in _causes(view, one, hold))
     for below in one.depends_on:
@@ -69,13 +72,19 @@ def _not_ready(one: DeploymentView) -> Iterator[str]:
     for replica in one.replicas:
         ready = _ready(replica.conditions)
         if replica.wanted and ready is not None and ready.status is not Status.TRUE:
-            yield f"{replica.name} on {replica.node} is not ready: {_why(replica, ready)}"
+            why = f"{_why(replica, ready)}{_since(ready.since)}"
+            yield f"{replica.name} on {replica.node} is not ready: {why}"
 
 
 def _why(replica: ReplicaView, ready: Condition) -> str:
     if replica.message or replica.health.state is Health.HEALTHY:
         return replica.message or ready.message
     return replica.health.why
+
+
+def _since(moment: datetime | None) -> str:
+    """The end of a line; empty: nobody knows. Absolute, so that no clock is needed here."""
+    return f", since {utc(moment)}" if moment else ""
 
 
 def _silent(view: FleetView, one: DeploymentView, hold: HoldView) -> Iterator[str]:

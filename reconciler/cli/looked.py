@@ -45,9 +45,9 @@ def look(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Looked:
     with open_remotes(place, environ) as remotes:
         reader = Reader(*remotes, place.branch)
         snapshot = reader.read()
-        log = reader.history(snapshot)
+        history = reader.history(snapshot)
     now = clock()
     memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
-        facts, _ = look_once(snapshot, now, memory, renderer, log=log)
+        facts, _ = look_once(snapshot, now, memory, renderer, history=history)
     return Looked(facts, fleet_view(facts), now)

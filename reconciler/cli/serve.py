@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     clock = even_clock()
     with open_remotes(place, environ) as remotes, closing(BoundedRenderer()) as renderer:
         reader = Reader(*remotes, place.branch)
-        looker = Looker(reader.read, renderer, log=reader.history)
+        looker = Looker(reader.read, renderer, history=reader.history)
         refresher = Refresher(looker.look, clock, every)
         app = create_app(refresher.latest, clock, installed_version())
         server = _listen(app, arguments.host, arguments.port)

@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.cli.terminal import Paint, Terminal, safe, table
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.deployments import hold_text
+from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import (
     DeploymentView,
     FleetView,
@@ -187,7 +188,7 @@ def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
     ]
     gpus = (f"  {line}\n" for line in _gpus(node))
     problems = (f"  {safe(text)}\n" for text in node.problems)
-    replicas = (line for one in node.replicas for line in _replica(one, terminal))
+    replicas = (line for one in node.replicas for line in _replica(one, now, terminal))
     head = _facts(f"node {node.name}", facts, terminal)
     told = condition_lines(node.conditions, now, terminal)
     return "".join((head, *gpus, *problems, *told, *replicas))
@@ -200,7 +201,7 @@ def condition_lines(
     for one in conditions:
         if one.status is Status.FALSE and one.type is not ConditionType.READY:
             continue
-        since = f" for {span(now - one.since)}" if one.since else ""
+        since = _lasting(one.since, now)
         paint = Paint.BAD if one.status is Status.FALSE else None
         status = terminal.paint(str(one.status), paint)
         yield f"  {one.type}={status}{since}: {one.reason}, {_one_line(safe(one.message))}\n"
@@ -240,20 +241,29 @@ def deployment_text(one: DeploymentView, now: datetime, terminal: Terminal) -> s
         ("last error", one.last_error),
     ]
     problems = (f"  {problem_line(problem)}\n" for problem in one.problems)
-    replicas = (line for replica in one.replicas for line in _replica(replica, terminal))
+    replicas = (line for replica in one.replicas for line in _replica(replica, now, terminal))
     unplaced = (f"  {line}\n" for refusal in one.unplaced for line in refusal_lines(refusal))
     head = _facts(f"deployment {one.name}", facts, terminal)
     told = condition_lines(one.conditions, now, terminal)
-    waiting = (f"  {safe(hold_text(hold.replicas, hold.text))}\n" for hold in one.holds[1:])
+    waiting = (f"  {_waiting(hold, now)}\n" for hold in one.holds[1:])
     holders = (f"  {line}\n" for line in holder_lines(one))
     return "".join((head, *problems, *told, *waiting, *holders, *replicas, *unplaced))
 
 
 def _going(one: DeploymentView, now: datetime, terminal: Terminal) -> str:
-    since = f" for {span(now - one.rollout.since)}" if one.rollout.since else ""
+    since = _lasting(one.rollout.since, now)
     phase = terminal.paint(str(one.rollout.phase), _PAINTS.get(one.rollout.phase))
     text = f": {safe(one.rollout.text)}" if one.rollout.text else ""
     return f"{phase}{since}{text}"
+
+
+def _waiting(hold: HoldView, now: datetime) -> str:
+    return f"{safe(hold_text(hold.replicas, hold.text))}{_lasting(hold.since, now)}"
+
+
+def _lasting(since: datetime | None, now: datetime) -> str:
+    """For how long something is so; empty: nobody knows."""
+    return f" for {span(now - since)}" if since else ""
 
 
 def holder_lines(one: DeploymentView) -> Iterator[str]:
@@ -273,9 +283,11 @@ def refusal_lines(refusal: RefusalView) -> Iterator[str]:
         yield safe(f"  what would help: {refusal.hint}")
 
 
-def _replica(one: ReplicaView, terminal: Terminal) -> Iterator[str]:
-    state = _marked(one.health.state, one.health.why, terminal)
-    yield f"  {one.name} on {one.node}: {state}\n"
+def _replica(one: ReplicaView, now: datetime, terminal: Terminal) -> Iterator[str]:
+    state = terminal.paint(str(one.health.state), _PAINTS.get(one.health.state))
+    ready = (each.since for each in one.conditions if each.type is ConditionType.READY)
+    since = _lasting(next(ready, None), now)
+    yield f"  {one.name} on {one.node}: {state}{since}: {safe(one.health.why)}\n"
     if one.sync.state is not Sync.SYNCED:
         yield f"    {_marked(one.sync.state, one.sync.why, terminal)}\n"
     for service in one.services:

@@ -37,7 +37,8 @@ class Condition:
     """One condition. reason: one word for programs; message: a clause for people.
 
     since: when it last became so; None: unknown.
-    observed_revision: the commit of main whose version runs here; empty where that cannot be told.
+    observed_revision: the commit of main whose version runs here, or, of a node's duty, the one
+    that it was read from; empty where that cannot be told.
     """
 
     type: ConditionType

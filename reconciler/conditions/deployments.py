@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from reconciler.conditions.condition import Condition, ConditionType, Status, camel
-from reconciler.conditions.since import Since
+from reconciler.conditions.since import FAILED, Since
 from schemas.assignment import Hold, Phase
 
 # More names than this are a number: a line has to stay one.
@@ -48,10 +48,10 @@ def deployment_conditions(one: Deployment, since: Since) -> tuple[Condition, ...
     """Say how a deployment fares."""
     at = since.phases.get((one.name, one.phase))
     made = (
-        _ready(one),
+        _ready(one, since),
         _progressing(one, at),
         _degraded(one, since),
-        _stalled(one, at),
+        _stalled(one, since),
         _pending(one, since),
         _held(one, since),
     )
@@ -59,12 +59,14 @@ def deployment_conditions(one: Deployment, since: Since) -> tuple[Condition, ...
     return tuple(replace(condition, observed_revision=revision) for condition in made)
 
 
-def _ready(one: Deployment) -> Condition:
+def _ready(one: Deployment, since: Since) -> Condition:
     found = [_of(each, ConditionType.READY) for each in one.replicas]
     good = [each for each in found if each.status is Status.TRUE]
     kind = ConditionType.READY
     if not one.wanted and one.broken:
-        return _made(kind, Status.FALSE, "DocumentsUnusable", "it never ran")
+        return _made(
+            kind, Status.FALSE, "DocumentsUnusable", "it never ran", since.held.get(one.name)
+        )
     if not one.wanted:
         return _made(kind, Status.TRUE, "NoReplicas", "asks for no replicas")
     if len(good) >= one.wanted:
@@ -76,7 +78,11 @@ def _ready(one: Deployment) -> Condition:
     status = Status.UNKNOWN if is_silent and all_placed else Status.FALSE
     reason = bad[0].reason if bad else "NoNode"
     text = f"{len(good)} of {one.wanted} ready"
-    return _made(kind, status, reason, text, _first(each.since for each in bad))
+    waits = _pending(one, since)
+    # One that the reconciler has yet to place is on its way, and has no moment of its own.
+    missing = (waits.since,) if waits.status is Status.TRUE and not all_placed else ()
+    at = _first((*(each.since for each in bad), *missing))
+    return _made(kind, status, reason, text, at)
 
 
 def _progressing(one: Deployment, at: datetime | None) -> Condition:
@@ -96,16 +102,20 @@ def _degraded(one: Deployment, since: Since) -> Condition:
     if one.lacking and one.replicas:
         at = since.unplaced.get(one.name)
         return _made(kind, Status.TRUE, "ReplicasMissing", one.lacking, at)
-    if any(each.status is Status.UNKNOWN for each in found):
-        unknown = next(each for each in found if each.status is Status.UNKNOWN)
-        return _made(kind, Status.UNKNOWN, unknown.reason, unknown.message)
-    return _made(kind, Status.FALSE, "Well", "no replica complains")
+    silent = [each for each in found if each.status is Status.UNKNOWN]
+    if silent:
+        at = _first(each.since for each in silent)
+        return _made(kind, Status.UNKNOWN, silent[0].reason, silent[0].message, at)
+    at = _last(each.since for each in found)
+    return _made(kind, Status.FALSE, "Well", "no replica complains", at)
 
 
-def _stalled(one: Deployment, at: datetime | None) -> Condition:
-    if one.phase not in {Phase.STALLED, Phase.ROLLED_BACK}:
-        return _made(ConditionType.STALLED, Status.FALSE, "NotStalled", "no rollout failed")
+def _stalled(one: Deployment, since: Since) -> Condition:
+    if one.phase not in FAILED:
+        at = since.sound.get(one.name)
+        return _made(ConditionType.STALLED, Status.FALSE, "NotStalled", "no rollout failed", at)
     text = f"{one.message}; {GO_ON}" if one.message else GO_ON
+    at = since.phases.get((one.name, one.phase))
     return _made(ConditionType.STALLED, Status.TRUE, _REASONS[one.phase], text, at)
 
 

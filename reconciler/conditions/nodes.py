@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.observing.duties import UNKNOWN, Duties
 from reconciler.observing.node import Freshness, Node
 from schemas.fleet import Timings
 from schemas.node import Duty
@@ -18,6 +19,7 @@ class Host:
 
     duty: as its record says. seen_at: when it was last heard of. back_at: when it came back from
     being lost; None: it was not lost. left: replicas that it still has, or was told to run.
+    duties: since when main says of it what it says. source: the commit of main that says so.
     """
 
     node: Node
@@ -26,6 +28,8 @@ class Host:
     back_at: datetime | None
     left: Sequence[str]
     timings: Timings
+    duties: Duties = UNKNOWN
+    source: str = ""
 
 
 def node_conditions(one: Host) -> tuple[Condition, ...]:
@@ -55,7 +59,7 @@ def _ready(one: Host) -> Condition:
     node, kind = one.node, ConditionType.READY
     match node.freshness:
         case Freshness.UNSEEN:
-            return _made(kind, Status.UNKNOWN, "NeverHeardOf", "no heartbeat of it ever arrived")
+            return _never_heard_of(one, kind)
         case Freshness.LATE:
             at = _after(one, one.timings.late)
             return _made(kind, Status.UNKNOWN, "Late", "it is silent", at)
@@ -73,12 +77,21 @@ def _ready(one: Host) -> Condition:
 
 def _silent(one: Host, kind: ConditionType, span: timedelta) -> Condition:
     if one.node.freshness is Freshness.UNSEEN:
-        return _made(kind, Status.UNKNOWN, "NeverHeardOf", "no heartbeat of it ever arrived")
+        return _never_heard_of(one, kind)
     reached = {ConditionType.LATE: (Freshness.LATE, Freshness.LOST)}.get(kind, (Freshness.LOST,))
+    seconds = int(span.total_seconds())
     if one.node.freshness in reached:
-        text = f"no heartbeat for more than {int(span.total_seconds())} s"
+        text = f"no heartbeat for more than {seconds} s"
         return _made(kind, Status.TRUE, "NoHeartbeat", text, _after(one, span))
+    if one.node.freshness is Freshness.LATE:
+        text = f"it is silent, and not for more than {seconds} s"
+        return _made(kind, Status.FALSE, "NotForLong", text, one.back_at)
     return _made(kind, Status.FALSE, "HeardOf", "its heartbeats arrive", one.back_at)
+
+
+def _never_heard_of(one: Host, kind: ConditionType) -> Condition:
+    text = "no heartbeat of it ever arrived"
+    return _made(kind, Status.UNKNOWN, "NeverHeardOf", text, one.duties.admitted)
 
 
 def _after(one: Host, span: timedelta) -> datetime | None:
@@ -86,33 +99,41 @@ def _after(one: Host, span: timedelta) -> datetime | None:
 
 
 def _cordoned(one: Host) -> Condition:
-    kind = ConditionType.CORDONED
+    status = Status.TRUE
+    reason, text = one.duty.value.capitalize(), "it takes nothing new"
     if one.node.suspended:
-        text = "suspended: nothing on it is changed; what runs goes on"
-        return _made(kind, Status.TRUE, "Suspended", text)
-    if one.duty is Duty.ACTIVE:
-        return _made(kind, Status.FALSE, "Active", "it takes work")
-    reason = one.duty.value.capitalize()
-    return _made(kind, Status.TRUE, reason, "it takes nothing new")
+        reason, text = "Suspended", "suspended: nothing on it is changed; what runs goes on"
+    elif one.duty is Duty.ACTIVE:
+        status, text = Status.FALSE, "it takes work"
+    made = _made(ConditionType.CORDONED, status, reason, text, one.duties.cordoned)
+    return replace(made, observed_revision=one.source)
 
 
 def _draining(one: Host) -> Condition:
-    kind = ConditionType.DRAINING
-    if one.duty is not Duty.DRAINING:
-        return _made(kind, Status.FALSE, "NotDraining", "it keeps what it has")
+    is_draining = one.duty is Duty.DRAINING
+    status = Status.TRUE if is_draining else Status.FALSE
+    reason, text = _drain(one) if is_draining else ("NotDraining", "it keeps what it has")
+    made = _made(ConditionType.DRAINING, status, reason, text, one.duties.draining)
+    return replace(made, observed_revision=one.source)
+
+
+def _drain(one: Host) -> tuple[str, str]:
+    """One word, and a clause, for how far a drain has come."""
     if one.left:
         names = ", ".join(one.left) if len(one.left) <= 6 else f"{len(one.left)} replicas"  # noqa: PLR2004 - a line has to stay one
-        return _made(kind, Status.TRUE, "Moving", f"still has {names}")
+        return "Moving", f"still has {names}"
     if is_drained(one):
-        return _made(kind, Status.TRUE, "Empty", "drained: nothing of ours is left on it")
-    text = "nothing is assigned to it, and what still runs there is not known"
-    return _made(kind, Status.TRUE, "NotKnown", text)
+        return "Empty", "drained: nothing of ours is left on it"
+    return "NotKnown", "nothing is assigned to it, and what still runs there is not known"
 
 
 def _pressed(one: Host) -> Condition:
     kind = ConditionType.DISK_PRESSURE
+    if one.node.freshness is Freshness.UNSEEN:
+        return _never_heard_of(one, kind)
     if not _is_heard(one.node):
-        return _made(kind, Status.UNKNOWN, "Silent", "it is silent")
+        since = _after(one, one.timings.late)
+        return _made(kind, Status.UNKNOWN, "Silent", "it is silent", since)
     if one.node.disk_pressure:
         return _made(kind, Status.TRUE, "NearlyFull", one.node.disk_pressure)
     return _made(kind, Status.FALSE, "RoomLeft", "its disk has room")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
@@ -27,7 +28,9 @@ class Replica:
     """All that is known of a replica that has a node.
 
     report: the last word of that node on it. is_current: it runs from the published files.
-    hold: what keeps it from being changed, and since when. phase, source: of its deployment.
+    hold: what keeps it from being changed, and since when. phase, source, good_source: of its
+    deployment. told_at: when its node was last told to run it, or to run it otherwise, or no more.
+    silent_since: when its node began to be silent for too long. Of all moments, None: unknown.
     """
 
     node: NodeName
@@ -36,27 +39,26 @@ class Replica:
     is_current: bool
     hold: Hold | None = None
     held_since: datetime | None = None
+    told_at: datetime | None = None
+    silent_since: datetime | None = None
     phase: Phase = Phase.SETTLED
     source: str = ""
+    good_source: str = ""
 
     @property
     def revision(self) -> str:
         """The commit of main whose version it runs; empty where that cannot be told."""
-        runs_newest = self.phase is Phase.SETTLED or (
-            self.hold is None and self.phase is not Phase.ROLLED_BACK
-        )
-        return self.source if self.is_current and runs_newest else ""
+        # One that is held while versions change may run any of them.
+        is_sure = self.phase is Phase.SETTLED or self.hold is None
+        if not self.is_current or not is_sure:
+            return ""
+        return self.good_source if self.phase is Phase.ROLLED_BACK else self.source
 
 
 def replica_conditions(one: Replica) -> tuple[Condition, ...]:
     """Say how a replica fares that has a node."""
-    since = one.report.since if one.report else None
     if one.freshness in _SILENT:
-        reason = f"Node{one.freshness.value.capitalize()}"
-        message = f"{one.node} {_SILENT[one.freshness]}"
-        kinds = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.DEGRADED)
-        unknown = (_made(one, kind, Status.UNKNOWN, reason, message) for kind in kinds)
-        return (*unknown, _held(one))
+        return (*_unknown(one), _held(one))
     reason, message = _state(one)
     state = one.report.state if one.report else ReplicaState.PENDING
     moves = not one.is_current or state in _ON_THE_WAY
@@ -68,11 +70,34 @@ def replica_conditions(one: Replica) -> tuple[Condition, ...]:
     }
     return (
         *(
-            _made(one, kind, _status(is_so), reason, message, since)
+            _made(one, kind, _status(is_so), reason, message, _since(one, kind))
             for kind, is_so in known.items()
         ),
         _held(one),
     )
+
+
+def _unknown(one: Replica) -> Iterator[Condition]:
+    """What nobody knows of a replica whose node is silent, or is claimed twice."""
+    reason = f"Node{one.freshness.value.capitalize()}"
+    message = f"{one.node} {_SILENT[one.freshness]}"
+    since = {
+        Freshness.UNSEEN: one.told_at,
+        Freshness.LATE: one.silent_since,
+        Freshness.LOST: one.silent_since,
+    }.get(one.freshness)
+    for kind in (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.DEGRADED):
+        yield _made(one, kind, Status.UNKNOWN, reason, message, since)
+
+
+def _since(one: Replica, kind: ConditionType) -> datetime | None:
+    """Since when a condition is as it is: by the word of its agent, or because of a decision."""
+    report = one.report
+    if report is None:
+        return one.told_at
+    is_behind = report.state is ReplicaState.RUNNING and not one.is_current
+    # What runs well is ready until other files are published for it; it is no worse for that.
+    return one.told_at if is_behind and kind is not ConditionType.DEGRADED else report.since
 
 
 def absent_conditions(hold: Hold | None, why: str, since: datetime | None) -> tuple[Condition, ...]:
@@ -81,7 +106,11 @@ def absent_conditions(hold: Hold | None, why: str, since: datetime | None) -> tu
     held = _status(hold is not None)
     return (
         Condition(
-            type=ConditionType.READY, status=Status.FALSE, reason="NoNode", message="has no node"
+            type=ConditionType.READY,
+            status=Status.FALSE,
+            reason="NoNode",
+            message="has no node",
+            since=since,
         ),
         Condition(
             type=ConditionType.PENDING,

@@ -16,3 +16,7 @@ HEARTBEAT_MAX: Final = 1024 * 1024
 LOG_MAX: Final = 256
 # Commits of people that are looked through for the one that accepts a rewind: years of them.
 HISTORY_MAX: Final = 10_000
+# Commits of main that are looked through for since when a node is drained: three months of ten a
+# day. Changes of its nodes among them: each is listed once, and kept.
+MAIN_LOG_MAX: Final = 1000
+WORDS_MAX: Final = 256

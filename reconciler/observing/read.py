@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from fleet.port import Commit, File, Repository, RepositoryError, Tree
 from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX, LOG_MAX
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.counting import FOLDERS, counts, too_much
+from reconciler.observing.duties import Duties
+from reconciler.observing.duty_log import DutyLog
 from reconciler.observing.heads import Heads
 from reconciler.observing.snapshot import Snapshot
 from schemas.layout import (
@@ -25,6 +28,20 @@ from schemas.names import BlobId, CommitId, NodeName, is_name
 
 class NoBranchError(RepositoryError):
     """The branch that people commit to does not exist: no information, not an empty fleet."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was before a snapshot.
+
+    decisions: newest first. duties: since when main says of each node what it says.
+    """
+
+    decisions: Sequence[Commit] = ()
+    duties: Mapping[NodeName, Duties] = field(default_factory=dict)
+
+
+NO_HISTORY: Final = History()
 
 
 def read_snapshot(desired: Repository, state: Repository, branch: str) -> Snapshot:
@@ -47,6 +64,7 @@ class Reader:
     state: Repository
     branch: str
     heads: Heads = field(init=False)
+    _duties: DutyLog = field(init=False)
     _head: Commit | None = None
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
@@ -56,6 +74,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.heads = Heads(self.desired, self.state, self.branch)
+        self._duties = DutyLog(self.desired, self.branch)
 
     def log(self, snapshot: Snapshot) -> tuple[Commit, ...]:
         """The newest decisions up to the one of a snapshot, newest first, as far as is here.
@@ -68,8 +87,8 @@ class Reader:
             self._log = (tip, self.state.log(tip, LOG_MAX))
         return self._log[1] if tip is not None else ()
 
-    def history(self, snapshot: Snapshot) -> tuple[Commit, ...]:
-        """The same, after the decisions before those that are here were brought over, once.
+    def history(self, snapshot: Snapshot) -> History:
+        """What was before, after what is not here of it was brought over, once.
 
         Raises:
             RepositoryError: the remote did not answer.
@@ -78,7 +97,9 @@ class Reader:
             self.state.fetch_history(ASSIGNMENTS_REF)
             self._is_whole = True
             self._log = (None, ())
-        return self.log(snapshot)
+        source = snapshot.source
+        duties = {} if source is None else self._duties.duties(source)
+        return History(self.log(snapshot), duties)
 
     def read(self) -> Snapshot:
         """Read everything that a pass needs.

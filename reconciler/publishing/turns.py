@@ -24,7 +24,8 @@ _WORDS: Final = {
     Phase.ROLLED_BACK: "rolled back",
 }
 TURN_TRAILERS: Final = (*PHASE_TRAILERS.values(), WAITS, "Granted", "Evacuated")
-# A line has to stay one, and `Waits` names each replica.
+# A line has to stay one. `Waits` names every replica, on as many lines as that takes: since when
+# one waits is told by nothing else.
 _NAMES_MAX: Final = 8
 
 
@@ -74,8 +75,9 @@ def turn_trailers(result: Pass, found: Preview) -> Iterator[str]:
     for phase, trailer in PHASE_TRAILERS.items():
         yield from (f"{trailer}: {turn.name}" for turn in told if turn.phase is phase)
     for hold in new_holds(result):
-        shown = hold.replicas[:_NAMES_MAX]
-        yield f"{WAITS}: {', '.join(shown)} ({hold.reason})"
+        for start in range(0, len(hold.replicas), _NAMES_MAX):
+            shown = hold.replicas[start : start + _NAMES_MAX]
+            yield f"{WAITS}: {', '.join(shown)} ({hold.reason})"
     for replica, node, epoch in granted_anew(result):
         yield f"Granted: {replica} to {node} (epoch {epoch})"
     yield from (f"Evacuated: {node}" for node in evacuated(result, found))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Plan
+from reconciler.rolling.sources import UNKNOWN, Sources
 from schemas.assignment import (
     Decision,
     DeploymentDecision,
@@ -17,7 +18,7 @@ from schemas.assignment import (
     Tenure,
     Verdict,
 )
-from schemas.names import CommitId, DeploymentName, split_replica
+from schemas.names import DeploymentName, split_replica
 from schemas.problem import Problem
 
 
@@ -60,7 +61,7 @@ class Fate:
     """How the wanted version of a deployment fares, and what holds its replicas."""
 
     phase: Phase = Phase.SETTLED
-    source: CommitId | None = None
+    sources: Sources = UNKNOWN
     message: str = ""
     holds: tuple[Hold, ...] = ()
 
@@ -75,11 +76,13 @@ def _with_fate(
     if fate is None:
         if before is None:
             return decision
-        fate = Fate(phase=before.phase, source=before.source, message=before.message)
+        told = Sources(before.source, before.good_source)
+        fate = Fate(phase=before.phase, sources=told, message=before.message)
     return replace(
         decision,
         phase=fate.phase,
-        source=fate.source,
+        source=fate.sources.source,
+        good_source=fate.sources.good,
         message=fate.message,
         holds=fate.holds,
     )

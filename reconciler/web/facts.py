@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.conditions.since import Since
+from reconciler.observing.duties import Duties
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed
 from schemas.assignment import AssignedReplica, DeploymentDecision, Hold, Refusal
@@ -33,6 +34,7 @@ class Facts:
     notices: of what machines wrote. refused: replicas that have no node, and why.
     pending: deployments that the reconciler has yet to act on, and what it would do.
     aimed: where each replica is finally to be. since: since when what was decided is so.
+    duties: since when main says of each node what it says.
     closed: why nothing is changed by plan at this time, if something waits for that.
     removals: why what main removes is kept for now. returns: of nodes that came back from being
     lost.
@@ -50,6 +52,7 @@ class Facts:
     pending: Mapping[DeploymentName, str] = field(default_factory=dict)
     aimed: Mapping[ReplicaName, NodeName] = field(default_factory=dict)
     since: Since = field(default_factory=Since)
+    duties: Mapping[NodeName, Duties] = field(default_factory=dict)
     closed: str = ""
     removals: str = ""
     returns: Mapping[NodeName, Return] = field(default_factory=dict)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from reconciler.conditions.since import Told
+from reconciler.conditions.since import since_when
 from reconciler.decide import Pass, decide
 from reconciler.observing.inventory import judge, sighted
 from reconciler.observing.observe import observe
+from reconciler.observing.read import NO_HISTORY, History
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
@@ -21,7 +22,7 @@ from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
 
 Read: TypeAlias = Callable[[], Snapshot]
-Log: TypeAlias = Callable[[Snapshot], Sequence[Told]]
+Before: TypeAlias = Callable[[Snapshot], History]
 Decide: TypeAlias = Callable[[Snapshot, datetime, Memory, Renderer], Pass]
 
 
@@ -35,18 +36,22 @@ class _Seen:
     view: FleetView
 
 
-def _no_log(_snapshot: Snapshot) -> Sequence[Told]:
-    return ()
+def _nothing_before(_snapshot: Snapshot) -> History:
+    return NO_HISTORY
 
 
 class Looker:
     """Remembers when each node was last heard of, and makes a new view only after a change."""
 
     def __init__(
-        self, read: Read, renderer: Renderer, how: Decide = decide, log: Log = _no_log
+        self,
+        read: Read,
+        renderer: Renderer,
+        how: Decide = decide,
+        history: Before = _nothing_before,
     ) -> None:
         self._read = read
-        self._log = log
+        self._history = history
         self._renderer = renderer
         self._decide = how
         self._last: _Seen | None = None
@@ -81,8 +86,8 @@ class Looker:
             if same and judge(observed, now, seen) == last.facts.nodes:
                 return heard_again(last.facts, observed, seen), replace(last.memory, sightings=seen)
         memory = last.memory if last else _first(snapshot, now)
-        log = self._log(snapshot)
-        return look_once(snapshot, now, memory, self._renderer, self._decide, log=log)
+        before = self._history(snapshot)
+        return look_once(snapshot, now, memory, self._renderer, self._decide, history=before)
 
 
 def _at_rest(snapshot: Snapshot) -> Snapshot:
@@ -112,9 +117,9 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
     renderer: Renderer,
     how: Decide = decide,
     *,
-    log: Sequence[Told] = (),
+    history: History = NO_HISTORY,
 ) -> tuple[Facts, Memory]:
-    """Understand a snapshot, also where no decision can be made of it. log: of past decisions.
+    """Understand a snapshot, also where no decision can be made of it. history: what was before.
 
     Raises:
         BadDocumentError: the reconciler's last decision cannot be understood.
@@ -126,5 +131,6 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
         seen = sighted(memory.sightings, observed, now)
         nodes = judge(observed, now, seen)
         facts = undecided(snapshot, observed, nodes, seen, str(error))
+        facts = replace(facts, since=since_when(history.decisions), duties=history.duties)
         return facts, replace(memory, sightings=seen)
-    return facts_of(result, log), result.memory
+    return facts_of(result, history), result.memory

@@ -6,15 +6,16 @@ what would happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from reconciler.conditions.since import Told, since_when
+from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
 from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
 from reconciler.observing.node import Node
+from reconciler.observing.read import NO_HISTORY, History
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
 from reconciler.rolling.facts import REMOVALS_FIX
@@ -34,8 +35,8 @@ _WORDS: Final = {
 }
 
 
-def facts_of(result: Pass, log: Sequence[Told] = ()) -> Facts:
-    """Say what a pass found out and has not published. log: of decisions, newest first."""
+def facts_of(result: Pass, history: History = NO_HISTORY) -> Facts:
+    """Say what a pass found out and has not published. history: what was before."""
     of_deployments = {problem for held in result.held.values() for problem in held}
     return Facts(
         observed=result.observed,
@@ -49,7 +50,8 @@ def facts_of(result: Pass, log: Sequence[Told] = ()) -> Facts:
         refused=_by_deployment(result.plan.refusals),
         pending=pending(preview(result).replicas),
         aimed={one.replica: one.node for one in result.aim.plan.placements},
-        since=since_when(log),
+        since=since_when(history.decisions),
+        duties=history.duties,
         closed=result.facts.closed if _waits_for_a_window(result) else "",
         removals=_removals(result),
         returns=_returns(result.memory.sightings, result.observed),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from reconciler.conditions.nodes import Host, is_drained, node_conditions
+from reconciler.observing.duties import UNKNOWN
 from reconciler.observing.node import Freshness, Node
 from reconciler.web.facts import Index
 from reconciler.web.replicas import amounts
@@ -102,6 +103,8 @@ def _word(
         back_at=back.at if back else None,
         left=sorted(told | seen),
         timings=index.facts.observed.fleet.timings,
+        duties=index.facts.duties.get(name, UNKNOWN),
+        source=index.facts.observed.source or "",
     )
 
 

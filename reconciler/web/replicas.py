@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, assert_never
 
 from reconciler.conditions.condition import Condition
@@ -81,7 +82,14 @@ def leftover_view(index: Index, node: NodeName, report: ReplicaReport) -> Replic
         services=tuple(map(_service, report.services)),
         message=report.message,
         conditions=replica_conditions(
-            Replica(node=node, freshness=_freshness(index, node), report=report, is_current=False)
+            Replica(
+                node=node,
+                freshness=_freshness(index, node),
+                report=report,
+                is_current=False,
+                told_at=index.facts.since.told.get((report.name, node)),
+                silent_since=_silent_since(index, node),
+            )
         ),
         logs=_logs(report),
     )
@@ -111,8 +119,11 @@ def _conditions(
             is_current=report is not None and report.observed == tree,
             hold=hold,
             held_since=index.facts.since.waits.get(key),
+            told_at=index.facts.since.told.get((replica.name, node)),
+            silent_since=_silent_since(index, node),
             phase=decided.phase if decided else Phase.SETTLED,
             source=(decided.source if decided else None) or "",
+            good_source=(decided.good_source if decided else None) or "",
         )
     )
 
@@ -151,6 +162,12 @@ def _silence(index: Index, node: NodeName) -> str:
 def _freshness(index: Index, node: NodeName) -> Freshness:
     judged = index.nodes.get(node)
     return judged.freshness if judged else Freshness.UNSEEN
+
+
+def _silent_since(index: Index, node: NodeName) -> datetime | None:
+    """When a node that was heard of last at some moment began to be late."""
+    seen_at = index.facts.seen.get(node)
+    return None if seen_at is None else seen_at + index.facts.observed.fleet.timings.late
 
 
 def _state(state: ReplicaState) -> Health:

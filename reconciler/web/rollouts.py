@@ -126,7 +126,8 @@ def _progress(decided: DeploymentDecision, ready: int, wanted: int) -> str:
             return f"{ready} of {wanted} ready{where}{why}; {GO_ON}"
         case Phase.ROLLED_BACK:
             version = f"{decided.source[:_DIGITS]} was" if decided.source else "it was"
-            return f"{version} rolled back to the last good version{why}; {GO_ON}"
+            good = f", {decided.good_source[:_DIGITS]}" if decided.good_source else ""
+            return f"{version} rolled back to the last good version{good}{why}; {GO_ON}"
         case Phase.ROLLING:
             first = decided.holds[0] if decided.holds else None
             rest = f"; {hold_text(first.replicas, first.text)}" if first else ""

@@ -245,6 +245,20 @@ def test_the_log_tells_all_of_a_commit(world: World) -> None:
     )
 
 
+def test_a_commit_was_made_when_its_committer_says(world: World) -> None:
+    client = world.client()
+    tree = client.write(None, {"a": b"1"})
+    client.push((RefUpdate(MAIN, client.commit(tree, parent=None, message="x", at=AT), None),))
+    rebased = (
+        f"tree {tree}\nauthor a <a@b> 1767323045 +0000\n"
+        "committer c <c@d> 1767326645 +0200\n\nwritten an hour before\n"
+    )
+    world.set_ref(MAIN, world.store("commit", rebased.encode()))
+    found = client.show(client.fetch(MAIN)[MAIN])
+
+    assert (found.author, found.at) == ("a <a@b>", AT + timedelta(hours=1))
+
+
 def test_the_same_commit_has_the_same_id_in_any_client(world: World) -> None:
     first, second = world.client(), world.client()
 

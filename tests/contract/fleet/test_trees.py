@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.objects import tree_content
+from fleet.objects import FILE, object_id, tree_content
 from fleet.port import File, RefUpdate, RepositoryError
 from schemas.names import BlobId, CommitId, TreeId
 from tests.contract.fleet.conftest import AT, MAIN, World, committed, planted
@@ -61,6 +61,25 @@ def test_a_folder_has_the_id_of_the_same_files_written_alone(world: World) -> No
     assert client.subtree(whole, "nodes/three") is None
     assert client.subtree(whole, "nodes/one/a") is None
     assert client.subtree(whole, "nodes/one/a/b") is None
+
+
+def test_the_files_of_one_folder_are_listed_without_the_rest(world: World) -> None:
+    client = world.client()
+    whole = client.write(None, {"nodes/a": b"1", "nodes/b": b"2", "nodes/deep/c": b"3", "d": b"4"})
+    one, two = (BlobId(object_id("blob", content)) for content in (b"1", b"2"))
+
+    assert client.files_in(whole, "nodes") == {"a": one, "b": two}
+    assert client.files_in(whole, "") == {"d": BlobId(object_id("blob", b"4"))}
+    assert client.files_in(whole, "nodes/none") == {}
+    assert client.files_in(whole, "nodes/a") == {}
+
+
+def test_a_folder_is_listed_without_what_is_no_regular_file(world: World) -> None:
+    planted(world, MAIN, [("120000", b"link", b"plain"), (FILE, b"plain", b"1")])
+    client = world.client()
+    tree = client.show(client.fetch(MAIN)[MAIN]).tree
+
+    assert client.files_in(tree, "") == {"plain": BlobId(object_id("blob", b"1"))}
 
 
 def test_changes_touch_only_what_they_name(world: World) -> None:

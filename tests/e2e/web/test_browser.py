@@ -15,7 +15,12 @@ from tests.e2e.web.served import served
 pytestmark = pytest.mark.e2e
 
 PAGES = ("/", "/nodes/alpha", "/deployments/chat", "/deployments/huge", "/problems", "/docs")
-ROLLING = ("/", "/deployments/chat", "/deployments/old", "/nodes/gamma", "/nodes/omega")
+ROLLING = (
+    "/",
+    "/deployments/chat",
+    "/deployments/old",
+    *("/nodes/beta", "/nodes/delta", "/nodes/gamma", "/nodes/omega"),
+)
 # Where the pictures go that people look at; unset: nowhere.
 PICTURES = os.environ.get("MIAAS_PICTURES", "")  # noqa: TID251 - how the person asks for them
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -55,11 +60,11 @@ def test_what_is_on_its_way_fits_every_screen(
     browser.prefer(scheme)
 
     browser.go(f"{rolling}{path}")
-    browser.prefer("light")
 
     assert browser.complaints == []
     assert browser.value(OVERFLOW) <= 0
     _keep(browser, f"rolling-{path.strip('/').replace('/', '-') or 'overview'}-{scheme}-{width}")
+    browser.prefer("light")
 
 
 @pytest.mark.parametrize("path", PAGES)

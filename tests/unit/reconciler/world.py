@@ -150,7 +150,7 @@ class World:
         whole = {p: c.encode() if isinstance(c, str) else c for p, c in self.files.items()}
         parent = self._people.fetch("refs/heads/main").get("refs/heads/main")
         made = self._people.commit(
-            self._people.write(None, whole), parent=parent, message=message, at=A_MOMENT
+            self._people.write(None, whole), parent=parent, message=message, at=self.clock.now
         )
         self._people.push_own("refs/heads/main", made)
         return made

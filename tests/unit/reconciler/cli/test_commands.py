@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,26 @@ def test_status_follows_a_deployment_from_commit_to_decision(miaas: Shell, remot
 
     assert "Missing: the reconciler has not placed it yet" in before
     assert "Progressing: hello-0: node-1 has not taken it up yet" in after
+
+
+def test_status_tells_since_when_a_node_is_drained(miaas: Shell, remote: Remote) -> None:
+    miaas("status")
+    document = Path("nodes", "node-1.yaml")
+    document.write_text(
+        "apiVersion: miaas/v1\nkind: Node\nmetadata: {name: node-1}\nspec: {duty: draining}\n"
+    )
+    began = datetime.now(UTC).replace(microsecond=0)
+    remote.push(Path.cwd())
+    Path("README.md").write_text("main goes on")
+    remote.push(Path.cwd())
+
+    text = miaas("status", "node-1").out
+    value = json.loads(miaas("status", "node-1", "-o", "json").out)["node"]
+    told = {one["type"]: one for one in value["conditions"]}
+
+    assert "  Draining=True for " in text
+    assert began <= datetime.fromisoformat(told["Draining"]["since"]) <= datetime.now(UTC)
+    assert told["Draining"]["observedRevision"]
 
 
 @pytest.mark.usefixtures("remote")

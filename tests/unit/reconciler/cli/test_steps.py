@@ -88,10 +88,10 @@ def test_a_blocker_is_sought_down_the_chain_and_a_circle_ends() -> None:
     chain = (
         "rolling: 0 of 1 ready",
         "web-0 waits for api to be ready",
-        "  api is not ready: 0 of 1 ready",
-        "    api-0 on alpha is not ready: starting",
-        "    db is not ready: 0 of 1 ready",
-        "      db-0 on beta is not ready: degraded",
+        "  api is not ready: 0 of 1 ready, since 2026-01-05 11:30:30 UTC",
+        "    api-0 on alpha is not ready: starting, since 2026-01-05 11:30:30 UTC",
+        "    db is not ready: 0 of 1 ready, since 2026-01-05 11:56:30 UTC",
+        "      db-0 on beta is not ready: degraded, since 2026-01-05 11:56:30 UTC",
     )
 
     assert blockers(view, web, frozenset({"web-0"})) == chain

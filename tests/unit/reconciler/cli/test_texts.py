@@ -162,7 +162,10 @@ def test_what_people_read_of_rollouts_and_of_what_waits(golden: Golden) -> None:
         "cli/rollouts",
         {
             "fleet.txt": fleet_text(view, NOW, terminal).encode(),
-            "omega.txt": node_text(view.nodes_by_name["omega"], NOW, terminal).encode(),
+            **{
+                f"{name}.txt": node_text(view.nodes_by_name[name], NOW, terminal).encode()
+                for name in ("beta", "delta", "gamma", "omega")
+            },
             **{
                 f"{name}.txt": deployment_text(one, NOW, terminal).encode()
                 for name, one in of.items()

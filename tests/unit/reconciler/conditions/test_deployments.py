@@ -76,6 +76,51 @@ def test_it_is_ready_since_the_last_one_got_ready_and_ill_since_the_first() -> N
     assert conditions_of(one(), one(at=None))[ConditionType.READY].since is None
 
 
+LATE = one(freshness=Freshness.LATE, silent_since=LATER)
+GATE = a_hold("gate", "waits", "chat-1")
+SINCE = Since(
+    unplaced={"chat": LATER},
+    held={"chat": LATER},
+    waits={("chat-1", "gate"): LATER},
+    sound={"chat": LATER},
+)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "fields", "kind", "status", "since"),
+    [
+        pytest.param((), {"lacking": "x"}, ConditionType.READY, F, LATER, id="no node fits"),
+        pytest.param((one(),), {"holds": (GATE,)}, ConditionType.READY, F, LATER, id="one waits"),
+        pytest.param(
+            (one(FAILS),),
+            {"lacking": "x"},
+            ConditionType.READY,
+            F,
+            A_MOMENT,
+            id="ill, then lacking",
+        ),
+        pytest.param(
+            (), {"wanted": 0, "broken": "x"}, ConditionType.READY, F, LATER, id="never ran"
+        ),
+        pytest.param((one(),), {}, ConditionType.READY, F, None, id="not placed yet"),
+        pytest.param((LATE, LATE), {}, ConditionType.READY, U, LATER, id="silent"),
+        pytest.param((one(), LATE), {}, ConditionType.DEGRADED, U, LATER, id="one is silent"),
+        pytest.param((one(), one(at=LATER)), {}, ConditionType.DEGRADED, F, LATER, id="well"),
+        pytest.param((one(), one()), {}, ConditionType.STALLED, F, LATER, id="sound"),
+    ],
+)
+def test_since_when_it_is_so(
+    replicas: tuple[tuple[Condition, ...], ...],
+    fields: dict[str, Any],
+    kind: ConditionType,
+    status: Status,
+    since: datetime | None,
+) -> None:
+    found = conditions_of(*replicas, since=SINCE, **fields)[kind]
+
+    assert (found.status, found.since) == (status, since)
+
+
 @pytest.mark.parametrize(
     ("phase", "progressing", "stalled", "reason"),
     [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.nodes import Host, is_drained, node_conditions
+from reconciler.observing.duties import Duties
 from reconciler.observing.node import Freshness
 from schemas.fleet import Timings
 from schemas.node import Duty
@@ -74,6 +75,54 @@ def test_a_node_that_came_back_is_ready_since_then() -> None:
 
     assert found[ConditionType.READY].since == back
     assert found[ConditionType.HELD_DOWN].since == back
+
+
+HOUR = timedelta(hours=1)
+CORDONED_AT, DRAINED_AT, ADMITTED_AT = (A_MOMENT - HOUR * number for number in (2, 1, 3))
+DUTIES = Duties(admitted=ADMITTED_AT, cordoned=CORDONED_AT, draining=DRAINED_AT)
+SEEN_UNTIL = A_MOMENT + TIMINGS.late
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "status", "since"),
+    [
+        ({}, ConditionType.CORDONED, F, CORDONED_AT),
+        ({"duty": Duty.CORDONED}, ConditionType.CORDONED, T, CORDONED_AT),
+        ({"duty": Duty.DRAINING}, ConditionType.CORDONED, T, CORDONED_AT),
+        ({"suspended": True}, ConditionType.CORDONED, T, CORDONED_AT),
+        ({}, ConditionType.DRAINING, F, DRAINED_AT),
+        ({"duty": Duty.DRAINING}, ConditionType.DRAINING, T, DRAINED_AT),
+        ({"duty": Duty.DRAINING, "left": ("a-0",)}, ConditionType.DRAINING, T, DRAINED_AT),
+        ({"freshness": Freshness.UNSEEN}, ConditionType.READY, U, ADMITTED_AT),
+        ({"freshness": Freshness.UNSEEN}, ConditionType.LATE, U, ADMITTED_AT),
+        ({"freshness": Freshness.UNSEEN}, ConditionType.LOST, U, ADMITTED_AT),
+        ({"freshness": Freshness.UNSEEN}, ConditionType.DISK_PRESSURE, U, ADMITTED_AT),
+        ({"freshness": Freshness.LATE}, ConditionType.DISK_PRESSURE, U, SEEN_UNTIL),
+        ({"freshness": Freshness.LOST}, ConditionType.DISK_PRESSURE, U, SEEN_UNTIL),
+    ],
+)
+def test_since_when_it_is_so(
+    fields: dict[str, Any], kind: ConditionType, status: Status, since: datetime
+) -> None:
+    found = conditions_of(a_host(duties=DUTIES, **fields))[kind]
+
+    assert (found.status, found.since) == (status, since)
+
+
+def test_what_main_says_of_it_has_the_commit_that_says_so() -> None:
+    found = node_conditions(a_host(duty=Duty.DRAINING, source="c"))
+
+    assert {str(one.type) for one in found if one.observed_revision == "c"} == {
+        "Cordoned",
+        "Draining",
+    }
+
+
+def test_a_late_node_is_not_lost_and_nobody_says_that_its_heartbeats_arrive() -> None:
+    lost = conditions_of(a_host(Freshness.LATE))[ConditionType.LOST]
+
+    assert (lost.status, lost.reason) == (F, "NotForLong")
+    assert lost.message == "it is silent, and not for more than 300 s"
 
 
 def test_a_silent_docker_makes_it_not_ready() -> None:

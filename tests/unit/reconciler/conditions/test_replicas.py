@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,9 +74,34 @@ def test_a_replica_is_ready_only_by_one_fresh_word_on_both(
     assert found[0].reason == reason
 
 
-def test_since_is_the_agents_word_and_nothing_where_the_node_is_silent() -> None:
-    assert replica_conditions(a_replica())[0].since == A_MOMENT
-    assert replica_conditions(a_replica(freshness=Freshness.LOST))[0].since is None
+TOLD, SILENT = A_MOMENT + timedelta(hours=1), A_MOMENT + timedelta(hours=2)
+NEW = a_replica(report=None, is_current=False)
+OLDER_FILES = a_replica(is_current=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "ready", "progressing", "degraded"),
+    [
+        pytest.param(a_replica(), A_MOMENT, A_MOMENT, A_MOMENT, id="by its agent's word"),
+        pytest.param(NEW, TOLD, TOLD, TOLD, id="not reported since it was placed"),
+        pytest.param(OLDER_FILES, TOLD, TOLD, A_MOMENT, id="behind since it was changed"),
+        pytest.param(
+            a_replica(ReplicaState.FAILED, is_current=False), A_MOMENT, A_MOMENT, A_MOMENT, id="ill"
+        ),
+        pytest.param(a_replica(freshness=Freshness.LATE), SILENT, SILENT, SILENT, id="late"),
+        pytest.param(a_replica(freshness=Freshness.LOST), SILENT, SILENT, SILENT, id="lost"),
+        pytest.param(a_replica(freshness=Freshness.UNSEEN), TOLD, TOLD, TOLD, id="unseen"),
+        pytest.param(a_replica(freshness=Freshness.CONTESTED), None, None, None, id="contested"),
+    ],
+)
+def test_since_when_it_is_so(
+    one: Replica, ready: datetime | None, progressing: datetime | None, degraded: datetime | None
+) -> None:
+    known = replace(one, told_at=TOLD, silent_since=SILENT)
+
+    found = [each.since for each in replica_conditions(known)]
+
+    assert found == [ready, progressing, degraded, None]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +113,17 @@ def test_since_is_the_agents_word_and_nothing_where_the_node_is_silent() -> None
         pytest.param({"phase": Phase.ROLLING, "hold": GATE}, "", id="still the old one"),
         pytest.param({"phase": Phase.STALLED}, COMMIT, id="stalled"),
         pytest.param({"phase": Phase.ROLLED_BACK}, "", id="the good one, of no known commit"),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b"}, "9a1b", id="the good one"
+        ),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b", "hold": GATE}, "", id="not yet back"
+        ),
+        pytest.param(
+            {"phase": Phase.ROLLED_BACK, "good_source": "9a1b", "is_current": False},
+            "",
+            id="going back",
+        ),
         pytest.param({"is_current": False}, "", id="other files"),
     ],
 )
@@ -116,9 +153,11 @@ def test_what_is_held_says_by_what_and_since_when() -> None:
 def test_a_replica_without_a_node_is_pending(
     hold: Any, why: str, reason: str, is_held: bool
 ) -> None:
-    found = absent_conditions(hold, why, None)
+    found = absent_conditions(hold, why, A_MOMENT)
 
     pending = next(one for one in found if one.type is ConditionType.PENDING)
+    assert {one.since for one in found if one.status is T} == {A_MOMENT}
+    assert found[0].since == A_MOMENT
     assert (pending.status, pending.reason) == (T, reason)
     assert is_true(found, ConditionType.HELD) is is_held
     assert not is_true(found, ConditionType.READY)

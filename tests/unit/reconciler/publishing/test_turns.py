@@ -13,7 +13,7 @@ from schemas.heartbeat import ReplicaState
 from schemas.layout import ASSIGNMENTS_REF
 from tests.builders import A_MOMENT
 from tests.unit.reconciler.world import deployment
-from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
 
 OURS = {"Rolling", "Completed", "Stalled", "Rolled-Back", "Waits", "Granted", "Evacuated"}
 FENCED = "{stopAfter: 120s, loseAfter: 5m}"
@@ -143,7 +143,25 @@ def test_since_when_is_read_from_the_log() -> None:
     assert found.phases == {("chat", Phase.ROLLING): begin}
     assert found.waits == {("chat-1", "gate"): begin}
     assert found.held == {"bad": begin}
+    home = fleet.homes()
+    assert found.told[("chat-0", home["chat-0"])] == begin
+    assert found.told[("chat-1", home["chat-1"])] == A_MOMENT + POLL
+    assert found.sound == {"chat": A_MOMENT + POLL}
     assert since_when(()).phases == {}
+
+
+def test_every_replica_that_waits_is_named_however_many_there_are() -> None:
+    fleet = a_fleet_of(chat=spread(20))
+    fleet.world.commit({"deployments/chat.yaml": spread(20, suspend="true")})
+    fleet.step()
+    tip = fleet.world.client.fetch_history(ASSIGNMENTS_REF)
+    assert tip is not None
+
+    found = since_when(fleet.world.client.log(tip, 100))
+
+    waiting = {f"chat-{number}" for number in range(20)}
+    assert {one for one, reason in found.waits if reason == "suspended"} == waiting
+    assert max(map(len, newest(fleet).splitlines())) < 120
 
 
 def test_where_the_log_ends_too_early_nobody_knows_since_when() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from reconciler.conditions.since import Since
+from reconciler.observing.duties import Duties
 from reconciler.observing.node import Freshness
 from reconciler.observing.snapshot import Observed, TemplateBundle
 from reconciler.web.facts import Facts, Return
@@ -234,6 +235,7 @@ def a_busy_fleet() -> Facts:
 
 
 NEW = CommitId("3f2a91c0" + "0" * 32)
+GOOD = CommitId("9a1b2c3d" + "0" * 32)
 
 
 def a_rolling_fleet() -> Facts:
@@ -295,7 +297,11 @@ def a_rolling_fleet() -> Facts:
             decision=Decision(
                 deployments=(
                     a_decision(
-                        "api", phase=Phase.ROLLED_BACK, source=NEW, message=f"api-0 {failed}"
+                        "api",
+                        phase=Phase.ROLLED_BACK,
+                        source=NEW,
+                        good_source=GOOD,
+                        message=f"api-0 {failed}",
                     ),
                     a_decision(
                         "batch", phase=Phase.STALLED, source=NEW, message=f"batch-0 {failed}"
@@ -338,6 +344,10 @@ def a_rolling_fleet() -> Facts:
             },
             waits={("chat-2", "gate"): ago[4], ("chat-3", "gate"): ago[4]},
         ),
+        duties={
+            beta: Duties(admitted=ago[300], cordoned=ago[300], draining=ago[30]),
+            delta: Duties(admitted=ago[300], cordoned=ago[4], draining=ago[300]),
+        },
         closed="changes are made only in `0 2 * * *` (Europe/Berlin)",
         returns={NodeName("omega"): Return(ago[1], NOW + timedelta(minutes=2))},
     )

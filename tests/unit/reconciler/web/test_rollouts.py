@@ -7,14 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.conditions.condition import ConditionType
 from reconciler.observing.node import Freshness
 from reconciler.web.banners import BANNERS
 from reconciler.web.looker import Looker
 from reconciler.web.overview import fleet_view
 from reconciler.web.search import matching
 from reconciler.web.views import Health, Level, NodeState, Sync
+from reconciler.web.words import iso, utc
 from schemas.assignment import Phase
-from tests.builders import a_fleet, a_node
+from tests.builders import A_MOMENT, a_fleet, a_node
 from tests.unit.reconciler.web.fleets import (
     NOW,
     a_busy_fleet,
@@ -22,7 +24,7 @@ from tests.unit.reconciler.web.fleets import (
     a_rolling_fleet,
 )
 from tests.unit.reconciler.web.pages import a_page
-from tests.unit.reconciler.world import deployment
+from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 VIEW = fleet_view(a_rolling_fleet())
@@ -31,7 +33,7 @@ OF = VIEW.deployments_by_name
 
 def seen(fleet: Fleet) -> Looker:
     world = fleet.world
-    return Looker(world.reader.read, world.renderer, log=world.reader.history)
+    return Looker(world.reader.read, world.renderer, history=world.reader.history)
 
 
 def test_a_rollout_says_how_far_it_is_and_what_it_waits_for() -> None:
@@ -46,8 +48,9 @@ def test_what_was_rolled_back_says_why_and_how_to_go_on() -> None:
     api = OF["api"]
 
     assert api.rollout.text == (
-        "3f2a91c0 was rolled back to the last good version: api-0 failed: crash loop: service web "
-        "exited with code 1; to go on, change it in main: another version is tried at once"
+        "3f2a91c0 was rolled back to the last good version, 9a1b2c3d: api-0 failed: crash loop: "
+        "service web exited with code 1; to go on, change it in main: another version is tried "
+        "at once"
     )
     assert api.sync.state is Sync.OUT_OF_SYNC
 
@@ -211,6 +214,59 @@ def test_times_stand_as_people_and_programs_read_them() -> None:
         'for <time datetime="2026-01-05T11:56:30Z" title="since 2026-01-05 11:56:30 UTC">'
         "4 minutes</time>"
     ) in text
+
+
+@pytest.mark.parametrize(
+    ("name", "minutes", "said"),
+    [
+        pytest.param("beta", 30, "30 minutes ago", id="draining"),
+        pytest.param("delta", 4, "4 minutes ago", id="suspended"),
+    ],
+)
+def test_a_node_says_for_how_long_its_duty_lasts(name: str, minutes: int, said: str) -> None:
+    page = a_page(a_rolling_fleet())
+    moment = NOW - timedelta(minutes=minutes)
+
+    text = page.get(f"/nodes/{name}").text
+    conditions = page.get(f"/api/v1/nodes/{name}").json["node"]["conditions"]
+
+    duty = text.partition("<dt>Duty</dt>")[2].partition("</div>")[0]
+    assert f', since <time datetime="{iso(moment)}" title="{said}">{utc(moment)}</time>' in duty
+    told = {one["type"]: one for one in conditions}
+    kind = "Draining" if name == "beta" else "Cordoned"
+    assert told[kind]["since"] == iso(moment)
+    assert told[kind]["observedRevision"] == "a" * 40
+
+
+def test_of_a_duty_of_which_the_history_tells_nothing_no_moment_is_shown() -> None:
+    duty = a_page(a_rolling_fleet()).get("/nodes/gamma").text.partition("<dt>Duty</dt>")[2]
+
+    assert "<time" not in duty.partition("</div>")[0]
+
+
+def test_a_real_drain_is_seen_from_its_commit_on() -> None:
+    fleet = a_fleet_of(chat=spread(1))
+    fleet.world.clock.pass_by(timedelta(minutes=5))
+    begun = fleet.world.clock.now
+    fleet.world.commit({"nodes/alpha.yaml": node("alpha", duty="draining")})
+    fleet.rest(4)
+    fleet.world.commit({"nodes/beta.yaml": node("beta", duty="cordoned")})
+
+    view = seen(fleet).look(lambda: fleet.world.clock.now)
+
+    told = {
+        name: {
+            str(one.type): one.since
+            for one in view.nodes_by_name[name].conditions
+            if one.type in {ConditionType.CORDONED, ConditionType.DRAINING}
+        }
+        for name in ("alpha", "beta", "gamma")
+    }
+    assert told == {
+        "alpha": {"Cordoned": begun, "Draining": begun},
+        "beta": {"Cordoned": fleet.world.clock.now, "Draining": A_MOMENT},
+        "gamma": {"Cordoned": A_MOMENT, "Draining": A_MOMENT},
+    }
 
 
 def test_a_real_rollout_is_seen_from_its_beginning_to_its_end() -> None:
