@@ -74,6 +74,9 @@ class BackgroundPulls:
     def images(self) -> tuple[str, ...]:
         return self._runtime.images()
 
+    def volume_projects(self) -> tuple[str, ...]:
+        return self._runtime.volume_projects()
+
     def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
         return self._runtime.limits(containers)
 

@@ -16,13 +16,16 @@ from agent.grants import running_of
 from agent.runtime.port import Container
 from agent.watched import Watch
 from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState, ServiceReport
-from schemas.names import DeploymentName, ReplicaName
+from schemas.layout import replica_of
+from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.resources import Drift
 
 # A failing command can print without end; a status is read by people, on one screen.
 MESSAGE_CHARACTERS = 1000
 # As many as a heartbeat may hold of one replica. Who scales a service further sees the first ones.
 MOST_SERVICES = 256
+# As many as a heartbeat may tell of. It is a preference: the rest is placed as if it had none.
+MOST_WITH_VOLUMES = 10_000
 # States in which a container is on its way. `restarting` is none of them: it has fallen.
 RISING = frozenset({"created"})
 
@@ -210,6 +213,15 @@ def shortened(message: str) -> str:
     if len(message) <= MESSAGE_CHARACTERS:
         return message
     return "... " + message[-MESSAGE_CHARACTERS:]
+
+
+def with_volumes(node: NodeName, projects: tuple[str, ...]) -> tuple[ReplicaName, ...]:
+    """Of a node's replicas those whose volumes stand here, assigned or not, sorted.
+
+    Projects of others on this engine are left out, as far as their names tell.
+    """
+    replicas = {replica_of(node, project) for project in projects}
+    return tuple(sorted(one for one in replicas if one is not None)[:MOST_WITH_VOLUMES])
 
 
 @lru_cache(maxsize=16)  # a pass asks up to four times, and most say what the last one said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from agent.lease import heard, speaking
 from agent.memory import Memory, Spoken
 from agent.notebook import Notebook
 from agent.pacing import Budget, next_keep_alive
-from agent.report import substance
+from agent.report import substance, with_volumes
 from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
 from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport, dump_heartbeat
@@ -160,7 +161,8 @@ class Speaker:
             runtime=self._runtime(news),
             gpus=facts.gpus,
             replicas=news.replicas,
-            images=self._images(news),
+            images=self._present(news, self.runtime.images),
+            volumes=with_volumes(self.node, self._present(news, self.runtime.volume_projects)),
             problems=(*news.problems, *facts.problems),
         )
 
@@ -169,12 +171,12 @@ class Speaker:
         error = news.runtime_error
         return RuntimeReport(error=error) if error else self.runtime.report()
 
-    def _images(self, news: News) -> tuple[str, ...]:
-        """The images present; none where the engine does not say."""
+    def _present(self, news: News, listing: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        """What the engine lists; nothing where it does not say."""
         if news.runtime_error:
             return ()
         try:
-            return self.runtime.images()
+            return listing()
         except (RuntimeDownError, RuntimeFailedError):
             return ()
 

@@ -145,6 +145,7 @@ class Heartbeat:
     accepted_generation: that assignment's generation; 0 before the first.
     problems: what the agent could not do, in words, worst first.
     images: references of the images present on the host.
+    volumes: replicas whose volumes stand on the host, assigned still or not, sorted.
     """
 
     node: NodeName
@@ -161,6 +162,7 @@ class Heartbeat:
     gpus: tuple[GpuReport, ...] = ()
     replicas: tuple[ReplicaReport, ...] = ()
     images: tuple[str, ...] = ()
+    volumes: tuple[ReplicaName, ...] = ()
     problems: tuple[str, ...] = ()
 
 

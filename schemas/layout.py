@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.names import NodeName, ReplicaName, TemplateName
+from schemas.names import NodeName, ReplicaName, TemplateName, is_replica
 
 API_VERSION: Final = "miaas/v1"
 
@@ -74,3 +74,14 @@ def project_name(node: NodeName, replica: ReplicaName) -> str:
     The node is part of it, so that two agents on one engine never take each other's containers.
     """
     return f"miaas-{node}-{replica}"
+
+
+def replica_of(node: NodeName, project: str) -> ReplicaName | None:
+    """Name the replica of a node that has this project; None: no replica of this node can have it.
+
+    Good enough to prefer by, and never to own or delete by. On one engine with nodes `a` and `a-b`,
+    the project `miaas-a-b-chat-0` is `chat-0` of `a-b` and reads as `b-chat-0` of `a` too.
+    """
+    prefix = project_name(node, ReplicaName(""))
+    name = project.removeprefix(prefix)
+    return ReplicaName(name) if name != project and is_replica(name) else None

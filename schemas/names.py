@@ -35,6 +35,11 @@ def replica_name(deployment: DeploymentName, index: int) -> ReplicaName:
     return ReplicaName(f"{deployment}-{index}")
 
 
+def is_replica(text: str) -> bool:
+    """Whether this may name a replica."""
+    return _REPLICA.match(text) is not None
+
+
 def split_replica(replica: str) -> tuple[DeploymentName, int]:
     """Take a replica's name apart: `chat-0` -> (`chat`, 0).
 

@@ -97,6 +97,9 @@ class ComposeRuntime:
     def images(self) -> tuple[str, ...]:
         return self._socket.images()
 
+    def volume_projects(self) -> tuple[str, ...]:
+        return self._socket.volume_projects()
+
     def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
         return docker_audit.limits(self._socket, containers)
 

@@ -90,6 +90,11 @@ class DockerSocket:
                 references.update(names if isinstance(names, list) else ())
         return tuple(sorted(name for name in references if "<none>" not in name))
 
+    def volume_projects(self) -> tuple[str, ...]:
+        """As `Runtime.volume_projects`. Volumes that Compose did not make have no project."""
+        projects = {labels_of(volume).get(COMPOSE_PROJECT) for volume in self._volumes()}
+        return tuple(sorted(project for project in projects if project))
+
     def missing(self, references: Iterable[str]) -> tuple[str, ...]:
         """Which of these images the engine does not have, sorted. It judges names as Docker does.
 
@@ -123,11 +128,9 @@ class DockerSocket:
 
     def volume_folders(self, projects: frozenset[str]) -> tuple[Path, ...]:
         """Where the data of these projects' volumes stands on this host, in order."""
-        listed = self.described("/volumes").get("Volumes")
-        volumes = listed if isinstance(listed, list) else []
         folders = {
             Path(str(volume.get("Mountpoint")))
-            for volume in volumes
+            for volume in self._volumes()
             if labels_of(volume).get(COMPOSE_PROJECT) in projects and volume.get("Mountpoint")
         }
         return tuple(sorted(folders))
@@ -151,6 +154,10 @@ class DockerSocket:
         status, _ = self.ask("/_ping")
         if status != OK:
             raise RuntimeDownError(f"Docker answers {status} to a ping. Fix: see its log")
+
+    def _volumes(self) -> list[dict[str, object]]:
+        listed = self.described("/volumes").get("Volumes")
+        return listed if isinstance(listed, list) else []
 
     def _has_image(self, name: str) -> bool:
         if not _REFERENCE.match(name) or ".." in name:

@@ -142,6 +142,13 @@ class Runtime(Protocol):
     def images(self) -> tuple[str, ...]:
         """References of the images present, sorted."""
 
+    def volume_projects(self) -> tuple[str, ...]:
+        """Names of the Compose projects whose volumes stand here, in use or not, sorted.
+
+        Raises:
+            RuntimeDownError: no answer.
+        """
+
     def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
         """The limits of containers as they are now, by id. One that is gone is left out.
 

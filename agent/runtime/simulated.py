@@ -124,6 +124,12 @@ class SimulatedRuntime:
         """References of the images that were pulled."""
         return tuple(sorted(self.present_images))
 
+    def volume_projects(self) -> tuple[str, ...]:
+        """Projects that have volumes."""
+        if self.script.down:
+            raise RuntimeDownError(self.script.down)
+        return tuple(sorted(set(self.volumes.values())))
+
     def limits(self, containers: tuple[str, ...]) -> Mapping[str, Limits]:
         """The limits of containers."""
         self._enter("limits")

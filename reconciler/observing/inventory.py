@@ -183,6 +183,7 @@ def _node(
         sick_gpus={one.uuid: why for one in _by_uuid(beat) if (why := _objection(one))},
         ports=frozenset(beat.host.ports),
         images=frozenset(beat.images),
+        volumes=frozenset(beat.volumes),
         runtime_error=beat.runtime.error,
         disk_pressure=disk_pressure(beat),
         silence=age if freshness in {Freshness.LATE, Freshness.LOST} else timedelta(0),

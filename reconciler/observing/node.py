@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from schemas.names import GpuUuid, NodeName
+from schemas.names import GpuUuid, NodeName, ReplicaName
 from schemas.node import Duty
 from schemas.resources import Resources, Taint
 
@@ -49,6 +49,7 @@ class Node:
     Our own replicas are not subtracted: the planner counts them itself, once.
     labels: the operator's, and `miaas/node`, `miaas/os`, `miaas/arch`.
     ports: host ports that something other than MIaaS uses.
+    volumes: replicas whose volumes stand on it, wherever they are placed now, if anywhere.
     runtime_error: why Docker cannot start anything; empty when it can.
     disk_pressure: what it says of a disk that is nearly full; empty when there is room.
     silence: how long no news of it was seen, by our own clock; nothing while it is ready.
@@ -66,6 +67,7 @@ class Node:
     sick_gpus: Mapping[GpuUuid, str] = field(default_factory=dict)
     ports: frozenset[int] = frozenset()
     images: frozenset[str] = frozenset()
+    volumes: frozenset[ReplicaName] = frozenset()
     runtime_error: str = ""
     disk_pressure: str = ""
     silence: timedelta = timedelta(0)

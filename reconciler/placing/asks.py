@@ -6,7 +6,8 @@ answer is spread over the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TypeVar
 
@@ -19,8 +20,9 @@ from reconciler.placing.ground import Bools, Floats, Ground, Ints
 from reconciler.placing.hosted import domain
 from reconciler.placing.labels import holds_for
 from reconciler.placing.plan import Need
-from reconciler.placing.trials import IMAGE, PREFER, SPARES_GPUS, Ask
+from reconciler.placing.trials import DATA, IMAGE, MODEL, PREFER, SPARES_GPUS, Ask
 from reconciler.placing.workload import Shape
+from schemas.names import ReplicaName
 from schemas.node import Duty
 from schemas.resources import Expression, Sharing
 
@@ -52,6 +54,24 @@ class Columns:
     def without_gpus(self) -> Bools:
         """Which nodes have no GPU."""
         return self._each(lambda node: not node.gpus)
+
+    @cached_property
+    def volumes(self) -> Mapping[ReplicaName, list[int]]:
+        """By replica the rows on which its volumes stand; not in it: on none."""
+        rows: defaultdict[ReplicaName, list[int]] = defaultdict(list)
+        for row, node in enumerate(self.ground.nodes):
+            for replica in node.volumes:
+                rows[replica].append(row)
+        return dict(rows)
+
+    def drawn(self, replica: ReplicaName, need: Need) -> Floats | None:
+        """What its own volumes add to each row for one replica; None: it has none anywhere."""
+        rows = self.volumes.get(replica)
+        if rows is None:
+            return None
+        drawn = np.zeros(len(self.ground.nodes))
+        drawn[rows] = DATA if need.has_data else MODEL
+        return drawn
 
     def label(self, key: str) -> tuple[list[str | None], Ints]:
         """Return the distinct values of a label, None for missing, and each row's index to them."""

@@ -55,32 +55,41 @@ class Core:
         self.asks.append(ask)
         return ask
 
-    def best(self, ask: Ask, allowed: Bools | None = None) -> Choice | None:
-        """Return the best place for one more replica, or None. Equals go to the first name."""
-        scores = self.scores(ask)
+    def best(
+        self, ask: Ask, allowed: Bools | None = None, drawn: Floats | None = None
+    ) -> Choice | None:
+        """Return the best place for one more replica, or None. Equals go to the first name.
+
+        drawn: what draws this one replica to each row, over the score of its class.
+        """
+        scores = self.scores(ask) if drawn is None else self.scores(ask) + drawn
         if allowed is not None:
             scores = np.where(allowed, scores, NEVER)
         row = int(scores.argmax()) if len(scores) else -1
         if row < 0 or scores[row] == NEVER:
             return None
-        return self._choice(ask, row)
+        return self._choice(ask, row, drawn)
 
-    def on(self, ask: Ask, row: int) -> Choice | None:
+    def on(self, ask: Ask, row: int, drawn: Floats | None = None) -> Choice | None:
         """Return the place for one more replica on this row; None if it has no room."""
-        return None if self.scores(ask)[row] == NEVER else self._choice(ask, row)
+        return None if self.scores(ask)[row] == NEVER else self._choice(ask, row, drawn)
 
-    def _choice(self, ask: Ask, row: int) -> Choice:
-        return Choice(row, tuple(np.flatnonzero(ask.chosen[row]).tolist()), float(ask.scores[row]))
+    def _choice(self, ask: Ask, row: int, drawn: Floats | None) -> Choice:
+        slots = tuple(np.flatnonzero(ask.chosen[row]).tolist())
+        files = 0.0 if drawn is None else float(drawn[row])
+        return Choice(row, slots, float(ask.scores[row]) + files, files)
 
-    def best_rows(self, ask: Ask, count: int) -> list[int]:
-        """Return the best rows, best first."""
-        scores = self.scores(ask)
+    def best_rows(
+        self, ask: Ask, count: int, drawn: Floats | None = None
+    ) -> list[tuple[int, float]]:
+        """Return the best rows with their scores, best first. drawn: as for `best`."""
+        scores = self.scores(ask) if drawn is None else self.scores(ask) + drawn
         rows = np.flatnonzero(scores > NEVER)
         if len(rows) > count:
             edge = np.partition(scores[rows], -count)[-count]
             rows = rows[scores[rows] >= edge]
-        best: list[int] = rows[np.lexsort((rows, -scores[rows]))][:count].tolist()
-        return best
+        best = rows[np.lexsort((rows, -scores[rows]))][:count]
+        return list(zip(best.tolist(), scores[best].tolist(), strict=True))
 
     def put(self, ask: Ask, choice: Choice) -> None:
         """Count a replica of this class."""

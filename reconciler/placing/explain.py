@@ -14,13 +14,13 @@ from reconciler.placing.engine import drafted, refusals_of
 from reconciler.placing.plan import Desired, Need, Placement
 from reconciler.placing.why import why_here
 from schemas.assignment import Refusal, Why
-from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName
+from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, replica_name
 from schemas.resources import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAnswer:
-    """What one node says to one more replica.
+    """What one node says to one more replica: the first that has no node, else the next number.
 
     objections: everything that speaks against it; empty if it would do. why: its score, if it
     would do. free, gpu_free_mib: what it has left. replicas: those of the deployment it has.
@@ -57,6 +57,7 @@ def explain(
     """
     draft = drafted(desired, inventory, previous)
     need = draft.needs[deployment]
+    replica = _one_more(need, draft)
     return Explanation(
         deployment=deployment,
         placements=tuple(
@@ -65,18 +66,26 @@ def explain(
         refusals=tuple(
             one for one in refusals_of(draft) if one.replica.rsplit("-", 1)[0] == deployment
         ),
-        nodes=tuple(_answer(need, row, draft) for row in range(len(draft.ground.nodes))),
+        nodes=tuple(_answer(replica, need, row, draft) for row in range(len(draft.ground.nodes))),
     )
 
 
-def _answer(need: Need, row: int, draft: Draft) -> NodeAnswer:
+def _one_more(need: Need, draft: Draft) -> ReplicaName:
+    """The replica that would come next."""
+    names = (replica_name(need.deployment, index) for index in range(need.replicas))
+    without = (name for name in names if name not in draft.placed)
+    return next(without, replica_name(need.deployment, need.replicas))
+
+
+def _answer(replica: ReplicaName, need: Need, row: int, draft: Draft) -> NodeAnswer:
     host = draft.hosted(row)
     objections = _objections(need, row, draft)
-    choice = None if objections else draft.core.on(draft.ask(need), row)
+    ask, drawn = draft.ask(need), draft.columns.drawn(replica, need)
+    choice = None if objections else draft.core.on(ask, row, drawn)
     return NodeAnswer(
         node=host.node.name,
         objections=objections,
-        why=None if choice is None else why_here(need, draft.ask(need), choice, draft, ()),
+        why=None if choice is None else why_here(need, ask, choice, draft, ()),
         free=host.free(),
         gpu_free_mib=tuple((gpu.uuid, host.gpu_free(gpu)) for gpu in host.node.gpus),
         replicas=tuple(

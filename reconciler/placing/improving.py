@@ -21,16 +21,12 @@ def improve(draft: Draft, left: list[ReplicaName]) -> bool:
     """Move newcomers of this plan so that more fit. Returns whether anything changed.
 
     Only those take part about whom nothing has to be asked but room: no rules, no fixed ports, no
-    gang.
+    gang. Who found its data stays with it.
     """
     waiting = [name for name in left if free_to_go(need_for(name, draft), draft)]
     if not waiting or not draft.ground.nodes:
         return False
-    movable = [
-        one
-        for name, one in sorted(draft.placed.items())
-        if is_new(one, draft) and free_to_go(need_for(name, draft), draft)
-    ]
+    movable = [one for _, one in sorted(draft.placed.items()) if is_loose(one, draft)]
     names = [*(one.replica for one in movable), *waiting]
     pieces = [
         *(Piece(draft.ask(need_for(one.replica, draft)), choice_of(one, draft)) for one in movable),
@@ -69,9 +65,17 @@ def need_for(name: ReplicaName, draft: Draft) -> Need:
     return draft.needs[split_replica(name)[0]]
 
 
-def is_new(one: Placement, draft: Draft) -> bool:
-    """Whether it does not run anywhere yet."""
-    return one.replica not in draft.before and one.deployment in draft.needs
+def is_loose(one: Placement, draft: Draft) -> bool:
+    """Whether it may be put elsewhere: it runs nowhere yet, and only room counts for it."""
+    if one.replica in draft.before or one.deployment not in draft.needs:
+        return False
+    need = need_for(one.replica, draft)
+    return free_to_go(need, draft) and not _has_its_data(one, need, draft)
+
+
+def _has_its_data(one: Placement, need: Need, draft: Draft) -> bool:
+    rows = draft.columns.volumes.get(one.replica, ())
+    return need.has_data and draft.row(one) in rows
 
 
 def free_to_go(need: Need, draft: Draft) -> bool:

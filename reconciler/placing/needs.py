@@ -28,6 +28,7 @@ def need_of(fleet: Fleet, template: Template, deployment: Deployment, *, extra: 
         ports={port.name: deployment.ports.get(port.name) for port in template.ports},
         auto_ports=fleet.ports,
         priority=deployment.priority,
+        has_data=bool(template.volumes),
         pinned=bool(template.volumes) and deployment.on_move is VolumeMoves.STAY,
         image=_image(template, deployment),
     )

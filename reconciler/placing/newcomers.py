@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from reconciler.observing.node import Gpu, Node
 from reconciler.placing.around import has_rules, left_by_rules
 from reconciler.placing.draft import Draft
-from reconciler.placing.ground import Bools
+from reconciler.placing.ground import Bools, Floats
 from reconciler.placing.plan import Need, Placement
 from reconciler.placing.ports import choose_ports
 from reconciler.placing.preempting import make_room
@@ -24,6 +25,14 @@ from schemas.resources import Preemption, Sharing
 HEAD_START: Final = 0.12
 # The scarcity of GPU models is weighed anew after so many replicas.
 LOOK_AGAIN: Final = 1000
+
+
+class Claim(IntEnum):
+    """What a replica without a node has to show, the best first."""
+
+    MOVES = 0  # it ran until now
+    RETURNS = 1  # its data stands somewhere
+    NEW = 2
 
 
 def place_newcomers(draft: Draft) -> list[ReplicaName]:
@@ -65,9 +74,9 @@ def find_place_without(
 def _find_in(
     replica: ReplicaName, need: Need, draft: Draft, rows: Bools | None
 ) -> Placement | None:
-    ask = draft.ask(need)
+    ask, drawn = draft.ask(need), draft.columns.drawn(replica, need)
     while True:
-        choice = draft.core.best(ask, rows)
+        choice = draft.core.best(ask, rows, drawn)
         if choice is None:
             return None
         ports = ports_on(replica, need, choice.row, draft)
@@ -81,6 +90,7 @@ def _waiting(draft: Draft) -> list[ReplicaName]:
     """List the replicas without a node, in the order in which they are placed.
 
     Of equals, who ran until now and has to move goes before who is new: a newcomer evicts nobody.
+    Of those that are new, who has data somewhere goes first, before others fill that node.
     """
     waiting = [
         (need, replica)
@@ -89,9 +99,16 @@ def _waiting(draft: Draft) -> list[ReplicaName]:
         if (replica := replica_name(need.deployment, index)) not in draft.placed
         and replica not in draft.bound.absent
     ]
-    if any(replica in draft.before for _, replica in waiting):
-        waiting.sort(key=lambda one: (-one[0].priority, one[1] not in draft.before))
+    claims = {replica: _claim(need, replica, draft) for need, replica in waiting}
+    if any(claim is not Claim.NEW for claim in claims.values()):
+        waiting.sort(key=lambda one: (-one[0].priority, claims[one[1]]))
     return [replica for _, replica in waiting]
+
+
+def _claim(need: Need, replica: ReplicaName, draft: Draft) -> Claim:
+    if replica in draft.before:
+        return Claim.MOVES
+    return Claim.RETURNS if need.has_data and replica in draft.columns.volumes else Claim.NEW
 
 
 def in_order(needs: Mapping[DeploymentName, Need]) -> list[Need]:
@@ -163,9 +180,22 @@ def _by_need(
 
 
 def _place_replicas(need: Need, replicas: list[ReplicaName], draft: Draft) -> bool:
-    """Place replicas of one deployment; False if one found no node."""
+    """Place replicas of one deployment; False if one found no node.
+
+    Those whose volumes stand somewhere choose first, each for itself. The others are all alike.
+    """
+    volumes = draft.columns.volumes
+    drawn = [replica for replica in replicas if replica in volumes]
+    alike = [replica for replica in replicas if replica not in volumes] if drawn else replicas
+    if not _place_each(need, drawn, draft):
+        return False
     if not (has_rules(need, draft) or any(port is not None for port in need.ports.values())):
-        replicas = _place_many(need, replicas, draft)
+        alike = _place_many(need, alike, draft)
+    return _place_each(need, alike, draft)
+
+
+def _place_each(need: Need, replicas: list[ReplicaName], draft: Draft) -> bool:
+    """Place replicas one by one; False as soon as one finds no node."""
     for replica in replicas:
         found = find_place(replica, need, draft)
         if found is None and need.rules.preemption is Preemption.LOWER_PRIORITY:
@@ -179,7 +209,7 @@ def _place_replicas(need: Need, replicas: list[ReplicaName], draft: Draft) -> bo
 def _place_many(need: Need, replicas: list[ReplicaName], draft: Draft) -> list[ReplicaName]:
     """Place replicas that need ask about nothing but room; return those that are left."""
     ask = draft.ask(need)
-    runners = _runners_up(ask, draft)
+    runners = _runners_up(ask, None, draft)
     for place, choice in enumerate(draft.core.many(ask, len(replicas))):
         replica = replicas[place]
         ports = ports_on(replica, need, choice.row, draft)
@@ -235,12 +265,11 @@ def ports_on(replica: ReplicaName, need: Need, row: int, draft: Draft) -> dict[s
     )
 
 
-def _runners_up(ask: Ask, draft: Draft) -> tuple[RunnerUp, ...]:
+def _runners_up(ask: Ask, drawn: Floats | None, draft: Draft) -> tuple[RunnerUp, ...]:
     """The best nodes of now with their scores, one more than are told of."""
-    scores = draft.core.scores(ask)
-    best = draft.core.best_rows(ask, 4)
+    best = draft.core.best_rows(ask, 4, drawn)
     names = draft.ground.nodes
-    return tuple(RunnerUp(node=names[row].name, score=round(float(scores[row]), 4)) for row in best)
+    return tuple(RunnerUp(node=names[row].name, score=round(score, 4)) for row, score in best)
 
 
 def written(
@@ -248,7 +277,8 @@ def written(
 ) -> Placement:
     """Write down one placement with its reasons."""
     ask = draft.ask(need)
-    why = why_here(need, ask, choice, draft, _runners_up(ask, draft))
+    runners = _runners_up(ask, draft.columns.drawn(replica, need), draft)
+    why = why_here(need, ask, choice, draft, runners)
     return _placed(replica, need, _spot(choice, draft), ports, why)
 
 

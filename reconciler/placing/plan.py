@@ -18,6 +18,7 @@ class Need:
 
     ports: host port by name; None means that any free one of `auto_ports` will do.
     pinned: its volumes tie each replica to the node that has them.
+    has_data: its volumes hold what must not be lost, tied to them or not.
     image: reference of the main image where it is known before rendering; empty otherwise.
     """
 
@@ -31,6 +32,7 @@ class Need:
     auto_ports: PortRange = field(default_factory=PortRange)
     priority: int = 0
     pinned: bool = False
+    has_data: bool = False
     image: str = ""
 
 

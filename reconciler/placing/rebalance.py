@@ -17,6 +17,7 @@ from reconciler.observing.node import Node
 from reconciler.placing.around import each_rule, left_by_rules
 from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted
+from reconciler.placing.ground import Floats
 from reconciler.placing.newcomers import find_place, in_order
 from reconciler.placing.plan import Desired, Need, Placement
 from reconciler.placing.preempting import fewest
@@ -237,10 +238,11 @@ class _Search:
         mark = draft.mark()
         draft.remove(old)
         ask = draft.ask(need)
-        scores = draft.core.scores(ask) - self._order(need)
+        kept = self._kept(old, need)
+        scores = draft.core.scores(ask) + kept - self._order(need)
         here = float(scores[row])
         enough = ENOUGH_ROOM if need.strategy is Strategy.PACK else ENOUGH_LEVEL
-        broken = next((text for text, kept in each_rule(need, draft) if not kept[row]), None)
+        broken = next((text for text, rows in each_rule(need, draft) if not rows[row]), None)
         new = None
         if here > NEVER and (broken or float(scores.max()) - here >= enough):
             new = find_place(old.replica, need, draft)
@@ -252,10 +254,21 @@ class _Search:
         if broken:
             why = f"keeps a rule that {old.node} does not: {broken}"
             return _move(old, new, max(gain, A_RULE), why)
-        liked = float(ask.liked[there] - ask.liked[row])
+        liked = float(ask.liked[there] - ask.liked[row] + kept[there] - kept[row])
         return _move(old, new, gain, _words(need, gain, liked)) if gain >= enough else None
 
-    def _order(self, need: Need) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _kept(self, old: Placement, need: Need) -> Floats:
+        """What its volumes add to each row: nobody moves to them, and who has them would miss them.
+
+        Elsewhere they are older than what it has here, or here nobody told of any yet.
+        """
+        drawn = self.draft.columns.drawn(old.replica, need)
+        if drawn is None:
+            return np.zeros(len(self.draft.ground.nodes))
+        kept: Floats = np.minimum(drawn, drawn[self.draft.ground.index[old.node]])
+        return kept
+
+    def _order(self, need: Need) -> Floats:
         """What the order of filling adds to a score, which is no reason to move."""
         order = self.draft.core.order
         return order if need.strategy is Strategy.PACK else order * TIE

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Final
 
 from reconciler.placing.draft import Draft
-from reconciler.placing.improving import free_to_go, is_new, need_for
+from reconciler.placing.improving import free_to_go, is_loose, need_for
 from reconciler.placing.newcomers import find_place
 from reconciler.placing.plan import Placement
 from schemas.names import DeploymentName, ReplicaName, split_replica
@@ -24,13 +24,10 @@ ORDERS: Final = 40
 def reorder(draft: Draft, left: list[ReplicaName]) -> bool:
     """Keep the order that places most, the important first. Returns whether it is another one.
 
-    Only who does not run yet, and about whom only room is asked, is taken up and put down again.
+    Only who does not run yet, and about whom only room is asked, is taken up and put down again;
+    not who found its data.
     """
-    placed = [
-        name
-        for name, one in sorted(draft.placed.items())
-        if is_new(one, draft) and free_to_go(need_for(name, draft), draft)
-    ]
+    placed = [name for name, one in sorted(draft.placed.items()) if is_loose(one, draft)]
     waiting = [name for name in left if free_to_go(need_for(name, draft), draft)]
     if not waiting or not placed or len(placed) + len(waiting) > FEW:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,8 @@ def _by_gpus(shape: Shape, rows: Rows) -> Ints:
     """How many the GPUs of each row suffice for."""
     if not shape.gpus:
         return np.full(len(rows.free), ENDLESS, dtype=np.int64)
-    able = usable_gpus(shape, rows)
+    # Each GPU by itself: what one replica would use are those of the first model alone.
+    able = usable_gpus(replace(shape, gpus=1), rows)
     if shape.gpus == 1:
         each = able if shape.alone else np.where(able, rows.gpu_free // shape.mib, 0.0)
         ones: Ints = each.sum(axis=1).astype(np.int64)

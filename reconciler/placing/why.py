@@ -5,8 +5,10 @@ from __future__ import annotations
 from reconciler.placing.draft import Draft
 from reconciler.placing.plan import Need
 from reconciler.placing.trials import (
+    DATA,
     IMAGE,
     LEVEL,
+    MODEL,
     ORDER,
     PACKING,
     PREFER,
@@ -27,7 +29,7 @@ def why_here(
     order = float(draft.core.order[row])
     liked = float(ask.liked[row])
     pack = need.strategy is Strategy.PACK
-    own = liked + (order if pack else order * TIE)
+    own = liked + choice.drawn + (order if pack else order * TIE)
     strategic = choice.score - own
     image = bool(need.image) and bool(draft.columns.having(need.image)[row])
     spares = need.gpus is None and bool(draft.columns.without_gpus[row])
@@ -44,6 +46,11 @@ def why_here(
     if spares:
         terms.append(_term("spares GPUs", SPARES_GPUS, SPARES_GPUS))
     text = "packs the fleet best" if pack else "is the emptiest"
+    if choice.drawn and need.has_data:
+        text = "its data is there"
+        terms.append(_term(text, choice.drawn, DATA))
+    elif choice.drawn:
+        terms.append(_term("its model files are there", choice.drawn, MODEL))
     score, here = round(choice.score, 4), draft.ground.nodes[row].name
     # Where many are placed at once, runners were scored before the first of them: whoever was
     # ahead then has since got one of the others, and came second to nobody.

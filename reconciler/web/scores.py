@@ -15,6 +15,8 @@ _MEANINGS: Final = {
     "order": "comes early in the order in which nodes are filled",
     "preferred labels": "has labels that are preferred",
     "image is there": "has the image already",
+    "its data is there": "has the data of this replica",
+    "its model files are there": "has what this replica fetched before, such as a model",
     "spares GPUs": "leaves nodes with GPUs to those that need them",
 }
 # Terms below this only decide between equals.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from examples.tour.world import IMAGE
 
 pytestmark = pytest.mark.e2e
 
+TEMPLATES = Path(__file__).parents[2] / "templates"
 BOUND_SECONDS = 60.0
 DEPLOYMENT = """\
 apiVersion: miaas/v1
@@ -160,3 +163,62 @@ def test_a_third_commit_removes_it_and_its_volume_stays(stage: Stage) -> None:
     networks = docker(stage, node, "network", "ls", "--format", "{{.Name}}").split()
     assert not [name for name in networks if name.startswith("miaas-")]
     assert docker(stage, node, "volume", "ls", "--quiet").split() == [f"miaas-{node}-hello-0_state"]
+
+
+def test_a_revert_brings_a_replica_back_to_its_data(stage: Stage) -> None:
+    _add_keeper(stage)
+    _set_duty(stage, "gpu-1", "cordoned")
+    stage.repository.put("deployments/keeper.yaml", KEEPER % IMAGE)
+    stage.repository.commit("keep something, while gpu-1 takes nothing")
+    eventually(lambda: running(stage, "keeper-0"), stage)
+    assert stage.node_of("keeper-0") == "gpu-2"
+    container = docker(stage, "gpu-2", "ps", "--quiet")
+    docker(stage, "gpu-2", "exec", container, "sh", "-c", "echo kept > /www/state/note")
+    _set_duty(stage, "gpu-1", "active")
+    stage.repository.commit("gpu-1 takes everything again")
+    (stage.repository.clone / "deployments/keeper.yaml").unlink()
+    stage.repository.commit("remove keeper")
+    eventually(lambda: not docker(stage, "gpu-2", "ps", "--all", "--quiet"), stage)
+    eventually(lambda: not stage.reported("keeper-0"), stage)
+
+    _revert(stage)
+
+    # Its labels and the order of names both speak for gpu-1.
+    eventually(lambda: running(stage, "keeper-0"), stage)
+    assert stage.node_of("keeper-0") == "gpu-2"
+    page = fetch(f"{stage.service('keeper-0')}state/note")
+    assert page == "kept\n"
+    (replica,) = stage.assigned("gpu-2")
+    assert replica["why"]["text"] == "its data is there"
+
+
+KEEPER = """\
+apiVersion: miaas/v1
+kind: Deployment
+metadata: {name: keeper}
+spec:
+  template: keeper
+  parameters: {image: "%s", pullPolicy: never}
+  placement: {prefer: [{key: zone, operator: In, values: [rack-1]}]}
+"""
+
+
+def _add_keeper(stage: Stage) -> None:
+    """Give the fleet a template like `http-echo` whose volume holds what must not be lost."""
+    for file in sorted((TEMPLATES / "http-echo").iterdir()):
+        text = file.read_text(encoding="utf-8")
+        if file.name == "template.yaml":
+            text = text.replace("name: http-echo", "name: keeper") + "  volumes: [state]\n"
+        stage.repository.put(f"templates/keeper/{file.name}", text)
+
+
+def _set_duty(stage: Stage, node: str, duty: str) -> None:
+    path = f"nodes/{node}.yaml"
+    record = (stage.repository.clone / path).read_text(encoding="utf-8")
+    stage.repository.put(path, re.sub(r"spec: .*", f"spec: {{duty: {duty}}}", record))
+
+
+def _revert(stage: Stage) -> None:
+    """Undo the last commit, as a person would."""
+    for words in (("revert", "--no-edit", "HEAD"), ("push", "--quiet", "origin", "main")):
+        subprocess.run(["git", "-C", str(stage.repository.clone), *words], check=True)

@@ -161,6 +161,25 @@ def test_volumes_go_only_by_that_word_and_only_of_that_project(
     assert world.runtime.remove_volumes(projects[0].name) == ()
 
 
+def test_a_project_has_volumes_from_its_start_until_they_are_deleted(
+    world: World, tmp_path: Path
+) -> None:
+    service = a_service(volumes=["data:/data", "cache:/cache"])
+    volumes = {"data": {}, "cache": {}}
+    project = a_project(tmp_path / "chat", "chat-0", {"web": service}, volumes=volumes)
+    bare = a_project(tmp_path / "bare", "bare-0", {"web": a_service()})
+    assert world.runtime.volume_projects() == ()
+
+    world.runtime.up(project)
+    world.runtime.up(bare)
+    assert world.runtime.volume_projects() == (project.name,)
+    world.runtime.down(project.name)
+    assert world.runtime.volume_projects() == (project.name,)
+    world.runtime.remove_volumes(project.name)
+
+    assert world.runtime.volume_projects() == ()
+
+
 def test_what_is_lacking_is_told_before_it_is_pulled(world: World, tmp_path: Path) -> None:
     services = {"web": a_service(image=ABSENT), "db": a_service()}
 
@@ -198,6 +217,7 @@ def test_an_engine_that_hangs_tells_nothing_and_loses_nothing(world: World, tmp_
         for call in (
             lambda: runtime.limits((web.id,)),
             lambda: runtime.strangers(frozenset({NAME})),
+            runtime.volume_projects,
             runtime.stored_images,
         ):
             with pytest.raises(RuntimeDownError):

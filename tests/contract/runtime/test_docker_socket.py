@@ -67,7 +67,11 @@ def an_engine(*pieces: bytes, closes: bool = True) -> Iterator[DockerSocket]:
 
 
 def listing(*entries: dict[str, object]) -> bytes:
-    return b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(entries).encode()
+    return an_answer(entries)
+
+
+def an_answer(body: object) -> bytes:
+    return b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(body).encode()
 
 
 def an_entry(**changes: object) -> dict[str, object]:
@@ -202,6 +206,24 @@ def test_images_are_told_by_tag_and_digest() -> None:
 
     with an_engine(listing(*images)) as engine:
         assert engine.images() == ("a:1", "a@sha256:1", "b:1")
+
+
+def test_projects_of_volumes_are_told_once_each_and_odd_volumes_by_nobody() -> None:
+    project = "com.docker.compose.project"
+    volumes: list[dict[str, object]] = [
+        {"Name": "b", "Labels": {project: "miaas-gpu-1-chat-0"}},
+        {"Name": "c", "Labels": {project: "miaas-gpu-1-chat-0", "more": ""}},
+        {"Name": "a", "Labels": {project: "another"}},
+        {"Name": "empty", "Labels": {project: ""}},
+        {"Name": "by hand", "Labels": {}},
+        {"Name": "anonymous", "Labels": None},
+        {"Name": "bare"},
+    ]
+
+    with an_engine(an_answer({"Volumes": volumes, "Warnings": None})) as engine:
+        assert engine.volume_projects() == ("another", "miaas-gpu-1-chat-0")
+    with an_engine(an_answer({"Volumes": None})) as engine:
+        assert engine.volume_projects() == ()
 
 
 @given(st.text(max_size=60))

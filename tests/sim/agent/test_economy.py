@@ -108,11 +108,13 @@ def test_a_card_that_is_slowed_down_now_and_then_causes_no_push(host: Host) -> N
     assert _pushes_in(host, HOUR_SECONDS // 2, lambda: None) in {6, 7}
 
 
-def test_other_peoples_images_and_containers_cause_no_push(host: Host) -> None:
+def test_other_peoples_images_and_volumes_cause_no_push(host: Host) -> None:
     numbers = itertools.count()
 
     def others() -> None:
-        host.runtime.present_images.add(f"other:{next(numbers)}")
+        number = next(numbers)
+        host.runtime.present_images.add(f"other:{number}")
+        host.runtime.volumes[f"volume-{number}"] = f"another-{number}"
 
     assert _pushes_in(host, 200, others) == 0
 

@@ -152,6 +152,30 @@ def test_a_volume_that_is_still_in_use_is_tried_again_and_holds_nobody_up(
     assert set(host.runtime.volumes) == {volume(REPLICAS[2])}
 
 
+def test_a_heartbeat_tells_whose_volumes_stand_here_assigned_or_not(
+    host: Host, publisher: Publisher
+) -> None:
+    publish(publisher, {CHAT: KEEP, REPLICAS[1]: DELETE})
+    host.rest()
+    assert host.heartbeat().volumes == (CHAT, REPLICAS[1])
+
+    publish(publisher, {})
+    host.rest()
+
+    assert host.heartbeat().volumes == (CHAT,)
+
+
+def test_a_silent_engine_tells_of_no_volumes(host: Host, publisher: Publisher) -> None:
+    publish(publisher, {CHAT: KEEP})
+    host.rest()
+
+    host.script.down = "no answer within 5 s"
+    host.pass_time(400)
+
+    assert host.heartbeat().volumes == ()
+    assert host.heartbeat().runtime.error
+
+
 class Oracle:
     """Knows what was accepted, and fails the test at a deletion that nobody asked for.
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from reconciler.observing.node import Freshness, Node
-from reconciler.placing.engine import plan
+from reconciler.placing.engine import drafted, plan
 from reconciler.placing.hosted import domain
+from reconciler.placing.improving import free_to_go
 from reconciler.placing.plan import Keep, Need, Placement
 from schemas.names import DeploymentName
 from schemas.node import Duty
@@ -71,6 +72,27 @@ def test_second_pass_changes_nothing(seed: int) -> None:
     second = plan(needs, nodes, first.placements)
 
     assert second.placements == first.placements
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nobody_starts_empty_while_the_node_with_its_data_would_take_it(seed: int) -> None:
+    _, needs, nodes, before = a_world(seed)
+
+    draft = drafted(needs, nodes, before)
+
+    for one in draft.placed.values():
+        need = draft.needs[one.deployment]
+        rows = draft.columns.volumes.get(one.replica, [])
+        if one.replica in draft.before or not (need.has_data and free_to_go(need, draft)):
+            continue
+        if draft.row(one) not in rows:
+            assert [row for row in rows if draft.core.on(draft.ask(need), row)] == []
+
+
+def test_in_these_worlds_many_return_to_their_data() -> None:
+    told = [one.why.text for seed in SEEDS for one in plan(*a_world(seed)[1:]).placements]
+
+    assert told.count("its data is there") > 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from reconciler.observing.node import Freshness, Gpu, Node
 from reconciler.placing.plan import Need, Placement, Plan
 from schemas.fleet import PortRange
-from schemas.names import DeploymentName, GpuUuid, NodeName
+from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName
 from schemas.node import Duty
 from schemas.resources import (
     Expression,
@@ -57,7 +57,16 @@ def a_node(rng: random.Random, name: str) -> Node:
         ),
         ports=frozenset({20000}) if rng.random() < 0.2 else frozenset(),
         images=frozenset({"img"}) if rng.random() < 0.3 else frozenset(),
+        volumes=some_volumes(rng),
         runtime_error="no daemon" if rng.random() < 0.05 else "",
+    )
+
+
+def some_volumes(rng: random.Random) -> frozenset[ReplicaName]:
+    """Of some replicas, whether they are placed there, elsewhere, nowhere, or long forgotten."""
+    count = rng.choice([0, 0, 1, 4, 12])
+    return frozenset(
+        ReplicaName(f"app-{rng.randint(0, 9)}-{rng.randint(0, 6)}") for _ in range(count)
     )
 
 
@@ -81,6 +90,7 @@ def some_needs(rng: random.Random, most: int = 8) -> tuple[Need, ...]:
 
 
 def a_need(rng: random.Random, name: str, names: list[str]) -> Need:
+    has_data = rng.random() < 0.25
     return Need(
         deployment=DeploymentName(name),
         replicas=rng.choice([1, 1, 2, 3, 6]),
@@ -95,7 +105,8 @@ def a_need(rng: random.Random, name: str, names: list[str]) -> Need:
         ports=rng.choice([{}, {"http": None}, {"http": None, "rpc": None}, {"http": 20003}]),
         auto_ports=PORTS,
         priority=rng.choice([0, 0, 0, 5, 9]),
-        pinned=rng.random() < 0.15,
+        has_data=has_data,
+        pinned=has_data and rng.random() < 0.7,
         image=rng.choice(["", "img"]),
     )
 

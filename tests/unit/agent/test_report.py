@@ -6,10 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from agent.report import MESSAGE_CHARACTERS, Course, replica_reports, shortened, substance
+from agent.report import (
+    MESSAGE_CHARACTERS,
+    MOST_WITH_VOLUMES,
+    Course,
+    replica_reports,
+    shortened,
+    substance,
+    with_volumes,
+)
 from agent.runtime.port import Container
 from schemas.heartbeat import ReplicaState, dump_heartbeat, parse_heartbeat
-from schemas.names import ReplicaName
+from schemas.names import NodeName, ReplicaName
 from tests.agent_builders import CHAT, CODE, TREE, a_container, a_service, a_want
 from tests.builders import A_MOMENT, a_heartbeat
 
@@ -113,3 +121,34 @@ def test_since_when_a_state_lasts_is_no_news() -> None:
     (report,) = replica_reports((a_want(),), {CHAT: (a_container(),)}, {CHAT: RUNS})
 
     assert substance((replace(report, since=A_MOMENT),)) == substance((report,))
+
+
+@pytest.mark.parametrize(
+    ("projects", "replicas"),
+    [
+        pytest.param((), (), id="none"),
+        pytest.param(("miaas-gpu-1-chat-0",), ("chat-0",), id="one"),
+        pytest.param(("miaas-gpu-1-db-0", "miaas-gpu-1-chat-1"), ("chat-1", "db-0"), id="sorted"),
+        pytest.param(("miaas-gpu-10-chat-0", "miaas-gpu-chat-0"), (), id="other nodes"),
+        pytest.param(("chat-0", "chat", "xmiaas-gpu-1-chat-0", ""), (), id="other projects"),
+        pytest.param(("miaas-gpu-1-", "miaas-gpu-1-chat", "miaas-gpu-1"), (), id="no number"),
+        pytest.param(("miaas-gpu-1-chat-01", "miaas-gpu-1-chat-100000"), (), id="odd numbers"),
+        pytest.param(("miaas-gpu-1-Chat-0", "miaas-gpu-1--0", "miaas-gpu-1-a_b-0"), (), id="names"),
+        pytest.param(("miaas-gpu-1-b-chat-0",), ("b-chat-0",), id="may be of a node gpu-1-b"),
+    ],
+)
+def test_whose_volumes_stand_here_is_read_off_projects(
+    projects: tuple[str, ...], replicas: tuple[str, ...]
+) -> None:
+    assert with_volumes(NodeName("gpu-1"), projects) == replicas
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_more_replicas_with_volumes_than_a_heartbeat_may_hold_are_cut(more: int) -> None:
+    projects = tuple(f"miaas-alpha-chat-{n}" for n in range(MOST_WITH_VOLUMES + more))
+
+    told = with_volumes(NodeName("alpha"), projects)
+
+    assert len(told) == min(MOST_WITH_VOLUMES + more, MOST_WITH_VOLUMES)
+    beat = a_heartbeat(volumes=told)
+    assert parse_heartbeat(dump_heartbeat(beat), path="x") == beat

@@ -52,6 +52,14 @@ def test_each_model_has_its_largest() -> None:
     )
 
 
+def test_pairs_of_every_model_of_a_node_are_counted() -> None:
+    need = a_need("pair", replicas=0, gpus=a_gpu_need(count=2))
+
+    found = of((need,), (a_node(cards=["t4", "l40s", "t4", "l40s", "l40s"]),))
+
+    assert found.room == {DeploymentName("pair"): 2}
+
+
 def test_each_amount_has_its_own_roomiest_node() -> None:
     sizes = {"alpha": (8, 4, 2), "beta": (2, 8, 4), "gamma": (4, 2, 8)}
     nodes = tuple(

@@ -105,17 +105,19 @@ def test_every_port_of_the_template_is_auto_unless_fixed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("volumes", "moves", "pinned"),
+    ("volumes", "moves", "has_data", "pinned"),
     [
-        pytest.param((), VolumeMoves.STAY, False, id="no volume"),
-        pytest.param(("data",), VolumeMoves.STAY, True, id="volume"),
-        pytest.param(("data",), VolumeMoves.LOSE, False, id="volume that may be lost"),
+        pytest.param((), VolumeMoves.STAY, False, False, id="no volume"),
+        pytest.param(("data",), VolumeMoves.STAY, True, True, id="volume"),
+        pytest.param(("data",), VolumeMoves.LOSE, True, False, id="volume that may be lost"),
     ],
 )
-def test_volumes_pin(volumes: tuple[str, ...], moves: VolumeMoves, pinned: bool) -> None:
+def test_volumes_hold_data_and_pin(
+    *, volumes: tuple[str, ...], moves: VolumeMoves, has_data: bool, pinned: bool
+) -> None:
     need = need_of(a_fleet(), a_template(volumes=volumes), a_deployment(on_move=moves))
 
-    assert need.pinned is pinned
+    assert (need.has_data, need.pinned) == (has_data, pinned)
 
 
 @pytest.mark.parametrize(

@@ -468,6 +468,7 @@ heartbeats = st.builds(
     gpus=few(gpu_reports),
     replicas=few(replica_reports),
     images=few(unicode_texts.filter(bool)),
+    volumes=few(replica_names),
     problems=few(unicode_texts),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -145,3 +146,28 @@ def test_reading_machines_documents_imports_no_yaml_and_no_jsonschema() -> None:
     )
 
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "volumes"),
+    [
+        pytest.param("", (), id="of an older agent"),
+        pytest.param('"volumes": [],', (), id="none"),
+        pytest.param('"volumes": ["chat-0", "db-12"],', ("chat-0", "db-12"), id="two"),
+    ],
+)
+def test_a_heartbeat_tells_whose_volumes_stand_there(
+    written: str, volumes: tuple[str, ...]
+) -> None:
+    text = dump_heartbeat(builders.a_heartbeat()).replace("{", f"{{{written}", 1)
+
+    assert parse_heartbeat(text, path="x").volumes == volumes
+
+
+@pytest.mark.parametrize("volumes", ["chat", "chat-01", "Chat-0", "", 0, None])
+def test_volumes_of_what_is_no_replica_are_refused(volumes: object) -> None:
+    written = f'"volumes": [{json.dumps(volumes)}],'
+    text = dump_heartbeat(builders.a_heartbeat()).replace("{", f"{{{written}", 1)
+
+    with pytest.raises(BadDocumentError, match=r"volumes\[0\]"):
+        parse_heartbeat(text, path="x")

@@ -14,7 +14,7 @@ from reconciler.observing.snapshot import Observed
 from schemas.assignment import Decision
 from schemas.fleet import Timings
 from schemas.heartbeat import Heartbeat, RuntimeReport
-from schemas.names import NodeName
+from schemas.names import NodeName, ReplicaName
 from schemas.node import Duty
 from schemas.problem import Place, Problem
 from schemas.resources import Resources
@@ -201,6 +201,7 @@ def test_the_record_and_the_heartbeat_together_make_the_node() -> None:
     beat = a_heartbeat(
         runtime=RuntimeReport(error="docker does not answer"),
         images=("a:1",),
+        volumes=(ReplicaName("chat-0"), ReplicaName("gone-3")),
         host=a_host(ports=(22, 80)),
         problems=("no GPU driver", "DiskPressure: 3 GiB are free"),
     )
@@ -214,6 +215,7 @@ def test_the_record_and_the_heartbeat_together_make_the_node() -> None:
         room=Resources(cpu_milli=16_000, memory_mib=64 * GIB, disk_mib=500 * GIB),
         ports=frozenset({22, 80}),
         images=frozenset({"a:1"}),
+        volumes=frozenset({ReplicaName("chat-0"), ReplicaName("gone-3")}),
         runtime_error="docker does not answer",
         disk_pressure="3 GiB are free",
         incarnation=beat.incarnation,

@@ -6,6 +6,7 @@ from reconciler.placing.engine import plan
 from reconciler.web.replicas import why_view
 from reconciler.web.scores import Points, points
 from reconciler.web.views import ScoreView
+from schemas.names import replica_name
 from schemas.resources import Expression, Operator, PlacementRules, Preference, Strategy
 from tests.builders import a_gpu_need, a_need, a_node
 
@@ -27,21 +28,36 @@ def test_every_term_that_the_planner_gives_is_explained() -> None:
     wish = Preference(expression=Expression(key="fast", operator=Operator.EXISTS))
     rules = PlacementRules(prefer=(wish,))
     needs = tuple(
-        a_need(f"{strategy}-{kind}", rules=rules, image="img", strategy=strategy, gpus=gpus)
+        a_need(
+            f"{strategy}-{kind}",
+            rules=rules,
+            image="img",
+            strategy=strategy,
+            gpus=gpus,
+            has_data=gpus is None,
+        )
         for strategy in Strategy
         for kind, gpus in (("plain", None), ("gpu", a_gpu_need()))
     )
-    images = frozenset({"img"})
-    nodes = (
-        a_node("a", images=images, labels={"fast": "yes"}),
-        a_node("b", cards=["t4"] * 4, images=images, labels={"fast": "yes"}),
-    )
+    there = {
+        "images": frozenset({"img"}),
+        "volumes": frozenset(replica_name(need.deployment, 0) for need in needs),
+        "labels": {"fast": "yes"},
+    }
+    nodes = (a_node("a", **there), a_node("b", cards=["t4"] * 4, **there))
     made = plan(needs, nodes, ())
     assert made.refusals == ()
 
     told = [one for placed in made.placements for one in points(why_view(placed.why).terms)]
 
-    assert {one.name for one in told} >= {"packing", "level", "image is there", "spares GPUs"}
+    assert {one.name for one in told} >= {
+        "packing",
+        "level",
+        "image is there",
+        "its data is there",
+        "its model files are there",
+        "spares GPUs",
+    }
     assert all(one.meaning for one in told), [one.name for one in told if not one.meaning]
 
 
