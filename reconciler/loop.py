@@ -16,6 +16,7 @@ from fleet.port import Commit, Repository, RepositoryError, StaleError
 from reconciler.decide import Pass, decide
 from reconciler.leading import Duty
 from reconciler.observing.read import Reader
+from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
 from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
@@ -78,7 +79,7 @@ def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most 
     tries = 0
     while True:
         began = clock.steady()
-        result = decide(reader.read(), clock.steady(), memory, renderer, clock.wall())
+        result = _decided(reader.read(), began, memory, renderer, clock)
         if seat is not None and seat.look(result, began) is Duty.STAND_BY:
             return Outcome(result, None)
         if may_move(result):
@@ -92,6 +93,20 @@ def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most 
             if tries == STALE_TRIES:
                 raise
             log.info("somebody else published first", extra={"pairs": {"tries": tries}})
+
+
+def _decided(
+    snapshot: Snapshot, began: datetime, memory: Memory, renderer: Renderer, clock: Clock
+) -> Pass:
+    """Decide. If we stood still since we began to read, nobody's silence meanwhile says anything.
+
+    What was read may be from before that, and then everybody would look silent for as long.
+    """
+    now, wall = clock.steady(), clock.wall()
+    result = decide(snapshot, now, memory, renderer, wall)
+    if now - began <= result.observed.fleet.timings.late:
+        return result
+    return decide(snapshot, now, memory.forgiving(now), renderer, wall)
 
 
 def _publish(

@@ -169,12 +169,15 @@ def _moves(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
     if ledger.decided_by is None or ledger.source is None or ledger.source_before is None:
         return
     was, now = ledger.source_before.wishes, ledger.source.wishes
-    homes = {str(r.name): name for name, each in ledger.before.items() for r in each.replicas}
+    if (was.suspend, was.nodes, was.odd) != (now.suspend, now.nodes, now.odd):
+        return
+    homes = {r.name: (name, r) for name, each in ledger.before.items() for r in each.replicas}
     for name, assignment in ledger.assignments.items():
         for one in assignment.replicas:
-            old = homes.get(str(one.name), name)
+            old, before = homes.get(one.name, (name, one))
             is_same = was.deployments.get(one.deployment) == now.deployments.get(one.deployment)
-            is_same = is_same and was.nodes == now.nodes and was.odd == now.odd
+            # What people changed may have had to wait, and only now be too large for where it is.
+            is_same = is_same and before.resources == one.resources
             if old != name and is_same and _suits(now, one.deployment, old):
                 yield str(one.name), old, name
 

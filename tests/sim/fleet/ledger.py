@@ -32,8 +32,8 @@ from tests.sim.fleet.world import World
 KEPT = 8
 # Silence after which a node counts as gone at the default timings.
 LOST = 300.0
-# So much later than everybody else may a slow reconciler see that a node spoke.
-LATEST = 45.0
+# The steady clock of a reconciler counts from other moments than ours do.
+SLACK = 5.0
 
 
 @dataclass(slots=True)
@@ -106,10 +106,9 @@ class Ledger:
         self.trees.update(((name, one.container.id), one.tree) for name, one in self.starts)
 
     def _note_watch(self, world: World, looking: Decider) -> None:
-        silent = {node for node in self.heard_at if self.silence(world, node) >= LOST + LATEST}
         watch = self.watch_of(looking)
-        watch.start(looking.starts)
-        watch.look(world.now, silent, LOST)
+        watch.start(looking.starts, world.now)
+        watch.look(world.now, self.heard_at, LOST + SLACK)
 
     def watch_of(self, decider: Decider) -> Watch:
         """What a reconciler saw since it last lost its memory."""

@@ -86,7 +86,7 @@ RULES: Final = (
         # A grant to any earlier life of the host is as good as one to this.
         name="incarnation",
         changes=(Change(place=Grants, name="is_granted", stand_in=lambda *_: True),),
-        faults=frozenset({"cut pushing", "cut fetching", "partition", "slow process"}),
+        faults=frozenset({"state restored", "damaged state", "agent hangs"}),
         seen=frozenset({"S1"}),
     ),
     Rule(
@@ -102,6 +102,11 @@ RULES: Final = (
         changes=(
             Change(place=reconciler.rolling.failover, name="lose_after", stand_in=_no_margin),
             Change(place=reconciler.rolling.grants, name="lose_after", stand_in=_no_margin),
+            Change(
+                place=reconciler.rolling.proofs,
+                name="least_lose_after",
+                stand_in=lambda stop_after: stop_after,
+            ),
         ),
         faults=frozenset({"agent hangs", "partition"}),
         seen=frozenset({"S1"}),

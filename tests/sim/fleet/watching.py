@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,39 +16,50 @@ HOUR: Final = 3600.0
 class Watch:
     """What one reconciler saw in one of its memories.
 
-    since: when it began to look without a gap. last: when it looked last. lost: nodes that it saw
-    silent for too long. back: when those spoke again. starts: of its process.
+    since: when it began to look without a gap. last: when it looked last. seen: when it saw at the
+    latest that a node spoke. lost: nodes that it saw silent for too long. back: when those spoke
+    again. starts: of its process.
     """
 
     since: float = 0.0
     last: float = float("-inf")
+    seen: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     back: dict[str, float] = field(default_factory=dict)
     starts: int = 0
+    _unseen: set[str] = field(default_factory=set)
 
-    def look(self, now: float, silent: set[str], lost: float) -> None:
-        """It made a pass. silent: nodes that nobody spoke for in the last `lost` seconds.
+    def look(self, now: float, spoke: Iterable[str], lost: float) -> None:
+        """It made a pass.
 
-        What it did not watch for so long itself it takes for alive.
+        spoke: nodes that ever did. lost: seconds of silence after which it gives one up.
+        A slow one may see long after others that a node spoke. What it did not watch for so long
+        itself it takes for alive.
         """
         if now - self.last > GAP_SECONDS:
             self.since = now
-            self.lost.clear()
+            self._forgive(now)
         self.last = now
-        if now - self.since >= lost:
-            self.lost |= silent
+        self.seen = {**dict.fromkeys(spoke, now), **self.seen, **dict.fromkeys(self._unseen, now)}
+        self._unseen.clear()
+        self.lost |= {node for node, at in self.seen.items() if now - at >= lost}
 
-    def start(self, starts: int) -> None:
+    def start(self, starts: int, now: float) -> None:
         """It may have been started again, and then not know when it looked last."""
         if starts != self.starts:
             self.starts = starts
-            self.lost.clear()
+            self._forgive(now)
 
     def hear(self, node: str, now: float) -> None:
         """A node spoke."""
+        self._unseen.add(node)
         if node in self.lost:
             self.lost.discard(node)
             self.back[node] = now
+
+    def _forgive(self, now: float) -> None:
+        self.lost.clear()
+        self.seen = dict.fromkeys(self.seen, now)
 
 
 @dataclass(slots=True)

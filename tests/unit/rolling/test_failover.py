@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.observing.read import Reader
+from reconciler.observing.snapshot import Snapshot
 from schemas.names import NodeName
 from tests.unit.reconciler.world import node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
@@ -155,6 +157,32 @@ def test_what_nobody_looked_at_is_not_lost() -> None:
     assert fleet.homes() == homes
 
     fleet.wait(2 * MINUTE)
+    assert fleet.homes() != homes
+
+
+def test_what_was_read_before_a_long_stop_is_not_lost_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process stood still between reading and deciding, and its nodes did not (seed 919)."""
+    fleet = a_fleet_of(chat=spread(3))
+    homes = fleet.homes()
+    read = Reader.read
+
+    def slow(reader: Reader) -> Snapshot:
+        snapshot = read(reader)
+        fleet.world.clock.pass_by(LOST - MINUTE)
+        return snapshot
+
+    fleet.world.pass_once()  # has heard all that was said so far
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Reader, "read", slow)
+        fleet.world.pass_once()
+    lose(fleet, homes["chat-0"])
+
+    fleet.wait(2 * MINUTE)
+    assert fleet.homes() == homes
+
+    fleet.wait(4 * MINUTE)
     assert fleet.homes() != homes
 
 
