@@ -104,8 +104,8 @@ class BackgroundPulls:
     def resolve(self, folder: Path, project: str) -> Mapping[str, object]:
         return self._runtime.resolve(folder, project)
 
-    def up(self, project: Project) -> None:
-        self._runtime.up(project)
+    def up(self, project: Project, within: float | None = None) -> None:
+        self._runtime.up(project, within)
 
     def down(self, project: str) -> None:
         self._runtime.down(project)

@@ -24,6 +24,10 @@ SILENT_SECONDS = 15.0
 # be told. It has to be less than `schemas.fencing.FENCE_PERIOD`, by which a stop may be late.
 LEAST_PATIENCE = 5.0
 
+# A start that gets less time than this is not begun: Compose takes a second or two to do anything,
+# and is told to end before it is killed.
+LEAST_START = 10.0
+
 NO_GRANT = "waits for a grant to this incarnation of the host"
 NO_CONTACT = "waits until this host reaches the fleet again"
 
@@ -65,11 +69,6 @@ class Grants:
             fence is not None and self.lease.kept.get(replica) == fence.epoch
         )
 
-    def is_fresh(self, replica: ReplicaName) -> bool:
-        """Whether nobody can have given up on us as far as this replica goes."""
-        fence = self.fences.get(replica)
-        return fence is None or age(self.lease, self.now) < fence.stop_after_seconds
-
     def is_unconfirmed(self, replica: ReplicaName) -> bool:
         """Whether nobody heard us since we read this grant, and nothing was started under it."""
         fence = self.fences.get(replica)
@@ -81,14 +80,27 @@ class Grants:
     def may_start(self, replica: ReplicaName) -> bool:
         """Whether a replica may be started, or anything of it, at this very moment."""
         return (
-            self.is_granted(replica) and self.is_fresh(replica) and not self.is_unconfirmed(replica)
+            self.is_granted(replica) and self.has_time(replica) and not self.is_unconfirmed(replica)
         )
+
+    def has_time(self, replica: ReplicaName) -> bool:
+        """Whether a start would be over before anybody can have given up on us."""
+        left = self.start_within(replica)
+        return left is None or left >= LEAST_START
+
+    def start_within(self, replica: ReplicaName) -> float | None:
+        """Seconds in which a start has to be over; None: it may take any time.
+
+        What rises later than it would have to stop is not stopped in time, see `schemas.fencing`.
+        """
+        fence = self.fences.get(replica)
+        return None if fence is None else fence.stop_after_seconds - age(self.lease, self.now)
 
     def bar(self, replica: ReplicaName) -> str:
         """Why a replica must not be started even if a heartbeat goes out before; empty: it may."""
         if not self.is_covered(replica):
             return NO_GRANT
-        return "" if self.is_fresh(replica) else NO_CONTACT
+        return "" if self.has_time(replica) else NO_CONTACT
 
     def stops(self, own: Own) -> tuple[Stop, ...]:
         """What has to stop at once: the lease is over, or nobody gave it to this incarnation.

@@ -71,8 +71,8 @@ class LentCompose(ComposeRuntime):
     def pull(self, project: Project) -> None:
         self._lend("pull", project)
 
-    def up(self, project: Project) -> None:
-        self._lend("up", project)
+    def up(self, project: Project, within: float | None = None) -> None:
+        self._lend("up", project, within)
 
     def down(self, project: str) -> None:
         self._lend("down", project)

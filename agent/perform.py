@@ -204,7 +204,8 @@ class Performer:
         either = merged(known.holding, holding)
         epoch = replica.fence.epoch if replica.fence else 0
         notebook.note_present(act.replica, replace(known, holding=either, epoch=epoch))
-        self.runtime.up(self.preparer.project(act.replica, act.tree))
+        within = self._grants(notebook).start_within(act.replica)
+        self.runtime.up(self.preparer.project(act.replica, act.tree), within)
         present = Present(
             deployment=replica.deployment, tree=act.tree, holding=holding, epoch=epoch
         )

@@ -165,8 +165,10 @@ class ComposeRuntime:
         if services:
             self._pull(project, services)
 
-    def up(self, project: Project) -> None:
+    def up(self, project: Project, within: float | None = None) -> None:
         bound = self._settings.bounds.up
+        if within is not None:  # it is killed if it does not end when it is told to
+            bound = min(bound, max(within - self._settings.kill_after_seconds, 0.1))
         with self._engine_call(project.name, project.folder, bound, *_files(project)) as client:
             client.compose.up(detach=True, remove_orphans=True, no_build=True, quiet=True)
 

@@ -223,10 +223,11 @@ class Runtime(Protocol):
             RuntimeFailedError: some image cannot be had.
         """
 
-    def up(self, project: Project) -> None:
+    def up(self, project: Project, within: float | None = None) -> None:
         """Make the project run as its files say, remove services that left it.
 
-        Does not wait for health.
+        Does not wait for health. within: seconds after which nothing more of it may be started;
+        None: however long a start may take.
 
         Raises:
             RuntimeFailedError: some service did not start.

@@ -23,6 +23,7 @@ from agent.runtime.port import (
     Project,
     RuntimeDownError,
     RuntimeFailedError,
+    UnfinishedError,
 )
 from schemas.heartbeat import RuntimeReport
 from schemas.layout import (
@@ -35,6 +36,9 @@ from schemas.layout import (
 )
 from schemas.yaml_text import read_yaml
 
+# As long as the real client waits for a start, see `agent.runtime.compose.Bounds`.
+UP_SECONDS = 60.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Script:
@@ -45,6 +49,7 @@ class Script:
     stuck: projects that cannot be removed, likewise.
     unhealthy: services whose check fails. slow: services that stay `starting`.
     logs: what services printed. environment: of every container.
+    start_seconds: how long a start takes, and wait: lets so much time pass.
     point: called before and after everything that
     changes something, with its name; what it raises goes through.
     """
@@ -58,6 +63,8 @@ class Script:
     slow: set[str] = field(default_factory=set)
     logs: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
+    wait: Callable[[float], None] = lambda _seconds: None
     point: Callable[[str], None] = lambda _name: None
 
 
@@ -206,9 +213,10 @@ class SimulatedRuntime:
                 raise RuntimeFailedError(f"manifest for {image} not found")
             self.present_images.add(image)
 
-    def up(self, project: Project) -> None:
+    def up(self, project: Project, within: float | None = None) -> None:
         """Make services as described, in order; the first that fails ends it half done."""
         self._enter("up")
+        self._take_time(UP_SECONDS if within is None else min(within, UP_SECONDS))
         services = self._services(project)
         self.networks.add(f"{project.name}_default")
         for one in self._of(project.name):
@@ -217,6 +225,13 @@ class SimulatedRuntime:
         for name, service in sorted(services.items()):
             self._up_service(project.name, name, service)
             self.script.point(f"up {name}")
+
+    def _take_time(self, bound: float) -> None:
+        """Let a start take its time, and end it where that is too long."""
+        if self.script.start_seconds:
+            self.script.wait(min(self.script.start_seconds, bound))
+        if self.script.start_seconds > bound:
+            raise UnfinishedError(f"not finished within {bound:g} s")
 
     def down(self, project: str) -> None:
         """Remove containers and networks of a project."""

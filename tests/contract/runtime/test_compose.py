@@ -17,11 +17,11 @@ import pytest
 
 from agent.host.belongings import belongings
 from agent.host.hardware import Ours
-from agent.runtime.compose import Bounds, ComposeRuntime, DockerSettings
+from agent.runtime.compose import KILL_AFTER_SECONDS, Bounds, ComposeRuntime, DockerSettings
 from agent.runtime.docker_socket import BadDockerHostError, DockerSocket
 from agent.runtime.holdings import holdings
 from agent.runtime.plugin import compose_version
-from agent.runtime.port import RuntimeDownError, RuntimeFailedError
+from agent.runtime.port import RuntimeDownError, RuntimeFailedError, UnfinishedError
 from examples.tour.engines import Engine
 from tests.contract.runtime.world import (
     ABSENT,
@@ -314,6 +314,21 @@ def test_a_service_that_others_wait_for_does_not_hold_the_agent(
 
     states = {one.service: one.state for one in docker_world.runtime.containers(NODE)}
     assert states == {"slow": "running", "waiting": "created"}
+
+
+def test_a_start_that_has_to_be_over_in_time_is_ended(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    check = {"test": ["CMD", "false"], "interval": "60s", "start_period": "600s"}
+    slow = a_service(healthcheck=check)
+    waiting = a_service(depends_on={"slow": {"condition": "service_healthy"}})
+    project = a_project(tmp_path / "chat", "chat-0", {"slow": slow, "waiting": waiting})
+
+    with pytest.raises(UnfinishedError, match="not finished within 3 s"):
+        docker_world.runtime.up(project, 3.0 + KILL_AFTER_SECONDS)
+
+    states = {one.service: one.state for one in docker_world.runtime.containers(NODE)}
+    assert states["waiting"] == "created"
 
 
 def children_using(host: str) -> list[str]:

@@ -110,6 +110,40 @@ def test_a_heartbeat_goes_out_before_a_granted_replica_starts(site: Site) -> Non
     assert (site.report().state, site.report().epoch) == (ReplicaState.RUNNING, 1)
 
 
+@pytest.mark.parametrize("cut_off_for", [40, 70, 100, 109])
+def test_a_start_that_takes_long_rises_in_time_or_not_at_all(site: Site, cut_off_for: int) -> None:
+    """Who gives a host up counts on what stops by itself, and on nothing that rises later."""
+    site.run()
+    last = site.host.now
+    site.host.is_cut_off(cut=True)
+    site.host.pass_time(cut_off_for)
+    script, rose = site.host.script, []
+
+    def wait(seconds: float) -> None:
+        site.host.now += seconds
+
+    def point(name: str) -> None:
+        if name.startswith("up "):
+            rose.append(site.host.now - last)
+
+    script.start_seconds, script.wait, script.point = 60.0, wait, point
+    for key, one in site.host.containers().items():
+        if key.startswith("only"):
+            site.host.runtime.change(one.id, "exited", 137)
+
+    site.host.pass_time(STOP_AFTER)
+
+    assert bool(rose) == (cut_off_for + script.start_seconds < STOP_AFTER)
+    assert all(at <= STOP_AFTER for at in rose)
+    assert not site.runs("only")
+
+    site.host.is_cut_off(cut=False)
+    site.host.pass_time(2 * STOP_AFTER)
+    site.grant()
+    site.host.pass_time(2 * STOP_AFTER)
+    assert site.runs("only")
+
+
 def test_what_needs_no_grant_does_not_wait_for_that_heartbeat(site: Site) -> None:
     events: list[str] = []
     site.host.repository.on_push = lambda: events.append("push")

@@ -46,5 +46,5 @@ class Actor(ABC):
 class Points(Protocol):
     """Told of every effect before and after it happens: there a process may die, or wait."""
 
-    def __call__(self, name: str) -> None:
-        """Pass the point, or raise `Killed`."""
+    def __call__(self, name: str, seconds: float = 0.0) -> None:
+        """Pass the point, or raise `Killed`. seconds: how long it takes, while others act."""

@@ -44,12 +44,13 @@ class Engine(SimulatedRuntime):
         self.hits: dict[str, int] = {}
         self.acts: dict[str, deque[float]] = {}
         self._wait, self._now = wait, now
+        self.script.wait = self._wait_for_a_start
 
-    def up(self, project: Project) -> None:
+    def up(self, project: Project, within: float | None = None) -> None:
         self._note_act(project.name)
         before = {one.id: one.state for one in self.everything()}
         try:
-            super().up(project)
+            super().up(project, within)
         except RuntimeFailedError as error:
             if str(error) in self.script.failing.values():
                 self._hit("start fails")
@@ -109,11 +110,15 @@ class Engine(SimulatedRuntime):
     def _enter(self, call: str) -> None:
         if self.hangs:
             self._hit("docker hangs")
-            self._wait("hangs")
+            self._wait("hangs", HANGS_SECONDS)
             raise RuntimeDownError(f"no answer within {HANGS_SECONDS:.0f} s")
         if self.script.down:
             self._hit("docker is down")
         super()._enter(call)
+
+    def _wait_for_a_start(self, seconds: float) -> None:
+        self._hit("slow start")
+        self._wait("a slow start", seconds)
 
     def _note_act(self, project: str) -> None:
         self.acts.setdefault(project, deque()).append(self._now())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from agent.runtime.port import Container
-from schemas.layout import (
-    project_name,
-)
+from fleet.memory import Line
+from schemas.layout import LABEL_STOP_AFTER, project_name
 from schemas.names import ReplicaName
 from tests.sim.fleet.documents import IMAGES, SERVICES
 from tests.sim.fleet.fault_lines import Ending
+from tests.sim.fleet.host import Host
 from tests.sim.fleet.world import World
 
 
@@ -34,6 +34,17 @@ def hang_docker(world: World, rng: random.Random) -> Ending:
         engine.hangs = False
 
     return go_on
+
+
+def slow_starts(world: World, rng: random.Random) -> Ending:
+    """Starts take up to a minute, as where one service waits for another."""
+    script = rng.choice(list(world.hosts.values())).engine.script
+    script.start_seconds = rng.choice((20.0, 45.0, 60.0))
+
+    def hurry() -> None:
+        script.start_seconds = 0.0
+
+    return hurry
 
 
 def lose_registry(world: World, rng: random.Random) -> Ending:
@@ -92,6 +103,38 @@ def harm_container(world: World, rng: random.Random) -> Ending | bool:
     world.fired[f"container {harm or 'removed'}"] += 1
     world.tell_of_containers(host)
     return None
+
+
+def fall_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
+    """What no two hosts may run falls on a host that is cut off, and would take long to rise."""
+    hosts = [one for one in world.hosts.values() if one.ills.pushing is Line.UP and _fenced(one)]
+    if not hosts:
+        return False
+    host = rng.choice(hosts)
+    host.ills.fetching = host.ills.pushing = Line.DOWN
+    host.engine.script.start_seconds = 60.0
+
+    def fall() -> None:
+        for one in _fenced(host):
+            host.engine.change(one.id, "exited", 1)
+            world.fired["fenced container fell"] += 1
+        world.tell_of_containers(host)
+
+    def mend() -> None:
+        host.ills.fetching = host.ills.pushing = Line.UP
+        host.engine.script.start_seconds = 0.0
+
+    world.at(rng.uniform(40.0, 95.0), fall)
+    return mend
+
+
+def _fenced(host: Host) -> list[Container]:
+    return [
+        one
+        for one in host.engine.everything()
+        if one.state == "running"
+        and LABEL_STOP_AFTER in (host.engine.description(one.id).get("labels") or {})
+    ]
 
 
 def put_stranger(world: World, rng: random.Random) -> Ending | bool:

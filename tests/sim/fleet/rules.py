@@ -90,10 +90,10 @@ RULES: Final = (
         seen=frozenset({"S1"}),
     ),
     Rule(
-        # A grant counts although nobody heard from the host since it was read.
-        name="start order",
-        changes=(Change(place=Grants, name="is_unconfirmed", stand_in=lambda *_: False),),
-        faults=frozenset({"cut pushing", "partition", "slow process", "agent hangs"}),
+        # A start may take its time, whoever gave the host up meanwhile.
+        name="starts in time",
+        changes=(Change(place=Grants, name="start_within", stand_in=lambda *_: None),),
+        faults=frozenset({"falls while cut off"}),
         seen=frozenset({"S1"}),
     ),
     Rule(

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-# Longer than any wait between two passes that is no gap.
-GAP_SECONDS: Final = 120.0
+# A reconciler that did not look for 90 s takes silence for nothing. Here that may be a few seconds
+# less or more, so that between these two both have to be fine.
+GAP_LEAST, GAP_MOST = 80.0, 120.0
 HOUR: Final = 3600.0
 
 
@@ -36,8 +37,9 @@ class Watch:
         A slow one may see long after others that a node spoke. What it did not watch for so long
         itself it takes for alive.
         """
-        if now - self.last > GAP_SECONDS:
+        if now - self.last > GAP_MOST:
             self.since = now
+        if now - self.last > GAP_LEAST:
             self._forgive(now)
         self.last = now
         self.seen = {**dict.fromkeys(spoke, now), **self.seen, **dict.fromkeys(self._unseen, now)}

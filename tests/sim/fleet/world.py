@@ -19,7 +19,6 @@ from schemas.layout import ASSIGNED_REFS, NODE_REFS
 from tests.sim.fleet import endless
 from tests.sim.fleet.actor import Actor, Killed, Points
 from tests.sim.fleet.decider import Decider
-from tests.sim.fleet.engine import HANGS_SECONDS
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.machine import Machine, Surroundings
 from tests.sim.fleet.person import MAIN, Person
@@ -176,9 +175,9 @@ class World:
         self.trace(f"!! {self.breaches[-1]}")
 
     def _points(self, actor: Actor) -> Points:
-        return lambda name: self._point(actor, name)
+        return lambda name, seconds=0.0: self._point(actor, name, seconds)
 
-    def _point(self, actor: Actor, name: str) -> None:
+    def _point(self, actor: Actor, name: str, seconds: float) -> None:
         """Let an actor pass an effect: it may die there, or be held up while others act."""
         self.effects += 1
         if self.is_changed:
@@ -190,8 +189,8 @@ class World:
                 actor.kill_in = None
                 self.fired[f"killed {actor.kind}"] += 1
                 raise Killed(name)
-        if name == "hangs":
-            self._hold_up(HANGS_SECONDS)
+        if seconds:
+            self._hold_up(seconds)
         elif actor.hang and self._depth < DEEPEST:
             seconds, actor.hang = actor.hang, 0.0
             self.fired[f"hung {actor.kind}"] += 1

@@ -43,7 +43,8 @@ def a_grants(now: float = 1010.0, fence: Fence = FENCE, **fields: Any) -> Grants
     ("grants", "may", "bar"),
     [
         pytest.param(a_grants(), True, "", id="granted"),
-        pytest.param(a_grants(now=1119.9), True, "", id="just fresh"),
+        pytest.param(a_grants(now=1110.0), True, "", id="time for a start"),
+        pytest.param(a_grants(now=1110.1), False, NO_CONTACT, id="no time for a start"),
         pytest.param(a_grants(now=1120.0), False, NO_CONTACT, id="over"),
         pytest.param(
             a_grants(fence=Fence(incarnation=OTHER, epoch=3, stop_after_seconds=120)),
