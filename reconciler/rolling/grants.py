@@ -81,10 +81,15 @@ def _grant(
 ) -> tuple[Tenure, Fence]:
     """The holder of a placed replica, and its grant: to nobody, as long as another may run it."""
     if before is not None and _in_the_way(one, before, found, span) is not None:
-        return before, Fence(incarnation=UNKNOWN, epoch=before.epoch, stop_after_seconds=seconds)
+        return before, _fence(before, UNKNOWN, seconds)
     tenure = _tenure(one, before, found, seconds)
-    fence = Fence(incarnation=tenure.incarnation, epoch=tenure.epoch, stop_after_seconds=seconds)
-    return tenure, fence
+    return tenure, _fence(tenure, tenure.incarnation, seconds)
+
+
+def _fence(tenure: Tenure, incarnation: str, seconds: int) -> Fence:
+    """A grant to an incarnation. Epoch 0 is that of a holder that was not fenced: none has it."""
+    epoch = max(tenure.epoch, 1)
+    return Fence(incarnation=incarnation, epoch=epoch, stop_after_seconds=seconds)
 
 
 def _spans(found: Evidence) -> Mapping[DeploymentName, timedelta]:

@@ -108,7 +108,7 @@ RULES: Final = (
                 stand_in=lambda stop_after: stop_after,
             ),
         ),
-        faults=frozenset({"agent hangs", "partition"}),
+        faults=frozenset({"agent hangs", "falls while cut off"}),
         seen=frozenset({"S1"}),
     ),
     Rule(

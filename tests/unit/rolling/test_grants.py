@@ -313,6 +313,25 @@ def test_after_a_restore_a_broken_template_ends_no_pass_and_starts_no_second_cop
     assert "chat-0" in fleet.homes()
 
 
+def test_what_was_not_fenced_before_a_restore_and_is_suspended_stops_no_decision() -> None:
+    """Nobody knows who holds it, and it has to stay: its grant is to nobody (seed 365)."""
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(1))
+    backup = dict(fleet.world.server.refs)
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+    fleet.rest(3)
+    fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED, suspend="true")})
+    restore(fleet, backup)
+    for agent in fleet.agents.values():
+        agent.running.clear()
+    fleet.say()
+
+    fleet.world.pass_once()
+
+    found = fence(fleet)
+    assert found is not None
+    assert (found.incarnation, found.epoch) == (UNKNOWN, 1)
+
+
 def test_another_reconciler_knows_that_a_grant_may_be_lost_with_the_state() -> None:
     fleet = a_fleet_of("alpha", "beta", "gamma")
     backup = dict(fleet.world.server.refs)
