@@ -36,8 +36,8 @@ def still_in(
     if beat is None:
         if node in found.observed.unreadable:
             return f"waits for {node}, whose heartbeat cannot be read"
-        admitted = any(record.name == node for record in found.observed.records)
-        return f"waits for {node}, of which nothing is known" if admitted else None
+        is_known = _is_admitted(node, found)
+        return f"waits for {node}, of which nothing is known" if is_known else None
     if _is_out_by_silence(tenure, found, span):
         return mass_loss(found.nodes, span)
     if beat.host.machine != tenure.machine:
@@ -65,7 +65,8 @@ def _in_doubt(
     for node, beat in sorted(found.beats.items()):
         if node == to or is_silent(node, found, span):
             continue
-        if beat.runtime.error or reports(beat, replica) or not _obeys(beat, replica, found):
+        is_told = _obeys(beat, replica, found) or _is_left_alone(node, found)
+        if beat.runtime.error or reports(beat, replica) or not is_told:
             return f"waits for {node} to say that it does not run it"
     told = found.observed.unreadable.keys() & found.observed.assignments.keys() - {to}
     if told:
@@ -95,6 +96,19 @@ def is_silent(node: NodeName, found: Evidence, span: timedelta) -> bool:
     beat = found.beats.get(node)
     key = (node, beat.host.machine if beat else "")
     return found.silences.get(key, timedelta(0)) >= span
+
+
+def _is_left_alone(node: NodeName, found: Evidence) -> bool:
+    """Whether nobody admitted a node, and nothing is published for it.
+
+    What its agent obeys was lost long ago, and cannot be taken back any more. It starts nothing
+    that it did not tell of before, see `agent.grants`.
+    """
+    return not _is_admitted(node, found) and node not in found.observed.assignments
+
+
+def _is_admitted(node: NodeName, found: Evidence) -> bool:
+    return any(record.name == node for record in found.observed.records)
 
 
 def _obeys(beat: Heartbeat, replica: ReplicaName, found: Evidence) -> bool:

@@ -121,7 +121,7 @@ def _as_assigned(world: World, ledger: Ledger) -> Iterator[str]:
             if len(running.get(replica, ())) != count:
                 yield f"L1 {name} does not run {replica} whole"
             elif not (len(looks) == 1 and looks <= looks_of.get(one.deployment, looks)):
-                yield f"L1 {name} runs {replica} as {looks}, not {looks_of[one.deployment]}"
+                yield f"L1 {name} runs {replica} as {looks}, not {looks_of.get(one.deployment)}"
 
 
 def _looks_of(world: World, ledger: Ledger) -> Mapping[str, set[Version]]:

@@ -9,7 +9,8 @@ import pytest
 from reconciler.rolling.holders import UNKNOWN
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
-from schemas.names import NodeName
+from schemas.names import CommitId, NodeName
+from tests.builders import a_replica_report
 from tests.unit.reconciler.world import FLEET, deployment, node
 from tests.unit.rolling.fleet import POLL, Agent, Fleet, a_fleet_of, spread
 
@@ -311,6 +312,36 @@ def test_after_a_restore_a_broken_template_ends_no_pass_and_starts_no_second_cop
         fleet.rest(1)
         assert sum("chat-1" in agent.running for agent in fleet.agents.values()) == 1
     assert "chat-0" in fleet.homes()
+
+
+@pytest.mark.parametrize(
+    ("runs", "starts"),
+    [pytest.param(False, True, id="has it not"), pytest.param(True, False, id="has it")],
+)
+def test_after_a_restore_a_removed_node_is_waited_for_only_while_it_has_the_replica(
+    *, runs: bool, starts: bool
+) -> None:
+    """What it was told is lost, and nobody tells it anything any more (seed 183)."""
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1, disconnect=FENCED))
+    lost = a_replica_report("chat-0", epoch=1)
+
+    def speak(minute: int) -> None:
+        fleet.world.beat(
+            "gamma",
+            sequence=minute,
+            accepted=CommitId("a" * 40),
+            accepted_generation=7,
+            replicas=(lost,) if runs else (),
+        )
+
+    restore(fleet, {})
+    for agent in fleet.agents.values():
+        agent.running, agent.told = {}, None
+    for minute in range(1, 9):
+        speak(minute)
+        fleet.rest(4)
+
+    assert bool(fleet.homes()) == starts
 
 
 def test_what_was_not_fenced_before_a_restore_and_is_suspended_stops_no_decision() -> None:
