@@ -51,7 +51,8 @@ def _not_stopped(beat: Heartbeat, tenure: Tenure, found: Evidence) -> str | None
         return f"waits for {beat.node} to stop it"
     if beat.runtime.error:
         return f"waits for Docker on {beat.node} to answer"
-    if beat.incarnation != tenure.incarnation or _obeys(beat, tenure.replica, found):
+    is_another = beat.incarnation != tenure.incarnation and _has_read(beat, found)
+    if is_another or _obeys(beat, tenure.replica, found):
         return None
     return f"waits for {beat.node} to say that it stopped it"
 
@@ -96,6 +97,15 @@ def is_silent(node: NodeName, found: Evidence, span: timedelta) -> bool:
     beat = found.beats.get(node)
     key = (node, beat.host.machine if beat else "")
     return found.silences.get(key, timedelta(0)) >= span
+
+
+def _has_read(beat: Heartbeat, found: Evidence) -> bool:
+    """Whether a heartbeat was made after the newest assignment of its node was read.
+
+    One from before a grant was given may come again, and tell of an incarnation of then.
+    """
+    assignment = found.observed.assignments.get(beat.node)
+    return assignment is None or beat.accepted_generation >= assignment.generation
 
 
 def _is_left_alone(node: NodeName, found: Evidence) -> bool:

@@ -10,7 +10,7 @@ from reconciler.rolling.holders import UNKNOWN
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
 from schemas.names import CommitId, NodeName
-from tests.builders import a_replica_report
+from tests.builders import a_host, a_replica_report
 from tests.unit.reconciler.world import FLEET, deployment, node
 from tests.unit.rolling.fleet import POLL, Agent, Fleet, a_fleet_of, spread
 
@@ -312,6 +312,20 @@ def test_after_a_restore_a_broken_template_ends_no_pass_and_starts_no_second_cop
         fleet.rest(1)
         assert sum("chat-1" in agent.running for agent in fleet.agents.values()) == 1
     assert "chat-0" in fleet.homes()
+
+
+def test_an_old_heartbeat_that_comes_again_is_no_proof_for_who_remembers_nothing() -> None:
+    """It tells of an incarnation before the one that runs the replica (seed 588)."""
+    fleet = a_singleton()
+    home = fleet.homes()["chat-0"]
+    fleet.world.beat(home, incarnation="boot-0", host=a_host(machine=f"{home}-m1"))
+    fleet.world.memory = Memory()
+    fleet.silent = {home}
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+
+    fleet.wait(3 * MINUTE)
+
+    assert fleet.homes().get("chat-0", home) == home
 
 
 @pytest.mark.parametrize(
