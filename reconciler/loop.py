@@ -80,7 +80,8 @@ def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most 
     while True:
         began = clock.steady()
         result = _decided(reader.read(), began, memory, renderer, clock)
-        if seat is not None and seat.look(result, began) is Duty.STAND_BY:
+        # Its lease counts for a standby from when it was seen, not from when the look for it began.
+        if seat is not None and seat.look(result, clock.steady()) is Duty.STAND_BY:
             return Outcome(result, None)
         if may_move(result):
             lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())

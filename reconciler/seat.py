@@ -43,7 +43,7 @@ class Seat:
     def look(self, result: Pass, now: datetime) -> Duty | None:
         """Say what this pass may do. None: the fleet elects no leader, and it may publish.
 
-        now: when the pass began, by the even clock.
+        now: when everything was read, by the even clock.
         """
         self._lease, self.leader = _lease_of(result), result.observed.leader
         self._standing = looked(self._standing, result.snapshot.led, now)

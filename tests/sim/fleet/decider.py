@@ -11,6 +11,7 @@ from reconciler.remembering import FILE as MEMORY_FILE
 from reconciler.remembering import MemoryFile
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
 from tests.sim.fleet.machine import NEVER, Machine, Surroundings
 
 
@@ -28,19 +29,23 @@ class _Clock:
         return self._around.wall()
 
 
+class _Waits(BaseException):
+    """The loop made its pass. Raised, because a loop that ends hands its lease back."""
+
+    def __init__(self, longest: timedelta) -> None:
+        super().__init__()
+        self.seconds = longest.total_seconds()
+
+
 @dataclass(slots=True)
 class _OnePass:
-    """Lets the loop make one pass, and hears how long it would wait for the next."""
+    """Lets the loop make one pass, or none if it is told to end."""
 
-    longest: timedelta | None = None
-
-    @property
-    def stopped(self) -> bool:
-        return self.longest is not None
+    stopped: bool = False
 
     def wait(self, longest: timedelta, calm: timedelta) -> None:
         del calm
-        self.longest = longest
+        raise _Waits(longest)
 
 
 class Decider(Machine):
@@ -62,14 +67,16 @@ class Decider(Machine):
         self._renderer = renderer
 
     def step(self) -> float:
-        if self.stopped:
-            self.loop = None
-            return NEVER
-        if self.loop is None:
+        if self.loop is None and not self.stopped:
             self.loop = self._start()
-        self.loop.waiting = waiting = _OnePass()
-        self.loop.run()
-        return (waiting.longest or timedelta(seconds=1)).total_seconds()
+        try:
+            if self.loop is not None:
+                self.loop.waiting = _OnePass(stopped=self.stopped)
+                self.loop.run()
+        except _Waits as waits:
+            return waits.seconds
+        self.loop = None
+        return NEVER
 
     def died(self) -> float:
         self.loop = None
@@ -114,4 +121,5 @@ class Decider(Machine):
             rng=self.rng,
             memory=kept.load(clock.steady(), self.around.now()),
             saved=saved,
+            seat=Seat(self.name, self.rng),
         )

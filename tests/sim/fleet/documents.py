@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 FLEET: Final = "apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: sim}\n"
 # The shortest that the arithmetic of `schemas.fencing` allows at the default timings.
 FENCED: Final = "{stopAfter: 105s, loseAfter: 150s}"
+LEASE_SECONDS: Final = 30
 UPDATES: Final = (
     "",
     "",
@@ -78,6 +79,7 @@ class Wishes:
     """The whole fleet repository.
 
     odd: files of any bytes that stand over what people meant. suspend: the fleet is suspended.
+    leads: one reconciler leads, and the others stand by.
     """
 
     deployments: dict[str, Wish] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Wishes:
     nodes: dict[str, NodeWish] = field(default_factory=dict)
     odd: dict[str, bytes] = field(default_factory=dict)
     suspend: bool = False
+    leads: bool = False
 
     def copy(self) -> Wishes:
         """The same wishes, to be changed for themselves."""
@@ -94,11 +97,14 @@ class Wishes:
             dict(self.nodes),
             dict(self.odd),
             self.suspend,
+            self.leads,
         )
 
     def files(self) -> dict[str, bytes]:
         """Every file of the repository."""
-        texts = {"fleet.yaml": FLEET + ("spec: {suspend: true}\n" if self.suspend else "")}
+        says = ["suspend: true"] if self.suspend else []
+        says += [f"leader: {{lease: {LEASE_SECONDS}s}}"] if self.leads else []
+        texts = {"fleet.yaml": FLEET + (f"spec: {{{', '.join(says)}}}\n" if says else "")}
         for name in TEMPLATES:
             texts |= _template(name, self.marks[name])
         texts |= {node_path(name): _node(name, one) for name, one in self.nodes.items()}

@@ -12,15 +12,17 @@ from typing import Final, TypeAlias
 
 from fleet.objects import read_commit
 from schemas.assignment import AssignedReplica
-from schemas.layout import ASSIGNED_REFS, ASSIGNMENTS_REF, heartbeat_ref
+from schemas.layout import ASSIGNED_REFS, ASSIGNMENTS_REF, LEADER_FILE, LEADER_REF, heartbeat_ref
+from schemas.leader import parse_leader
 from schemas.names import CommitId, NodeName
 from schemas.resources import Sharing
 from tests.builders import CARDS
 from tests.sim.fleet.decider import Decider
-from tests.sim.fleet.documents import Version, Wishes
+from tests.sim.fleet.documents import LEASE_SECONDS, Version, Wishes
 from tests.sim.fleet.host import Host
-from tests.sim.fleet.ledger import Ledger
+from tests.sim.fleet.ledger import Ledger, tree_at
 from tests.sim.fleet.machine import Machine
+from tests.sim.fleet.wire import Move
 from tests.sim.fleet.world import World
 
 OUR_MISTAKES: Final = frozenset(
@@ -249,7 +251,7 @@ def history_is_linear(world: World, ledger: Ledger) -> Iterator[str]:
     """S5: every decision follows the one before, and so does every node's part of it."""
     for move in ledger.moves:
         # Two reconcilers that decide the same at the same moment make the same commit: no move.
-        if move.writer not in world.deciders or move.old == move.new:
+        if move.writer not in world.deciders or move.old == move.new or move.ref == LEADER_REF:
             continue
         if move.new is None:
             yield f"{move.writer} removed {move.ref}"
@@ -279,12 +281,33 @@ def no_secret_is_told(world: World, _ledger: Ledger) -> Iterator[str]:
             yield f"a {kind} holds a password: {content[:200]!r}"
 
 
+def who_leads_decides(world: World, ledger: Ledger) -> Iterator[str]:
+    """S15: where one leads, nobody else publishes, and nobody takes over within a lease."""
+    led = [move for move in ledger.moves if move.ref == LEADER_REF]
+    if ledger.decided_by is not None and ledger.source is not None:
+        wishes = ledger.source.wishes
+        if wishes.leads and "fleet.yaml" not in wishes.odd and not led:
+            yield f"{ledger.decided_by.name} published without the lease"
+    for move in led:
+        quiet = world.now - ledger.led_at
+        if move.writer not in {ledger.led_by, ""} and ledger.led_by and quiet < LEASE_SECONDS:
+            yield f"{move.writer} took over after {quiet:.0f} s from {ledger.led_by}"
+        ledger.led_at, ledger.led_by = world.now, "" if _is_free(world, move) else move.writer
+
+
+def _is_free(world: World, move: Move) -> bool:
+    """Whether a lease was handed back, so that anybody may take it at once."""
+    tree = tree_at(world.server, str(move.new))
+    content = world.server.objects[tree.files[LEADER_FILE].blob][1]
+    return parse_leader(content.decode(), path=LEADER_FILE).released
+
+
 def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:
     """S10: an agent moves only its own ref, a reconciler only those of decisions."""
     for move in ledger.moves:
         if move.writer in world.hosts and move.ref != heartbeat_ref(NodeName(move.writer)):
             yield f"{move.writer} moved {move.ref}"
-        ours = move.ref == ASSIGNMENTS_REF or move.ref.startswith(ASSIGNED_REFS)
+        ours = move.ref in {ASSIGNMENTS_REF, LEADER_REF} or move.ref.startswith(ASSIGNED_REFS)
         if move.writer in world.deciders and not ours:
             yield f"{move.writer} moved {move.ref}"
 
@@ -328,6 +351,7 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
     ("S13", a_commit_removes_few),
     ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),
+    ("S15", who_leads_decides),
     ("S14", nobody_hammers),
     ("S12", no_pass_breaks_a_promise),
 )

@@ -50,6 +50,7 @@ class Ledger:
     before: what every node was told by the decision before the newest. source, source_before: the
     commits of main that both came from. heard_at: when somebody last spoke for each node.
     decided_by: who published in this step; None: nobody, or somebody who restored a backup.
+    led_at, led_by: when the leader's ref last moved, and who moved it; empty: nobody yet.
     watches: what each reconciler saw, by its name and losses of memory.
     """
 
@@ -74,6 +75,8 @@ class Ledger:
     published: bool = False
     decided_by: Decider | None = None
     overlaps: int = 0
+    led_at: float = 0.0
+    led_by: str = ""
 
     def look(self, world: World) -> None:
         """Write down what the last step did."""

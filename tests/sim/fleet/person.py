@@ -69,7 +69,9 @@ class Person(Actor):
         super().__init__("person")
         self.rng = rng
         self.hosts = hosts
-        self.wishes = Wishes(nodes={name: self._node() for name in hosts})
+        self.wishes = Wishes(
+            nodes={name: self._node() for name in hosts}, leads=self.rng.random() < 0.5
+        )
         self.history: list[Written] = []
         self.versions: dict[str, set[Version]] = {}
         self.left: list[str] = []
@@ -229,6 +231,11 @@ class Person(Actor):
         self.wishes.suspend = not self.wishes.suspend
         return True
 
+    def _elect(self) -> bool:
+        """Let one reconciler lead, or all decide."""
+        self.wishes.leads = not self.wishes.leads
+        return True
+
     def _break(self) -> bool:
         name = self._some()
         if name is None:
@@ -310,6 +317,7 @@ ACTS: Final[tuple[tuple[str, Callable[[Person], bool]], ...]] = (
     ("remove many", Person._remove_many),
     ("suspend", Person._suspend),
     ("suspend the fleet", Person._suspend_fleet),
+    ("elect a leader", Person._elect),
     ("break a deployment", Person._break),
     ("break a template", Person._break_template),
     ("break a node", Person._break_node),

@@ -14,7 +14,7 @@ from fleet.port import RefUpdate, RepositoryError, StaleError
 from reconciler.leading import Duty
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
-from reconciler.observing.snapshot import Observed
+from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rolling.marks import Memory
 from reconciler.seat import Seat
 from schemas.layout import ASSIGNMENTS_REF, LEADER_REF
@@ -106,6 +106,31 @@ def test_a_standby_publishes_nothing_whatever_people_commit() -> None:
 
     assert two.once().commit is None
     assert world.server.refs == before
+
+
+def test_a_standby_counts_from_when_it_saw_the_lease_move_however_long_its_look_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    read = Reader.read
+
+    def late(reader: Reader) -> Snapshot:
+        world.clock.pass_by(LEASE - timedelta(seconds=10))
+        return read(reader)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Reader, "read", late)
+        two.once()
+
+    world.clock.pass_by(timedelta(seconds=15))
+    two.once()
+    assert two.seat.duty is Duty.STAND_BY
+
+    world.clock.pass_by(LEASE)
+    two.once()
+    assert two.seat.duty is Duty.LEAD
 
 
 def test_a_standby_takes_over_after_one_lease_and_the_old_leader_stands_by() -> None:
