@@ -107,6 +107,8 @@ def _decided(
     result = decide(snapshot, now, memory, renderer, wall)
     if now - began <= result.observed.fleet.timings.late:
         return result
+    seconds = round((now - began).total_seconds())
+    log.warning("read for too long to call a node silent", extra={"pairs": {"seconds": seconds}})
     return decide(snapshot, now, memory.forgiving(now), renderer, wall)
 
 
