@@ -6,11 +6,10 @@ import random
 
 from agent.runtime.port import Container
 from fleet.memory import Line
-from schemas.layout import LABEL_STOP_AFTER, project_name
+from schemas.layout import project_name
 from schemas.names import ReplicaName
 from tests.sim.fleet.documents import IMAGES, SERVICES
 from tests.sim.fleet.fault_lines import Ending
-from tests.sim.fleet.host import Host
 from tests.sim.fleet.world import World
 
 
@@ -107,7 +106,7 @@ def harm_container(world: World, rng: random.Random) -> Ending | bool:
 
 def fall_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
     """What no two hosts may run falls on a host that is cut off, and would take long to rise."""
-    hosts = [one for one in world.hosts.values() if one.ills.pushing is Line.UP and _fenced(one)]
+    hosts = [one for one in world.hosts.values() if one.ills.pushing is Line.UP and one.fenced()]
     if not hosts:
         return False
     host = rng.choice(hosts)
@@ -115,7 +114,7 @@ def fall_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
     host.engine.script.start_seconds = 60.0
 
     def fall() -> None:
-        for one in _fenced(host):
+        for one in host.fenced():
             host.engine.change(one.id, "exited", 1)
             world.fired["fenced container fell"] += 1
         world.tell_of_containers(host)
@@ -126,15 +125,6 @@ def fall_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
 
     world.at(rng.uniform(40.0, 95.0), fall)
     return mend
-
-
-def _fenced(host: Host) -> list[Container]:
-    return [
-        one
-        for one in host.engine.everything()
-        if one.state == "running"
-        and LABEL_STOP_AFTER in (host.engine.description(one.id).get("labels") or {})
-    ]
 
 
 def put_stranger(world: World, rng: random.Random) -> Ending | bool:

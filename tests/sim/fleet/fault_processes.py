@@ -29,7 +29,8 @@ def hang_agent(world: World, rng: random.Random) -> Ending | bool:
     # One at a time: they are held up one within the other, and would never come to an end.
     if any(one.hang or one.busy for one in hosts):
         return False
-    rng.choice(hosts).hang = rng.choice((240.0, 500.0))
+    # Where nothing is fenced that only shows what a slow process shows.
+    rng.choice([one for one in hosts if one.fenced()] or hosts).hang = rng.choice((240.0, 500.0))
     return None
 
 

@@ -16,6 +16,7 @@ from agent.reasons import Reason
 from agent.runtime.port import Container
 from agent.shelf import Shelf, plain_fields
 from agent.wiring import Ground, assemble
+from schemas.layout import LABEL_STOP_AFTER
 from schemas.names import NodeName, ReplicaName
 from schemas.policy import check
 from tests.builders import a_gpu_report, a_host
@@ -112,6 +113,15 @@ class Host(Machine):
             ):
                 found[one.replica] = (*found.get(one.replica, ()), one)
         return found
+
+    def fenced(self) -> tuple[Container, ...]:
+        """What runs here and no other host may run meanwhile."""
+        return tuple(
+            one
+            for one in self.engine.everything()
+            if one.state == "running"
+            and LABEL_STOP_AFTER in (self.engine.description(one.id).get("labels") or {})
+        )
 
     def _start(self) -> Agent:
         self.point("starting")

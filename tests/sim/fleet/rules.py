@@ -108,7 +108,7 @@ RULES: Final = (
                 stand_in=lambda stop_after: stop_after,
             ),
         ),
-        faults=frozenset({"agent hangs", "falls while cut off"}),
+        faults=frozenset({"agent hangs"}),
         seen=frozenset({"S1"}),
     ),
     Rule(
