@@ -21,7 +21,7 @@ from agent.runtime.compose import KILL_AFTER_SECONDS, Bounds, ComposeRuntime, Do
 from agent.runtime.docker_socket import BadDockerHostError, DockerSocket
 from agent.runtime.holdings import holdings
 from agent.runtime.plugin import compose_version
-from agent.runtime.port import RuntimeDownError, RuntimeFailedError, UnfinishedError
+from agent.runtime.port import Project, RuntimeDownError, RuntimeFailedError, UnfinishedError
 from examples.tour.engines import Engine
 from tests.contract.runtime.world import (
     ABSENT,
@@ -300,13 +300,18 @@ def test_a_call_that_hangs_half_way_is_ended_with_all_its_children(
         eventually(lambda: not children_using(host))
 
 
-def test_a_service_that_others_wait_for_does_not_hold_the_agent(
-    docker_world: DockerWorld, tmp_path: Path
-) -> None:
+def one_that_waits(folder: Path) -> Project:
+    """A project of which one service waits for another that never gets well."""
     check = {"test": ["CMD", "false"], "interval": "60s", "start_period": "600s"}
     slow = a_service(healthcheck=check)
     waiting = a_service(depends_on={"slow": {"condition": "service_healthy"}})
-    project = a_project(tmp_path / "chat", "chat-0", {"slow": slow, "waiting": waiting})
+    return a_project(folder / "chat", "chat-0", {"slow": slow, "waiting": waiting})
+
+
+def test_a_service_that_others_wait_for_does_not_hold_the_agent(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    project = one_that_waits(tmp_path)
     impatient = compose_runtime(docker_world.engine, up=3)
 
     with pytest.raises(RuntimeFailedError, match=r"not finished within 3 s; it stood at: .*slow"):
@@ -319,10 +324,7 @@ def test_a_service_that_others_wait_for_does_not_hold_the_agent(
 def test_a_start_that_has_to_be_over_in_time_is_ended(
     docker_world: DockerWorld, tmp_path: Path
 ) -> None:
-    check = {"test": ["CMD", "false"], "interval": "60s", "start_period": "600s"}
-    slow = a_service(healthcheck=check)
-    waiting = a_service(depends_on={"slow": {"condition": "service_healthy"}})
-    project = a_project(tmp_path / "chat", "chat-0", {"slow": slow, "waiting": waiting})
+    project = one_that_waits(tmp_path)
 
     with pytest.raises(UnfinishedError, match="not finished within 3 s"):
         docker_world.runtime.up(project, 3.0 + KILL_AFTER_SECONDS)
