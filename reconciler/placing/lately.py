@@ -18,7 +18,7 @@ from reconciler.placing.plan import FREE, Bound, Desired, Placement, Plan
 Asked: TypeAlias = tuple[tuple[Desired, ...], tuple[Node, ...], tuple[Placement, ...], Bound]
 
 # A pass asks once more for each round in which something does not render, and seldom twice.
-_LATELY: Final[deque[tuple[Asked, Plan]]] = deque(maxlen=32)
+_LATELY: Final[deque[tuple[Asked, Plan]]] = deque(maxlen=4)
 
 
 def plan(

@@ -36,8 +36,8 @@ def still_in(
     if beat is None:
         if node in found.observed.unreadable:
             return f"waits for {node}, whose heartbeat cannot be read"
-        is_known = _is_admitted(node, found)
-        return f"waits for {node}, of which nothing is known" if is_known else None
+        nobody = f"waits for {node}, of which nothing is known"
+        return nobody if _is_admitted(node, found) else None
     if _is_out_by_silence(tenure, found, span):
         return mass_loss(found.nodes, span)
     if beat.host.machine != tenure.machine:
