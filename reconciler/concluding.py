@@ -38,7 +38,7 @@ class Concluded:
 def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
     """Say what nodes are told, what is kept of versions, who holds what, and what to remember.
 
-    off: who leaves a node on which it keeps failing.
+    off: who leaves a node on which it keeps failing, where there is room for it.
     """
     observed, now = facts.observed, stages.now
     courses = {
@@ -51,7 +51,8 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
         tenures, fences = observed.decision.tenures, {}
     decision = verdicts(observed, now.plan, now.held, _fates(facts, stages, courses), tenures)
     frozen = stages.brakes.frozen
-    decision = replace(decision, rescheduled=remembered(facts, off, frozen))
+    left = tuple(one for one in off if one in stages.moves)
+    decision = replace(decision, rescheduled=remembered(facts, left, frozen))
     assignments = told(observed, now.plan, now.held, frozen)
     if not observed.frozen:
         assignments = with_fences(assignments, observed.assignments, fences)

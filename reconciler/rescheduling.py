@@ -11,13 +11,14 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from reconciler.placing.plan import Placement
+from reconciler.placing.plan import Bound, Placement
 from reconciler.placing.rebalance import Move, elsewhere, may_leave
 from reconciler.rolling.facts import Facts
+from reconciler.rolling.gates import extra_of
 from reconciler.rolling.rollout import Course
 from reconciler.settling import desired_of
 from schemas.assignment import Phase, Rescheduled
-from schemas.names import ReplicaName, split_replica
+from schemas.names import DeploymentName, ReplicaName, split_replica
 
 # So long a replica has to fail: one failed try says little.
 LONG: Final = timedelta(minutes=1)
@@ -40,11 +41,14 @@ def moves_off(facts: Facts) -> tuple[Move, ...]:
     failing = tuple(_failing(facts)) if is_time else ()
     if not waiting and not failing:
         return ()
-    desired = desired_of(facts.observed, facts.observed.held)
+    desired = desired_of(facts.observed, facts.observed.held, extras_there(facts))
     previous = tuple(one for one in facts.previous if one.replica not in facts.failover.leaving)
+    bound = Bound(frozen=frozenset(facts.suspended))
 
     def found(off: Iterable[Rescheduled | Placement]) -> Iterator[Move]:
-        moves = (elsewhere(one.replica, one.node, desired, facts.nodes, previous) for one in off)
+        moves = (
+            elsewhere(one.replica, one.node, desired, facts.nodes, previous, bound) for one in off
+        )
         return (move for move in moves if move is not None)
 
     free = may_leave(desired, facts.nodes, previous) if failing else frozenset()
@@ -72,6 +76,12 @@ def remembered(
                 replica=move.replica, node=move.was_on, version=version
             )
     return tuple(known[name] for name in sorted(known))
+
+
+def extras_there(facts: Facts) -> frozenset[DeploymentName]:
+    """The deployments of which an extra replica runs for the time of a rollout."""
+    placed = {one.replica for one in facts.previous}
+    return frozenset(name for name, one in facts.deployments.items() if extra_of(one) in placed)
 
 
 def _failing(facts: Facts) -> Iterator[Placement]:

@@ -6,7 +6,7 @@ Whatever is found here is our own fault, and then nothing of the pass is publish
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.plan import FREE, Bound, Desired, Keep, Need, Placement, Plan
@@ -42,6 +42,32 @@ def review(
     ]
     if breaches:
         raise BrokenPlanError("; ".join(breaches))
+
+
+def crowded(
+    plan: Plan,
+    nodes: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    moved: Collection[ReplicaName],
+) -> frozenset[ReplicaName]:
+    """Name the moved replicas that have no room where they were moved to.
+
+    previous: what is placed. A plan takes for granted that who was moved is there already, and
+    whoever moved them may not have known of all who stay for a while.
+    """
+    known = {node.name: node for node in nodes}
+    before = {(one.node, one.replica): one for one in previous}
+    arrived = [
+        one
+        for one in plan.placements
+        if one.replica in moved and (one.node, one.replica) not in before
+    ]
+    crowds = {
+        name
+        for name in {one.node for one in arrived}
+        if any(_on_node(known[name], [o for o in plan.placements if o.node == name], before))
+    }
+    return frozenset(one.replica for one in arrived if one.node in crowds)
 
 
 def _twice(placements: tuple[Placement, ...]) -> Iterator[str]:

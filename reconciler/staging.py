@@ -14,6 +14,7 @@ from reconciler.observing.node import Node
 from reconciler.placing.plan import Placement
 from reconciler.placing.rebalance import Move
 from reconciler.rendering.port import Renderer
+from reconciler.review import crowded
 from reconciler.rolling.facts import Facts
 from reconciler.rolling.failover import Failover
 from reconciler.rolling.gates import Outlook, Pending, gates, starts, surging
@@ -31,7 +32,8 @@ class Stages:
     """Both plans of a pass.
 
     aim: what is finally wanted. now: what of it is done. outlook: what the gates saw. pending:
-    replicas that are not yet as they are wanted. failover: as it came out.
+    replicas that are not yet as they are wanted. failover: as it came out. moves: those that were
+    counted on.
     """
 
     aim: Settled
@@ -39,21 +41,41 @@ class Stages:
     outlook: Outlook
     brakes: Brakes
     failover: Failover
+    moves: tuple[Move, ...]
 
 
 def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     """Plan what is wanted, hold back what may not be done yet, and plan again around that.
 
+    moves: are made where there is room beside all who stay for a while, such as extra replicas.
+
     Raises:
         BrokenPlanError: a finished plan breaks a promise.
     """
+    stages = _staged(facts, renderer, moves)
+    while late := _crowded(facts, stages):
+        moves = tuple(one for one in moves if one.replica not in late)
+        stages = _staged(facts, renderer, moves)
+    return stages
+
+
+def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:
+    moved = frozenset(one.replica for one in stages.moves)
+    if not moved:
+        return moved
+    nodes, previous = facts.nodes, facts.previous
+    plans = (stages.aim.plan, stages.now.plan)
+    return frozenset().union(*(crowded(plan, nodes, previous, moved) for plan in plans))
+
+
+def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     question, moved, aim = _aim(facts, renderer, moves)
     outlook = _outlook(facts, aim, moved)
     question, aim = _with_extra(question, aim, surging(outlook), renderer)
     if question.surging:
         outlook = _outlook(facts, aim, moved)
     brakes, now = _braked(facts, question, aim, outlook, renderer)
-    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved)
+    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved, moves=moves)
 
 
 def _braked(

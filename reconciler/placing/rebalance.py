@@ -19,7 +19,7 @@ from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted
 from reconciler.placing.ground import Floats
 from reconciler.placing.newcomers import find_place, in_order
-from reconciler.placing.plan import Desired, Need, Placement
+from reconciler.placing.plan import Bound, Desired, Need, Placement
 from reconciler.placing.preempting import fewest
 from reconciler.placing.trials import LEVEL, NEVER, PREFER, TIE
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
@@ -71,23 +71,24 @@ def rebalance(
     return tuple(moves)
 
 
-def elsewhere(
+def elsewhere(  # noqa: PLR0913, PLR0917 - all that a plan is made of
     replica: ReplicaName,
     node: NodeName,
     desired: tuple[Desired, ...],
     inventory: tuple[Node, ...],
     previous: tuple[Placement, ...],
+    bound: Bound,
 ) -> Move | None:
     """Find a place for a replica on any other node than one; all others stay where they are.
 
-    Of one that runs there, `may_leave` has to allow it. None: there is no place, or it is one of
-    a gang.
+    Of one that runs there, `may_leave` has to allow it. bound: what stays although nobody wants it
+    any longer. None: there is no place, or it is one of a gang.
     """
     name = split_replica(replica)[0]
     without = tuple(
         replace(one, duty=Duty.CORDONED) if one.name == node else one for one in inventory
     )
-    draft = drafted(desired, without, previous)
+    draft = drafted(desired, without, previous, bound)
     found, need = draft.placed.get(replica), draft.needs.get(name)
     if found is None or need is None or need.rules.gang is not None:
         return None

@@ -101,7 +101,7 @@ def _needs_surge(replica: ReplicaName, view: Outlook) -> bool:
     if pending in {Pending.CHANGE, Pending.MOVE}:
         return True
     # Not ready in the version that is wanted: the extra one serves on, where there is one.
-    extra = _extra(view.deployments[split_replica(replica)[0]])
+    extra = extra_of(view.deployments[split_replica(replica)[0]])
     return one is not None and not one.ready and extra in view.previous
 
 
@@ -129,7 +129,7 @@ def _of_one(
     ]
     waiting = dict(_touched(touched, deployment, view, front))
     yield from waiting.items()
-    extra = _extra(deployment)
+    extra = extra_of(deployment)
     is_missed = any(one.because is Because.SURGE for one in waiting.values())
     if is_missed and extra not in view.target and extra not in view.previous:
         # Or else it would take the room that those who wait for it are to have.
@@ -195,11 +195,11 @@ def _planned(
         return Held(Because.SILENT, f"{one.node} was not heard of lately")
     if view.closed:
         return Held(Because.WINDOW, view.closed)
-    if replica == _extra(deployment):
+    if replica == extra_of(deployment):
         return None
     if held := _version(replica, deployment, view, front):
         return held
-    extra = _extra(deployment)
+    extra = extra_of(deployment)
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
     if starts_first and not (extra in view.previous and _is_settled(extra, view)):
         return Held(Because.SURGE, f"waits for the extra replica {extra} to be ready")
@@ -296,6 +296,6 @@ def _wanted(deployment: Deployment) -> list[ReplicaName]:
     return [replica_name(deployment.name, index) for index in range(deployment.replicas)]
 
 
-def _extra(deployment: Deployment) -> ReplicaName:
+def extra_of(deployment: Deployment) -> ReplicaName:
     """The name of the extra replica of a rollout that starts first."""
     return replica_name(deployment.name, deployment.replicas)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from reconciler.decide import decide_with
+from reconciler.placing.plan import Placement
+from reconciler.placing.rebalance import Move
 from schemas.assignment import Phase, Rescheduled
 from schemas.heartbeat import ReplicaState
 from tests.unit.reconciler.world import deployment, node
@@ -224,3 +228,67 @@ def test_the_story_tells_of_it() -> None:
     assert outcome.commit is not None
     message = fleet.world.client.show(outcome.commit).message
     assert f"moved from {home}: it kept failing there" in message
+
+
+def a_fleet_whose_rollout_failed() -> Fleet:
+    """chat-0 keeps failing on its node, also in the old version; chat-2 serves on for it."""
+    update = "{strategy: startFirst}"
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=spread(2, update=update))
+    fails(fleet, "chat-0")
+    fleet.world.commit({"deployments/chat.yaml": spread(2, text="two", update=update)})
+    fleet.rest(A_MINUTE)
+    assert fleet.phase() is Phase.ROLLED_BACK
+    assert len(set(fleet.homes().values())) == 3
+    return fleet
+
+
+def ports(fleet: Fleet) -> list[tuple[str, int]]:
+    """Every port that is promised, with its node."""
+    assignments = fleet.world.decide().observed.assignments
+    return [
+        (node, port)
+        for node, each in assignments.items()
+        for one in each.replicas
+        for port in one.ports.values()
+    ]
+
+
+def test_it_takes_no_port_of_the_extra_replica_that_serves_on_for_it() -> None:
+    fleet = a_fleet_whose_rollout_failed()
+    home = fleet.homes()["chat-0"]
+
+    fleet.rest(ENOUGH)
+
+    assert fleet.homes()["chat-0"] != home
+    assert len(ports(fleet)) == len(set(ports(fleet))) == 3
+
+
+def test_nor_of_one_that_should_leave_and_is_held() -> None:
+    sick = deployment("sick", placement="{pin: [gamma, delta]}")
+    fleet = a_fleet_of(chat=spread(3), sick=sick)
+    home, other = fleet.homes("sick")["sick-0"], fleet.homes()["chat-2"]
+    assert {home, other} == {"gamma", "delta"}
+    fleet.world.commit({"deployments/chat.yaml": spread(1, suspend="true")})
+    fails(fleet, "sick-0")
+
+    fleet.rest(ENOUGH)
+
+    assert set(fleet.homes()) == {"chat-0", "chat-1", "chat-2"}
+    assert fleet.homes("sick") == {"sick-0": other}
+    assert len(ports(fleet)) == len(set(ports(fleet))) == 4
+
+
+def test_a_move_to_where_no_room_is_left_is_not_made() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(2))
+    result = fleet.world.decide()
+    one, other = result.previous
+    crowded = replace(one, node=other.node, ports=other.ports)
+    free = replace(crowded, ports={"http": other.ports["http"] + 1})
+
+    def moved_to(place: Placement) -> Placement:
+        move = Move(replica=one.replica, was_on=one.node, to=place, gain=1.0, why="to gain")
+        decided = decide_with(result, (move,), fleet.world.renderer)
+        return next(it for it in decided.plan.placements if it.replica == one.replica)
+
+    assert moved_to(free) == free
+    assert moved_to(crowded) == one
