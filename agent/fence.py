@@ -3,15 +3,26 @@
 A timer starts it every few seconds. It reads the lease that the agent leaves, asks Docker what runs
 here with a limit, and stops what went beyond it. It starts nothing, and knows nothing of Git. So it
 also works while the agent hangs, is dead, or was never started.
+
+While Docker does not answer its containers run on. So the fence writes down what it last saw, and
+then ends the processes of what went beyond its limit by itself.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 
-from agent.runtime import light
+from agent.fenced import (
+    FENCED_FILE,
+    LABEL_REPLICA,
+    LABEL_STOP_AFTER,
+    record,
+    recorded,
+)
+from agent.runtime import kernel, light
 
 TYPE_CHECKING = False  # not from `typing`: every import counts here
 if TYPE_CHECKING:
@@ -22,8 +33,6 @@ if TYPE_CHECKING:
 
 LEASE_FILE: Final = "lease.json"
 LABEL_NODE: Final = "io.miaas.node"
-LABEL_REPLICA: Final = "io.miaas.replica"
-LABEL_STOP_AFTER: Final = "io.miaas.stop-after"
 USUAL_SOCKET: Final = "unix:///var/run/docker.sock"
 
 FINE, REFUSED = 0, 3
@@ -36,27 +45,63 @@ def enforce(settings: Settings, *, boot: str, boottime: Callable[[], float]) -> 
     """
     if settings.runtime != "docker":
         return FINE
+    folder = settings.state_dir
     path = (settings.docker_host or USUAL_SOCKET).removeprefix("unix://")
-    labels = (f"{LABEL_NODE}={settings.node}", LABEL_STOP_AFTER)
-    try:
-        entries = light.listed(path, labels)
-    except (OSError, ValueError) as error:
-        return _say(f"error agent.fence docker does not answer error={json.dumps(str(error))}")
-    if entries is None:
-        return _say("error agent.fence docker refuses to list what runs")
+    entries = _listed(path, settings.node)
+    if entries is not None:
+        _keep(folder, entries)
+    known = entries if entries is not None else recorded(text_of(folder, FENCED_FILE))
     # After the listing: a lease that was renewed meanwhile counts.
-    since = age_seconds(lease_text(settings.state_dir), boot=boot, now=boottime())
-    over = [entry for entry in entries if stop_after(entry) <= since]
-    left = light.stop_all(path, [str(entry["Id"]) for entry in over]) if over else {}
-    for entry in over:
-        _tell(entry, since, left.get(str(entry["Id"])))
-    return REFUSED if left else FINE
+    since = age_seconds(text_of(folder, LEASE_FILE), boot=boot, now=boottime())
+    over = {str(entry["Id"]): entry for entry in known if stop_after(entry) <= since}
+    if entries is None:
+        over = {name: over[name] for name in kernel.running(list(over))}
+        left = kernel.end_all(list(over))
+    else:
+        left = _stopped(path, list(over))
+    for name, entry in over.items():
+        _tell(entry, since, left.get(name))
+    return REFUSED if left or entries is None else FINE
 
 
-def lease_text(state_dir: str) -> str:
-    """What the agent wrote down; empty: nothing that can be read."""
+def _listed(path: str, node: str) -> list[dict[str, Any]] | None:
+    """What runs here and is fenced. None: Docker does not say, which is told."""
     try:
-        with open(f"{state_dir}/{LEASE_FILE}", encoding="utf-8") as stream:  # noqa: PTH123
+        entries = light.listed(path, (f"{LABEL_NODE}={node}", LABEL_STOP_AFTER))
+    except (OSError, ValueError) as error:
+        _say(f"error agent.fence docker does not answer error={json.dumps(str(error))}")
+        return None
+    if entries is None:
+        _say("error agent.fence docker refuses to list what runs")
+    return entries
+
+
+def _stopped(path: str, containers: list[str]) -> dict[str, str]:
+    """Let Docker stop containers, and end what it does not stop; what may still run, and why."""
+    left = light.stop_all(path, containers) if containers else {}
+    unended = kernel.end_all(list(left), grace=0.0) if left else {}
+    return {name: f"{left[name]}; {why}" for name, why in unended.items()}
+
+
+def _keep(folder: str, entries: list[dict[str, Any]]) -> None:
+    """Write down what runs, for a time when Docker does not answer."""
+    text, path = record(entries), f"{folder}/{FENCED_FILE}"
+    known = text_of(folder, FENCED_FILE)
+    if text == known or (not entries and not known):
+        return
+    try:
+        # Not brought to disk: where the power fails, nothing runs on.
+        with open(f"{path}.fence", "w", encoding="utf-8") as stream:  # noqa: PTH123
+            stream.write(text)
+        os.replace(f"{path}.fence", path)  # noqa: PTH105
+    except OSError as error:
+        _say(f"error agent.fence cannot write down what runs error={json.dumps(str(error))}")
+
+
+def text_of(folder: str, name: str) -> str:
+    """What a file says; empty: nothing that can be read."""
+    try:
+        with open(f"{folder}/{name}", encoding="utf-8") as stream:  # noqa: PTH123
             return stream.read()
     except (OSError, UnicodeDecodeError):
         return ""

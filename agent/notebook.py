@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from agent.accepted import Accepted, accepted_from_json, accepted_to_json
 from agent.backoff import LONGEST_SECONDS, Tries
-from agent.grants import fences_of, patience
+from agent.fenced import FENCED_FILE, LABEL_REPLICA, LABEL_STOP_AFTER, record
+from agent.grants import ENDED, fences_of, patience
 from agent.holding import merged
 from agent.journal import Journal
 from agent.lease import Lease, lease_from_json, lease_to_json
 from agent.memory import Memory, Present, from_json, to_json
+from agent.runtime.port import Container
 from agent.shelf import Shelf
 from schemas.assignment import Fence
 from schemas.names import DeploymentName, ReplicaName
@@ -22,6 +24,8 @@ LEASE_FILE = "lease.json"
 # Before the first assignment the fleet's own timings are not known.
 HEARTBEAT_SECONDS = 30
 ACCEPTED_FILE = "accepted.json"
+# Needs no file: the fence clears away what it finds there.
+NONE_FENCED = record([])
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ class Notebook:
         self.memory: Memory = from_json(shelf.read_json(MEMORY_FILE), boot=boot)
         self._saved = self.memory
         self.lease: Lease = lease_from_json(shelf.read_json(LEASE_FILE), boot=boot)
+        self._fenced = ""
         self.accepted: Accepted | None = accepted_from_json(shelf.read_json(ACCEPTED_FILE))
         self.journal = Journal(shelf)
         self.interrupted: frozenset[ReplicaName] = frozenset()
@@ -86,6 +91,26 @@ class Notebook:
             return
         self._shelf.write_in_need(LEASE_FILE, lease_to_json(lease))
         self.lease = lease
+
+    def keep_fenced(self, containers: Iterable[Container]) -> None:
+        """Write down what runs and is fenced, for the host's fence, if it is not what it was.
+
+        Raises:
+            OSError: it could not be written down; the fence finds it out within its period.
+        """
+        text = record(
+            [
+                {
+                    "Id": one.id,
+                    "Labels": {LABEL_REPLICA: one.replica, LABEL_STOP_AFTER: str(one.stop_after)},
+                }
+                for one in containers
+                if one.stop_after is not None and one.state not in ENDED
+            ]
+        )
+        if text not in {self._fenced, NONE_FENCED}:
+            self._shelf.write(FENCED_FILE, text)
+        self._fenced = text
 
     def fences(self) -> Mapping[ReplicaName, Fence]:
         """The grants of what is assigned and fenced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 
@@ -85,6 +86,8 @@ def listing(desk: Desk, reasons: frozenset[Reason]) -> tuple[Listing, str]:
         notebook.note("docker", tries)
         return None, message
     notebook.note("docker", None)
+    with contextlib.suppress(OSError):  # a full disk is told of, and the fence looks as well
+        notebook.keep_fenced(containers)
     return containers, ""
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from agent.runtime import kernel
 
 MIB: Final = 2**20
 PAGE_BYTES_IN_STATM: Final = 4096
@@ -31,18 +33,11 @@ def belongings(containers: Iterable[str], root: Path = Path("/")) -> Belongings:
     if not wanted:
         return Belongings()
     cgroups = {
-        pid: text for pid, text in _cgroup_files(root) if not wanted.isdisjoint(_ID.findall(text))
+        pid: text
+        for pid, text in kernel.cgroups(str(root))
+        if not wanted.isdisjoint(_ID.findall(text))
     }
     return Belongings(frozenset(cgroups), _memory_mib(cgroups, root))
-
-
-def _cgroup_files(root: Path) -> Iterator[tuple[int, str]]:
-    for process in (root / "proc").iterdir():
-        if process.name.isdigit():
-            try:
-                yield int(process.name), (process / "cgroup").read_text()
-            except OSError:
-                continue  # it ended meanwhile
 
 
 def _memory_mib(cgroups: Mapping[int, str], root: Path) -> int:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS: Final = 5.0
 CHUNK_BYTES: Final = 1 << 16
-# Together below `schemas.fencing.STOP_TIME`; a test holds them to it. First a container may end by
-# itself, then the engine kills it, and one that the engine did not is killed by name.
+# With what `kernel` takes, no more than `schemas.fencing.STOP_TIME`; a test holds them to it. First
+# a container may end by itself, then the engine kills it, and what it did not is killed by name.
 GRACE_SECONDS: Final = 20
 STOP_SECONDS: Final = 25.0
-KILL_SECONDS: Final = 4.0
+KILL_SECONDS: Final = 3.0
 # Done, not running, and gone; a kill of what does not run is a conflict.
 STOPPED: Final = (204, 304, 404)
 KILLED: Final = (204, 404, 409)

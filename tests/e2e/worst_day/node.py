@@ -138,6 +138,10 @@ class Node:
         os.kill(self.engine.pid, signal.SIGTERM)
         eventually(lambda: not Path(f"/proc/{self.engine.pid}").exists())
 
+    def signal_engine(self, number: signal.Signals) -> None:
+        """Let Docker's daemon stand still, or go on; its containers do not notice."""
+        os.kill(self.engine.pid, number)
+
     def start_engine(self) -> None:
         for leftover in (self.engine.folder / "docker.pid", self.engine.socket):
             leftover.unlink(missing_ok=True)

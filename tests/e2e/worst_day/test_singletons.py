@@ -13,10 +13,13 @@ from tests.e2e.worst_day.fleet import Fleet
 pytestmark = pytest.mark.e2e
 
 
-def test_a_host_that_is_cut_off_and_one_whose_agent_hangs_stop_theirs_before_another_starts(
+def test_a_host_that_is_cut_off_and_one_where_all_hangs_stop_theirs_before_another_starts(
     fleet: Fleet,
 ) -> None:
-    """Both at once, because each takes a whole `loseAfter`."""
+    """Both at once, because each takes a whole `loseAfter`.
+
+    On beta agent and engine stand still: only the host's fence is left, and the kernel.
+    """
     fleet.deploy("one", on="alpha", disconnect=FENCED)
     fleet.deploy("two", on="beta", disconnect=FENCED)
     fleet.commit("two singletons")
@@ -28,6 +31,7 @@ def test_a_host_that_is_cut_off_and_one_whose_agent_hangs_stop_theirs_before_ano
         began = time.monotonic()
         alpha.cut_off()
         beta.signal_agent(signal.SIGSTOP)
+        beta.signal_engine(signal.SIGSTOP)
         fleet.wait(lambda: not fleet.eye.running("two-0"))
         fleet.wait(lambda: not fleet.eye.running("one-0"))
         assert (fleet.node_of("one-0"), fleet.node_of("two-0")) == ("alpha", "beta")
@@ -38,7 +42,9 @@ def test_a_host_that_is_cut_off_and_one_whose_agent_hangs_stop_theirs_before_ano
         assert (old.node, new.node) == (home, "gamma")
         stop, start = old.last - began, new.first - began
         fleet.tell(f"{replica} off {old.node}: stopped after {stop:.1f} s, elsewhere {start:.1f} s")
+    assert "warning agent.fence stopped replica=two-0" in (beta.folder / "fence.log").read_text()
     alpha.reconnect()
+    beta.signal_engine(signal.SIGCONT)
     beta.signal_agent(signal.SIGCONT)
     for replica, home in homes.items():
         fleet.wait(lambda: fleet.obeys(home) and not fleet.reported(home, replica))  # noqa: B023

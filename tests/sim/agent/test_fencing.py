@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.converge import Up
-from agent.fence import age_seconds, lease_text
+from agent.fence import LEASE_FILE, age_seconds, text_of
 from agent.grants import LEAST_PATIENCE, NO_GRANT, Stop
 from agent.reasons import Reason
 from fleet.git_command import TIMEOUT_SECONDS
@@ -643,7 +643,7 @@ def test_since_tells_when_the_state_changed_and_is_no_news_itself(site: Site) ->
 
 def _fence_would_stop(host: Host) -> bool:
     """Whether the host's own fence would stop what runs with the limit of `only-0`."""
-    text = lease_text(str(host.disk))
+    text = text_of(str(host.disk), LEASE_FILE)
     return age_seconds(text, boot=host.boot, now=host.now) >= STOP_AFTER
 
 

@@ -127,6 +127,26 @@ def fall_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
     return mend
 
 
+def stop_docker_while_cut_off(world: World, rng: random.Random) -> Ending | bool:
+    """What no two hosts may run runs on, on a host that is cut off, without its engine."""
+    hosts = [one for one in world.hosts.values() if one.ills.pushing is Line.UP and one.fenced()]
+    if not hosts:
+        return False
+    host, hangs = rng.choice(hosts), rng.random() < 0.5
+    host.ills.fetching = host.ills.pushing = Line.DOWN
+
+    def stop() -> None:
+        host.engine.hangs = hangs
+        host.engine.script.down = "" if hangs else "cannot connect to the Docker daemon"
+
+    def mend() -> None:
+        host.ills.fetching = host.ills.pushing = Line.UP
+        host.engine.hangs, host.engine.script.down = False, ""
+
+    world.at(rng.uniform(0.0, 95.0), stop)
+    return mend
+
+
 def put_stranger(world: World, rng: random.Random) -> Ending | bool:
     """Somebody puts a container of their own into one of our projects."""
     host = rng.choice(list(world.hosts.values()))

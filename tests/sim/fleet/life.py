@@ -108,6 +108,7 @@ def _live(world: World, ledger: Ledger, only: Only) -> Account:
     for host in world.hosts.values():
         world.fired += Counter(host.engine.hits)
         world.fired["host fenced"] += world.timers[host.name].fired
+        world.fired["host fenced without Docker"] += world.timers[host.name].forced
         world.fired["disk full"] += host.disk.hits
     world.fired["refused push"] += world.server.refused
     world.fired += Counter(world.person.did)

@@ -119,6 +119,13 @@ RULES: Final = (
         seen=frozenset({"S1"}),
     ),
     Rule(
+        # While Docker does not answer, the fence of the host can do nothing.
+        name="fence without Docker",
+        changes=(Change(place=tests.sim.fleet.timer, name="recorded", stand_in=lambda _: []),),
+        faults=frozenset({"docker ends while cut off"}),
+        seen=frozenset({"S1"}),
+    ),
+    Rule(
         # The agent obeys whatever stands at its ref, older or not.
         name="ancestor check",
         changes=(Change(place=agent.intake, name="_doubt", stand_in=lambda *_: None),),

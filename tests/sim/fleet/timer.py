@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from agent.fence import LEASE_FILE, age_seconds, stop_after
-from schemas.layout import LABEL_STOP_AFTER
+from agent.fenced import FENCED_FILE, LABEL_STOP_AFTER, record, recorded
 from tests.sim.fleet.actor import Actor
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.machine import NEVER
@@ -14,9 +15,11 @@ PERIOD_SECONDS: Final = 10.0
 
 
 class Timer(Actor):
-    """The timer of one host. It needs Docker, the lease file and the clock, and nobody's agent.
+    """The timer of one host. It needs two files and the clock, and nobody's agent.
 
-    fired: how often it stopped something.
+    While Docker does not answer it ends what it saw last, as the kernel lets it.
+
+    fired: how often it stopped something. forced: how often without Docker.
     """
 
     kind = "fence"
@@ -25,22 +28,40 @@ class Timer(Actor):
         super().__init__(f"fence of {host.name}")
         self.host = host
         self.fired = 0
+        self.forced = 0
 
     def step(self) -> float:
         host = self.host
         if host.gone:
             return NEVER
-        if not host.engine.hangs and not host.engine.script.down:
-            text = host.disk.shelf.read(LEASE_FILE) or ""
-            since = age_seconds(text, boot=host.boot, now=host.boottime())
-            for one in host.engine.everything():
-                labels = host.engine.description(one.id).get("labels") or {}
-                entry = {"Id": one.id, "Labels": labels}
-                fenced = one.state in {"running", "paused"} and LABEL_STOP_AFTER in labels
-                if fenced and stop_after(entry) <= since:
-                    host.engine.change(one.id, "exited", 137)
-                    self.fired += 1
+        shelf, engine = host.disk.shelf, host.engine
+        answers = not engine.hangs and not engine.script.down
+        if answers:
+            entries = list(self._running())
+            self._keep(record(entries))
+        else:
+            entries = recorded(shelf.read(FENCED_FILE) or "")
+        since = age_seconds(shelf.read(LEASE_FILE) or "", boot=host.boot, now=host.boottime())
+        over = {one["Id"] for one in entries if stop_after(one) <= since}
+        for one in engine.everything():
+            if one.id in over and one.state in {"running", "paused"}:
+                engine.change(one.id, "exited", 137)
+                self.fired += 1
+                self.forced += not answers
         return PERIOD_SECONDS
+
+    def _running(self) -> Iterator[dict[str, Any]]:
+        engine = self.host.engine
+        for one in engine.everything():
+            labels = engine.description(one.id).get("labels") or {}
+            if one.state in {"running", "paused"} and LABEL_STOP_AFTER in labels:
+                yield {"Id": one.id, "Labels": labels}
+
+    def _keep(self, text: str) -> None:
+        shelf = self.host.disk.shelf
+        known = shelf.texts.get(FENCED_FILE, "")
+        if text != known and not self.host.disk.full:
+            shelf.texts[FENCED_FILE] = text
 
     def died(self) -> float:
         return PERIOD_SECONDS

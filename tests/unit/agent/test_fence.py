@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import pytest
 
 from agent import fence
 from agent.lease import Lease, lease_to_json
-from agent.runtime import light
+from agent.notebook import Notebook
+from agent.runtime import kernel, light
+from agent.runtime.port import Container
 from agent.settings import Settings
+from agent.shelf import Shelf
 from schemas.fencing import STOP_TIME
 from schemas.layout import LABEL_NODE, LABEL_REPLICA, LABEL_STOP_AFTER
 
@@ -153,6 +157,97 @@ def test_what_does_not_stop_is_killed_and_what_is_not_killed_is_told(
 
     assert engine.told == [STOP_1, kill]
     assert "error agent.fence not stopped replica=only-0" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float]]:
+    """What was ended without Docker, and how long each could end by itself. All of it runs."""
+    told: list[tuple[list[str], float]] = []
+
+    def end_all(containers: list[str], grace: float = 15.0) -> dict[str, str]:
+        told.append((containers, grace))
+        return {}
+
+    monkeypatch.setattr(kernel, "running", lambda containers: containers)
+    monkeypatch.setattr(kernel, "end_all", end_all)
+    return told
+
+
+def test_what_docker_does_not_even_kill_is_ended_without_it(
+    tmp_path: Path, engine: Engine, ended: list[tuple[list[str], float]]
+) -> None:
+    engine.answers = {STOP_1: 500, "/containers/000000000001/kill": 500}
+    _lease(tmp_path, 61)
+
+    assert _enforce(tmp_path) == fence.FINE
+    assert ended == [(["000000000001"], 0.0)]
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "is away"])
+def test_without_docker_what_was_seen_last_is_ended_when_it_is_over(
+    tmp_path: Path,
+    engine: Engine,
+    trouble: str,
+    ended: list[tuple[list[str], float]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _lease(tmp_path, 1)
+    assert _enforce(tmp_path) == fence.FINE
+    away = f"unix://{tmp_path}/nowhere" if trouble == "is away" else f"unix://{tmp_path}/s"
+    engine.answers["list"] = 500
+
+    _lease(tmp_path, 59)
+    assert _enforce(tmp_path, docker_host=away) == fence.REFUSED
+    assert ended == [([], 15.0)]
+    _lease(tmp_path, 61)
+    assert _enforce(tmp_path, docker_host=away) == fence.REFUSED
+
+    assert ended[1:] == [(["000000000001"], 15.0)]
+    assert "warning agent.fence stopped replica=only-0" in capsys.readouterr().err
+
+
+def test_what_the_agent_saw_after_a_start_is_known_too(
+    tmp_path: Path, ended: list[tuple[list[str], float]]
+) -> None:
+    notebook = Notebook(Shelf(tmp_path), BOOT)
+    fenced = Container(
+        id="e" * 64,
+        project="miaas-alpha-only-0",
+        replica="only-0",
+        deployment="only",
+        service="web",
+        image="example.org/web:1",
+        state="running",
+        stop_after=60,
+    )
+    notebook.keep_fenced([replace(fenced, stop_after=None)])
+    assert not (tmp_path / fence.FENCED_FILE).exists()
+    notebook.keep_fenced([fenced, replace(fenced, id="f" * 64, state="exited")])
+    _lease(tmp_path, 61)
+
+    assert _enforce(tmp_path) == fence.REFUSED
+    assert ended == [([fenced.id], 15.0)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", "null", "[7]", '[{"Id": "x"}]', '[{"Labels": {}}]'])
+def test_a_damaged_note_tells_of_nothing(
+    tmp_path: Path, text: str, ended: list[tuple[list[str], float]]
+) -> None:
+    (tmp_path / fence.FENCED_FILE).write_text(text)
+
+    assert _enforce(tmp_path) == fence.REFUSED
+    assert ended == [([], 15.0)]
+
+
+def test_a_note_that_cannot_be_written_is_told_and_stops_nothing_else(
+    tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"{fence.FENCED_FILE}.fence").mkdir()
+    _lease(tmp_path, 61)
+
+    assert _enforce(tmp_path) == fence.FINE
+    assert engine.told == [STOP_1]
+    assert "error agent.fence cannot write down what runs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "is away"])
