@@ -133,13 +133,16 @@ def stop_docker_while_cut_off(world: World, rng: random.Random) -> Ending | bool
     if not hosts:
         return False
     host, hangs = rng.choice(hosts), rng.random() < 0.5
+    victims = [host.engine]
     host.ills.fetching = host.ills.pushing = Line.DOWN
 
     def stop() -> None:
-        host.engine.hangs = hangs
-        host.engine.script.down = "" if hangs else "cannot connect to the Docker daemon"
+        for engine in victims:
+            engine.hangs = hangs
+            engine.script.down = "" if hangs else "cannot connect to the Docker daemon"
 
     def mend() -> None:
+        victims.clear()
         host.ills.fetching = host.ills.pushing = Line.UP
         host.engine.hangs, host.engine.script.down = False, ""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from fleet.memory import MemoryRepository
-from reconciler.decide import decide
+from reconciler.decide import Pass, decide
 from reconciler.observing.read import Reader
 from reconciler.rendering.port import Renderer
 from schemas.layout import DECISION_FILE, NODES, VERSIONS
@@ -166,6 +166,13 @@ def _move_in_peace(world: World) -> list[str]:
     return left if containers == after else [*left, "L5 an idle agent touched a container"]
 
 
+def _waits_for_a_node(result: Pass) -> bool:
+    """Whether somebody is held, or stays on a node that is gone as nothing renders elsewhere."""
+    known = {node.name for node in result.nodes}
+    astray = any(one.node not in known for one in result.plan.placements)
+    return astray or any(one.holds for one in result.decision.deployments)
+
+
 def _check_break(world: World, path: str, text: bytes) -> None:
     """S11: breaking a document changes no byte of what any node is told.
 
@@ -180,8 +187,8 @@ def _check_break(world: World, path: str, text: bytes) -> None:
     calm = decide(snapshot, now, memory, world.renderer)
     if not calm.changes.nothing:
         return
-    if path.startswith(f"{NODES}/") and any(one.holds for one in calm.decision.deployments):
-        return  # a broken node takes nothing new, and who waits for room may find another at once
+    if path.startswith(f"{NODES}/") and _waits_for_a_node(calm):
+        return  # a broken node takes nothing new, and who waits for it may find another at once
     broken = replace(snapshot, desired={**snapshot.desired, path: text})
     changes = decide(broken, now, memory, world.renderer).changes
     world.fired["a break looked at closely"] += 1
