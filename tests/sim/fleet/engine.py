@@ -59,7 +59,9 @@ class Engine(SimulatedRuntime):
             self.starts += [
                 Start(one, project.folder.name, self.description(one.id))
                 for one in self.everything()
-                if one.project == project.name and before.get(one.id) != one.state
+                if one.project == project.name
+                and before.get(one.id) != one.state
+                and one.state != "exited"  # the host was booted meanwhile
             ]
 
     def pull(self, project: Project) -> None:
