@@ -55,7 +55,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """The state that a replica is in, and since when, by the wall clock as ISO text."""
+    """The state that something is in, and since when, by the wall clock as ISO text."""
 
     state: str
     at: str
@@ -81,7 +81,7 @@ class Memory:
     findings, audit_due: what the last thorough look found amiss, and when the next one is due.
     poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.
     looked: when the last look at Git that went well began, likewise; None: there was none.
-    since: when each replica got into its state; for people.
+    since: when each replica got into its state; for people. host: the same of `docker` and `disk`.
     good: the last files of each replica that ran well. held: newer ones that could not be started.
     crashes, probes, tails: what watching over it told; probes by replica and name of the probe.
     """
@@ -109,6 +109,7 @@ class Memory:
     speak_due: float = 0.0
     looked: float | None = None
     since: Mapping[ReplicaName, Since] = field(default_factory=dict)
+    host: Mapping[str, Since] = field(default_factory=dict)
 
 
 def to_json(memory: Memory) -> dict[str, Any]:
@@ -137,6 +138,7 @@ def from_json(value: object, *, boot: str) -> Memory:
         present=memory.present,
         good=memory.good,
         since=memory.since,
+        host=memory.host,
         images={name: None if since is None else 0.0 for name, since in memory.images.items()},
     )
 
@@ -155,6 +157,7 @@ def _memory(value: dict[str, Any]) -> Memory:
         for name, parts in value.get("tails", {}).items()
     }
     rest["since"] = {name: Since(**part) for name, part in value.get("since", {}).items()}
+    rest["host"] = {name: Since(**part) for name, part in value.get("host", {}).items()}
     rest["findings"] = _findings(value["findings"])
     rest["spoken"] = Spoken(**value["spoken"])
     return Memory(**rest)

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Protocol
 
 from agent.backoff import failed, waits
@@ -38,6 +39,8 @@ class News:
     """What there is to tell beside the facts of the host.
 
     containers: ours, as last seen. ports: host ports that were given to us.
+    docker_since: since when the engine answers, or does not. disk_since: since when the disk is
+    nearly full, or is not. None: unknown.
     """
 
     replicas: tuple[ReplicaReport, ...]
@@ -45,6 +48,8 @@ class News:
     runtime_error: str
     containers: tuple[Container, ...] = ()
     ports: frozenset[int] = frozenset()
+    docker_since: datetime | None = None
+    disk_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +169,14 @@ class Speaker:
             images=self._present(news, self.runtime.images),
             volumes=with_volumes(self.node, self._present(news, self.runtime.volume_projects)),
             problems=(*news.problems, *facts.problems),
+            disk_since=news.disk_since,
         )
 
     def _runtime(self, news: News) -> RuntimeReport:
         """The engine's versions. One that was just silent is not asked again: it takes long."""
         error = news.runtime_error
-        return RuntimeReport(error=error) if error else self.runtime.report()
+        report = RuntimeReport(error=error) if error else self.runtime.report()
+        return replace(report, since=news.docker_since)
 
     def _present(self, news: News, listing: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         """What the engine lists; nothing where it does not say."""

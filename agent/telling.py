@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from agent.converge import intruders, own_containers
 from agent.desk import Desk
@@ -14,6 +16,8 @@ from agent.speaker import News
 from agent.watched import Watch
 from schemas.heartbeat import ReplicaReport
 from schemas.names import ReplicaName
+
+Key = TypeVar("Key", bound=str)
 
 # A pass that left something to do is repeated soon, and never in a tight loop.
 AGAIN_SECONDS = 1.0
@@ -45,27 +49,46 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, own_problem: st
     own = None if containers is None else own_containers(desk.node, containers)
     full = desk.tools.janitor.problem(desk.notebook)
     problems = (docker_problem, own_problem, full, desk.tools.look.problem)
+    host = _dated_host(
+        desk, docker="silent" if docker_problem else "answers", disk="full" if full else "roomy"
+    )
     return News(
         replicas=_dated(desk, replica_reports(orders.wanted(), own, courses)),
         problems=tuple(shortened(problem) for problem in problems if problem),
         runtime_error=docker_problem,
         containers=containers or (),
         ports=orders.ports(),
+        docker_since=host["docker"],
+        disk_since=host["disk"],
     )
 
 
 def _dated(desk: Desk, reports: tuple[ReplicaReport, ...]) -> tuple[ReplicaReport, ...]:
     """The reports with since when each replica is in its state, which is remembered."""
-    known, now = desk.notebook.memory.since, _now(desk)
-    since = {
-        one.name: known[one.name]
-        if one.name in known and known[one.name].state == one.state
-        else Since(state=str(one.state), at=now)
-        for one in reports
-    }
-    if since != known:
-        desk.notebook.memory = replace(desk.notebook.memory, since=since)
+    memory = desk.notebook.memory
+    since = _turned(memory.since, {one.name: str(one.state) for one in reports}, _now(desk))
+    if since != memory.since:
+        desk.notebook.memory = replace(memory, since=since)
     return tuple(replace(one, since=datetime.fromisoformat(since[one.name].at)) for one in reports)
+
+
+def _dated_host(desk: Desk, **states: str) -> Mapping[str, datetime]:
+    """Since when each part of the host is in its state, which is remembered."""
+    memory = desk.notebook.memory
+    host = _turned(memory.host, states, _now(desk))
+    if host != memory.host:
+        desk.notebook.memory = replace(memory, host=host)
+    return {name: datetime.fromisoformat(one.at) for name, one in host.items()}
+
+
+def _turned(known: Mapping[Key, Since], states: Mapping[Key, str], now: str) -> dict[Key, Since]:
+    """Since when everything is in its state: since ever, or since now if that is another one."""
+    return {
+        name: known[name]
+        if name in known and known[name].state == state
+        else Since(state=state, at=now)
+        for name, state in states.items()
+    }
 
 
 def _now(desk: Desk) -> str:

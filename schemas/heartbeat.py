@@ -72,11 +72,15 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeReport:
-    """Docker as the agent finds it. An `error` that is not empty means that it does not answer."""
+    """Docker as the agent finds it. An `error` that is not empty means that it does not answer.
+
+    since: since when it answers, or does not, by the node's own clock; for people. None: unknown.
+    """
 
     docker: str = ""
     compose: str = ""
     error: str = ""
+    since: datetime | None = None
 
 
 class ReplicaState(StrEnum):
@@ -146,6 +150,8 @@ class Heartbeat:
     problems: what the agent could not do, in words, worst first.
     images: references of the images present on the host.
     volumes: replicas whose volumes stand on the host, assigned still or not, sorted.
+    disk_since: since when its disk is nearly full, or is not, by the node's own clock; for people.
+    None: unknown.
     """
 
     node: NodeName
@@ -164,6 +170,7 @@ class Heartbeat:
     images: tuple[str, ...] = ()
     volumes: tuple[ReplicaName, ...] = ()
     problems: tuple[str, ...] = ()
+    disk_since: datetime | None = None
 
 
 def disk_pressure(heartbeat: Heartbeat) -> str:

@@ -20,6 +20,8 @@ class Host:
     duty: as its record says. seen_at: when it was last heard of. back_at: when it came back from
     being lost; None: it was not lost. left: replicas that it still has, or was told to run.
     duties: since when main says of it what it says. source: the commit of main that says so.
+    docker_since, disk_since: since when its engine answers or not, and its disk is nearly full or
+    not, as it says itself; None: it does not.
     """
 
     node: Node
@@ -30,6 +32,8 @@ class Host:
     timings: Timings
     duties: Duties = UNKNOWN
     source: str = ""
+    docker_since: datetime | None = None
+    disk_since: datetime | None = None
 
 
 def node_conditions(one: Host) -> tuple[Condition, ...]:
@@ -71,8 +75,10 @@ def _ready(one: Host) -> Condition:
     if node.freshness is Freshness.CONTESTED:
         return _made(kind, Status.FALSE, "TwoMachines", "two machines speak under its name")
     if node.runtime_error:
-        return _made(kind, Status.FALSE, "DockerDoesNotAnswer", node.runtime_error)
-    return _made(kind, Status.TRUE, "Speaks", "it was heard of in time", one.back_at)
+        text = node.runtime_error
+        return _made(kind, Status.FALSE, "DockerDoesNotAnswer", text, one.docker_since)
+    since = max((at for at in (one.back_at, one.docker_since) if at is not None), default=None)
+    return _made(kind, Status.TRUE, "Speaks", "it was heard of in time", since)
 
 
 def _silent(one: Host, kind: ConditionType, span: timedelta) -> Condition:
@@ -135,8 +141,8 @@ def _pressed(one: Host) -> Condition:
         since = _after(one, one.timings.late)
         return _made(kind, Status.UNKNOWN, "Silent", "it is silent", since)
     if one.node.disk_pressure:
-        return _made(kind, Status.TRUE, "NearlyFull", one.node.disk_pressure)
-    return _made(kind, Status.FALSE, "RoomLeft", "its disk has room")
+        return _made(kind, Status.TRUE, "NearlyFull", one.node.disk_pressure, one.disk_since)
+    return _made(kind, Status.FALSE, "RoomLeft", "its disk has room", one.disk_since)
 
 
 def _held_down(one: Host) -> Condition:

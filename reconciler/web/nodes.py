@@ -105,6 +105,8 @@ def _word(
         timings=index.facts.observed.fleet.timings,
         duties=index.facts.duties.get(name, UNKNOWN),
         source=index.facts.observed.source or "",
+        docker_since=beat.runtime.since if beat else None,
+        disk_since=beat.disk_since if beat else None,
     )
 
 

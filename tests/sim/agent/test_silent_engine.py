@@ -54,3 +54,24 @@ def test_closer_looks_that_are_due_wait_for_a_silent_engine(tmp_path: Path) -> N
     passes = [host.step().wake for _ in range(3)]
 
     assert min(passes) - host.now >= 1.0
+
+
+def test_it_is_told_since_when_an_engine_is_silent_and_since_when_it_answers(host: Host) -> None:
+    host.step()
+    silent = host.heartbeat().runtime.since
+    host.now += 100
+    host.agent.step(HEARD)
+    host.start()  # a new process remembers
+    host.now += 100
+    host.agent.step(HEARD)
+    assert host.heartbeat().runtime.since == silent
+
+    host.script.down = ""
+    host.now += 100
+    host.agent.step(HEARD)
+
+    told = host.heartbeat().runtime
+    assert (told.error, told.since) == ("", host._wall())
+    assert silent is not None
+    assert told.since is not None
+    assert (told.since - silent).total_seconds() == pytest.approx(300, abs=1)

@@ -53,6 +53,8 @@ def hosts() -> Iterator[Found]:
             timings=Timings(),
             duties=Duties(admitted=A_MOMENT, cordoned=A_MOMENT, draining=A_MOMENT),
             source="c",
+            docker_since=A_MOMENT,
+            disk_since=A_MOMENT,
         )
         yield from (("node", one) for one in node_conditions(known))
 
@@ -116,9 +118,6 @@ EVERYTHING: Final = tuple(everything())
 # Of these nobody knows since when though all is known that Git tells, and why.
 UNKNOWN: Final = {
     # No heartbeat says since when: the ref of a node has only the newest one.
-    "node DiskPressure=True NearlyFull",
-    "node DiskPressure=False RoomLeft",
-    "node Ready=False DockerDoesNotAnswer",
     "node Ready=False TwoMachines",
     "replica Ready=Unknown NodeContested",
     "replica Progressing=Unknown NodeContested",

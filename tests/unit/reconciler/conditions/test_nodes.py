@@ -81,6 +81,7 @@ HOUR = timedelta(hours=1)
 CORDONED_AT, DRAINED_AT, ADMITTED_AT = (A_MOMENT - HOUR * number for number in (2, 1, 3))
 DUTIES = Duties(admitted=ADMITTED_AT, cordoned=CORDONED_AT, draining=DRAINED_AT)
 SEEN_UNTIL = A_MOMENT + TIMINGS.late
+LATER = A_MOMENT + HOUR
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,12 @@ SEEN_UNTIL = A_MOMENT + TIMINGS.late
         ({}, ConditionType.DRAINING, F, DRAINED_AT),
         ({"duty": Duty.DRAINING}, ConditionType.DRAINING, T, DRAINED_AT),
         ({"duty": Duty.DRAINING, "left": ("a-0",)}, ConditionType.DRAINING, T, DRAINED_AT),
+        ({"docker_since": A_MOMENT}, ConditionType.READY, T, A_MOMENT),
+        ({"docker_since": A_MOMENT, "back_at": LATER}, ConditionType.READY, T, LATER),
+        ({"docker_since": LATER, "back_at": A_MOMENT}, ConditionType.READY, T, LATER),
+        ({"docker_since": A_MOMENT, "runtime_error": "x"}, ConditionType.READY, F, A_MOMENT),
+        ({"disk_since": A_MOMENT}, ConditionType.DISK_PRESSURE, F, A_MOMENT),
+        ({"disk_since": A_MOMENT, "disk_pressure": "x"}, ConditionType.DISK_PRESSURE, T, A_MOMENT),
         ({"freshness": Freshness.UNSEEN}, ConditionType.READY, U, ADMITTED_AT),
         ({"freshness": Freshness.UNSEEN}, ConditionType.LATE, U, ADMITTED_AT),
         ({"freshness": Freshness.UNSEEN}, ConditionType.LOST, U, ADMITTED_AT),
