@@ -49,6 +49,7 @@ class Ledger:
     engines started by themselves in it.
     before: what every node was told by the decision before the newest. source, source_before: the
     commits of main that both came from. heard_at: when somebody last spoke for each node.
+    readable: nodes of which the last heartbeat can be understood.
     decided_by: who published in this step; None: nobody, or somebody who restored a backup.
     led_at, led_by: when the leader's ref last moved, and who moved it; empty: nobody yet.
     watches: what each reconciler saw, by its name and losses of memory.
@@ -69,6 +70,7 @@ class Ledger:
     source: Written | None = None
     source_before: Written | None = None
     heard_at: dict[str, float] = field(default_factory=dict)
+    readable: set[str] = field(default_factory=set)
     watches: dict[tuple[str, int], Watch] = field(default_factory=dict)
     moved: Moves = field(default_factory=Moves)
     risen: set[tuple[str, str]] = field(default_factory=set)
@@ -92,9 +94,10 @@ class Ledger:
                 self.spoken[move.ref] = move.writer
                 node = move.ref.removeprefix(NODE_REFS)
                 self.heard_at[node] = world.now
-                for watch in self.watches.values():
-                    watch.hear(node, world.now)
                 self._note_heartbeat(world, move)
+                for watch in self.watches.values():
+                    if node in self.readable or node in watch.seen:
+                        watch.hear(node, world.now)
         looking = world.acted if isinstance(world.acted, Decider) else self.decided_by
         if looking is not None and looking.is_content:
             self._note_watch(world, looking)
@@ -111,7 +114,7 @@ class Ledger:
     def _note_watch(self, world: World, looking: Decider) -> None:
         watch = self.watch_of(looking)
         watch.start(looking.starts, world.now)
-        watch.look(world.now, self.heard_at, LOST + SLACK)
+        watch.look(world.now, self.readable, LOST + SLACK)
 
     def watch_of(self, decider: Decider) -> Watch:
         """What a reconciler saw since it last lost its memory."""
@@ -150,6 +153,8 @@ class Ledger:
 
     def _note_heartbeat(self, world: World, move: Move) -> None:
         assert move.new is not None
+        node = move.ref.removeprefix(NODE_REFS)
+        self.readable -= {node}
         root = read_commit(CommitId(move.new), world.server.objects[move.new][1]).tree
         blobs = {one.name: one.id for one in tree_entries(world.server.objects[root][1])}
         blob = blobs.get(HEARTBEAT_FILE.encode())
@@ -158,6 +163,7 @@ class Ledger:
         beat = read_heartbeat(world.server.objects[blob][1], f"{move.ref}/{HEARTBEAT_FILE}")
         if isinstance(beat, Heartbeat):
             self.beats.append(beat)
+            self.readable |= {node}
             world.heard[beat.node] = [*world.heard.get(beat.node, []), beat][-KEPT:]
 
 
