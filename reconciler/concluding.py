@@ -10,8 +10,8 @@ from reconciler.publishing.assignments import told, with_fences
 from reconciler.publishing.changes import Published, changes_of
 from reconciler.publishing.verdicts import Fate, verdicts
 from reconciler.rescheduling import remembered
-from reconciler.rolling.facts import Facts
-from reconciler.rolling.gates import Pending, canaries
+from reconciler.rolling.facts import Facts, is_suspended
+from reconciler.rolling.gates import Pending, canaries, extra_of
 from reconciler.rolling.grants import granted
 from reconciler.rolling.holders import UNKNOWN, is_strange
 from reconciler.rolling.holding import holds_of
@@ -23,6 +23,7 @@ from reconciler.staging import Stages
 from schemas.assignment import Assignment, Decision, Phase
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
+from schemas.rollout import UpdateStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,17 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
     off: who leaves a node on which it keeps failing, where there is room for it.
     """
     observed, now = facts.observed, stages.now
-    courses = {
-        name: _ended(facts.deployments[name], going, stages)
-        for name, going in facts.courses.items()
+    going = {
+        name: one
+        for name, one in facts.courses.items()
         if name in facts.deployments and name not in now.held
+    }
+    marks = {
+        name: _mark(facts.deployments[name], one, facts, stages) for name, one in going.items()
+    }
+    courses = {
+        name: _ended(facts.deployments[name], one, marks[name], stages)
+        for name, one in going.items()
     }
     tenures, fences = granted(now.plan.placements, facts.holders, facts.evidence)
     if observed.frozen:
@@ -68,16 +76,18 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
         ),
         decision=decision,
         aimed=aimed,
-        memory=_memory(facts, stages, courses, decision),
+        memory=_memory(facts, stages, _of_the_unsettled(marks, courses), decision),
     )
 
 
-def _ended(deployment: Deployment, going: Course, stages: Stages) -> Course:
-    """Complete a rollout of which every replica is ready and nothing is pending."""
+def _ended(deployment: Deployment, going: Course, mark: Mark, stages: Stages) -> Course:
+    """Complete a rollout of which nothing is pending and every replica that it touched is ready."""
     outlook = stages.outlook
     placed = _names(deployment) & outlook.target.keys()
     ready = all(
-        one in outlook.standing and outlook.standing[one].ready and one not in outlook.pending
+        one in outlook.standing
+        and (outlook.standing[one].ready or one in mark.untouched)
+        and one not in outlook.pending
         for one in placed
     )
     if ready and (placed or not deployment.replicas):
@@ -116,10 +126,20 @@ def _versions(
     return {**kept, **{name: going.versions for name, going in courses.items()}}
 
 
+def _of_the_unsettled(
+    marks: Mapping[DeploymentName, Mark], courses: Mapping[DeploymentName, Course]
+) -> Mapping[DeploymentName, Mark]:
+    return {
+        name: marks[name]
+        for name, going in courses.items()
+        if going.phase is not Phase.SETTLED or going.versions.next is not None
+    }
+
+
 def _memory(
     facts: Facts,
     stages: Stages,
-    courses: Mapping[DeploymentName, Course],
+    marks: Mapping[DeploymentName, Mark],
     decision: Decision,
 ) -> Memory:
     memory, before = facts.memory, facts.observed.decision
@@ -131,11 +151,6 @@ def _memory(
     evacuated = {
         **memory.evacuated,
         **{name: facts.now for name in stages.failover.nodes if name not in memory.evacuated},
-    }
-    marks = {
-        name: _mark(facts.deployments[name], going, facts, stages)
-        for name, going in courses.items()
-        if going.phase is not Phase.SETTLED or going.versions.next is not None
     }
     failing = {
         name: memory.failing.get(name, facts.now)
@@ -159,7 +174,7 @@ def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -
     outlook = stages.outlook
     reached = frozenset(
         name
-        for name in _names(deployment)
+        for name in _names(deployment) | _extra(deployment)
         if name in outlook.previous and name not in outlook.pending
     )
     ready = frozenset(name for name in reached if outlook.standing[name].ready)
@@ -170,9 +185,17 @@ def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -
         facts.now,
         reached=reached,
         ready=ready,
-        on_the_way=any(outlook.standing[name].fresh for name in reached - ready),
+        on_the_way=not is_suspended(deployment, facts.observed.fleet)
+        and any(outlook.standing[name].fresh for name in reached - ready),
         proven=bool(first) and ready.issuperset(first),
+        begins=facts.kept.get(deployment.name, Versions()).next != going.versions.next,
     )
+
+
+def _extra(deployment: Deployment) -> frozenset[ReplicaName]:
+    """The extra replica of a rollout that starts first: nobody has the new version before it."""
+    starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
+    return frozenset({extra_of(deployment)} if starts_first else ())
 
 
 def _names(deployment: Deployment) -> frozenset[ReplicaName]:

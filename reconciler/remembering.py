@@ -82,6 +82,7 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
                 "since": stamp(one.since),
                 "reached": sorted(one.reached),
                 "ready": sorted(one.ready),
+                "untouched": sorted(one.untouched),
                 "provenSince": None if one.proven_since is None else stamp(one.proven_since),
             }
             for name, one in sorted(memory.marks.items())
@@ -141,6 +142,7 @@ def _mark(one: Mapping[str, Any], moment: _Read) -> Mark:
         since=moment(one["since"]),
         reached=frozenset(map(ReplicaName, one["reached"])),
         ready=frozenset(map(ReplicaName, one["ready"])),
+        untouched=frozenset(map(ReplicaName, one.get("untouched", ()))),
         proven_since=None if one["provenSince"] is None else moment(one["provenSince"]),
     )
 

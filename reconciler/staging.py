@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.observing.node import Node
+from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
 from reconciler.placing.rebalance import Move
 from reconciler.rendering.port import Renderer
 from reconciler.review import crowded
-from reconciler.rolling.facts import Facts
+from reconciler.rolling.facts import Facts, moved_off, removals_problems
 from reconciler.rolling.failover import Failover
 from reconciler.rolling.gates import Outlook, Pending, gates, starts, surging
 from reconciler.rolling.grants import waiting
+from reconciler.rolling.guards import too_many
 from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.settling import Held as Broken
 from reconciler.settling import Question, Settled, settle
 from schemas.layout import NODES
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
@@ -52,11 +55,33 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     Raises:
         BrokenPlanError: a finished plan breaks a promise.
     """
-    stages = _staged(facts, renderer, moves)
-    while late := _crowded(facts, stages):
+    held = facts.observed.held
+    while True:
+        stages = _staged(facts, renderer, moves, held)
+        late, emptied = _crowded(facts, stages), _emptied(facts, stages)
+        if not late and not emptied:
+            return stages
         moves = tuple(one for one in moves if one.replica not in late)
-        stages = _staged(facts, renderer, moves)
-    return stages
+        held = dict(sorted({**held, **emptied}.items()))
+
+
+def _emptied(facts: Facts, stages: Stages) -> Broken:
+    """Hold the deployments that would stop as no node takes them any longer, if they are many.
+
+    A word wrong in the labels of all nodes, or their records gone, is as good as a mass removal.
+    """
+    if facts.observed.frozen or allows_removals(facts.snapshot.message):
+        return {}
+    placed = {one.deployment for one in stages.aim.plan.placements}
+    placed |= {one.deployment for one in stages.now.plan.placements}
+    running = {one.deployment for one in facts.previous}
+    wanted = {name for name, one in facts.deployments.items() if one.replicas}
+    gone = (running & wanted) - placed - stages.now.held.keys()
+    why = too_many(facts.observed.fleet.guards, len(gone), len(running))
+    if why is None:
+        return {}
+    what = f"no node takes {len(gone)} of {len(running)} running deployments any longer, {why}"
+    return removals_problems(gone, what)
 
 
 def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:
@@ -68,8 +93,8 @@ def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:
     return frozenset().union(*(crowded(plan, nodes, previous, moved) for plan in plans))
 
 
-def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
-    question, moved, aim = _aim(facts, renderer, moves)
+def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Broken) -> Stages:
+    question, moved, aim = _aim(facts, renderer, moves, held)
     outlook = _outlook(facts, aim, moved)
     question, aim = _with_extra(question, aim, surging(outlook), renderer)
     if question.surging:
@@ -124,23 +149,31 @@ def _detours(
 
 
 def _aim(
-    facts: Facts, renderer: Renderer, moves: tuple[Move, ...]
+    facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Broken
 ) -> tuple[Question, Failover, Settled]:
     """Plan without brakes. What leaves a lost node and finds no other stays where it is."""
+
+    def planned(moved: Failover) -> tuple[Question, Settled, frozenset[ReplicaName]]:
+        question = Question(
+            observed=facts.observed,
+            nodes=facts.nodes,
+            previous=_counting(facts, moved, moves),
+            held=held,
+        )
+        aim = settle(question, renderer)
+        return question, aim, moved.leaving - {one.replica for one in aim.plan.placements}
+
     failover = facts.failover
-    question = Question(
-        observed=facts.observed,
-        nodes=facts.nodes,
-        previous=_counting(facts, failover, moves),
-        held=facts.observed.held,
-    )
-    aim = settle(question, renderer)
-    placed = {one.replica for one in aim.plan.placements}
-    homeless = failover.leaving - placed
+    question, aim, homeless = planned(failover)
+    if homeless:
+        # Nobody without a place may keep others from leaving: ask who finds one, of all at once.
+        everybody = moved_off(facts, frozenset(), most=len(facts.nodes))
+        _, _, homeless = planned(everybody)
+        failover = moved_off(facts, homeless)
+        question, aim, homeless = planned(failover)
     if homeless:
         failover = _without(failover, homeless, facts.previous)
-        question = replace(question, previous=_counting(facts, failover, moves))
-        aim = settle(question, renderer)
+        question, aim, _ = planned(failover)
     return question, failover, aim
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -27,6 +27,7 @@ from reconciler.rolling.standing import Standing, standings
 from reconciler.rolling.windows import closed
 from schemas.assignment import Tenure
 from schemas.deployment import Deployment
+from schemas.fleet import Fleet
 from schemas.layout import DEPLOYMENTS
 from schemas.names import DeploymentName, ReplicaName
 from schemas.problem import Place, Problem
@@ -112,6 +113,25 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     )
 
 
+def moved_off(facts: Facts, homeless: frozenset[ReplicaName], most: int | None = None) -> Failover:
+    """What becomes of lost nodes, where these replicas find no other; see `failover`.
+
+    most: how many nodes are left in a minute; None: as the fleet's guard says.
+    """
+    fleet = facts.observed.fleet
+    if most is not None:
+        fleet = replace(fleet, guards=replace(fleet.guards, evacuations_per_minute=most))
+    return failover(
+        fleet,
+        facts.deployments,
+        facts.nodes,
+        facts.previous,
+        frozenset(facts.memory.evacuated),
+        suspended=frozenset(facts.suspended),
+        homeless=homeless,
+    )
+
+
 def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
     """Note when the state is older than it was: by what we saw, or by what agents obey."""
     generations = {name: one.generation for name, one in observed.assignments.items()}
@@ -124,6 +144,7 @@ def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memor
 def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     """Hold what a commit would remove, where that is more than the fleet's guard allows.
 
+    And what it adds: once that ran, the removals would be few among many, and go by themselves.
     What is held for another reason and has no file is on its way out as well: not counting it
     would let the others go, and then it.
     """
@@ -135,11 +156,19 @@ def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     gone, why = removals_held(observed.fleet.guards, running, wanted)
     if why is None:
         return observed
-    held = {
-        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why.text, REMOVALS_FIX),)
-        for name in sorted(gone)
-    }
+    new = wanted - running - observed.held.keys()
+    held = removals_problems(gone | new, why)
     return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
+
+
+def removals_problems(
+    names: Iterable[DeploymentName], why: str
+) -> Mapping[DeploymentName, tuple[Problem, ...]]:
+    """What is wrong with deployments that the guard against removals holds, by name."""
+    return {
+        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why, REMOVALS_FIX),)
+        for name in sorted(names)
+    }
 
 
 def _courses(  # noqa: PLR0913, PLR0917 - all that a course is judged by
@@ -159,11 +188,18 @@ def _courses(  # noqa: PLR0913, PLR0917 - all that a course is judged by
             deployments[name].update,
             standing=standing,
             before=before.get(name),
-            mark=memory.marks.get(name),
+            mark=None
+            if is_suspended(deployments[name], observed.fleet)
+            else memory.marks.get(name),
             now=now,
         )
         for name, asked in asked_for(snapshot, observed).items()
     }
+
+
+def is_suspended(deployment: Deployment, fleet: Fleet) -> bool:
+    """Whether people want nothing of a deployment touched: then no version of it fails either."""
+    return deployment.suspend or fleet.suspend
 
 
 def _usable(name: DeploymentName, kept: Versions) -> Versions:
@@ -176,12 +212,17 @@ def _usable(name: DeploymentName, kept: Versions) -> Versions:
 def _with_versions(
     observed: Observed, snapshot: Snapshot, courses: Mapping[DeploymentName, Course]
 ) -> Observed:
-    """Let the last good version stand for what people ask for, where that was rejected."""
+    """Let the last good version stand for what people ask for, where that was rejected.
+
+    But for whether it is suspended, which is about now and not about a version.
+    """
     asked = asked_for(snapshot, observed)
+    suspended = {one.name: one.suspend for one in observed.deployments}
     good: dict[DeploymentName, tuple[Deployment, TemplateBundle]] = {}
     for name, going in courses.items():
         if going.wanted != asked[name] and (found := understood(going.wanted, name)) is not None:
-            good[name] = found
+            deployment, bundle = found
+            good[name] = (replace(deployment, suspend=suspended[name]), bundle)
     if not good:
         return observed
     return replace(

@@ -43,11 +43,13 @@ def failover(  # noqa: PLR0913 - everything that has a say
     lately: frozenset[NodeName],
     *,
     suspended: frozenset[ReplicaName] = frozenset(),
+    homeless: frozenset[ReplicaName] = frozenset(),
 ) -> Failover:
     """Choose which replicas of lost nodes are placed anew in this pass.
 
     lately: nodes that were evacuated within the last minute; they count against the limit, and
-    what was left on one of them may follow. suspended: replicas that nobody may touch.
+    what was left on one of them may follow. suspended: replicas that nobody may touch. homeless:
+    those that no node takes; they stay, and keep nobody else from leaving.
     """
     silent = {node.name: node for node in nodes if node.silence}
     lost = [
@@ -63,6 +65,9 @@ def failover(  # noqa: PLR0913 - everything that has a say
     open_nodes = set(lately)
     for one, deployment, node in lost:
         reason = _stays(one, deployment, fleet, nodes)
+        if reason is None and one.replica in homeless:
+            text = f"{one.node} is lost, and no other node takes it"
+            reason = Held(Because.LOST, text)
         if reason is None and node.name not in open_nodes:
             if len(open_nodes) >= fleet.guards.evacuations_per_minute:
                 text = f"{node.name} is lost, and other lost nodes go first"
@@ -83,11 +88,17 @@ def is_lost(node: Node, fleet: Fleet, deployment: Deployment) -> bool:
 
 
 def mass_loss(nodes: Iterable[Node], span: timedelta) -> str | None:
-    """Say that so many nodes are silent for a span that nothing may move; None: they are few."""
+    """Say that so many nodes are silent that nothing may move; None: they are few.
+
+    Only once one is silent for a span. Then all count whose heartbeats are overdue: those that
+    vanish together spoke last at different times, and the first must not be moved for being it.
+    """
     seen = [node for node in nodes if node.freshness is not Freshness.UNSEEN]
-    silent = sum(node.silence >= span for node in seen)
+    if not any(node.silence >= span for node in seen):
+        return None
+    silent = sum(bool(node.silence) for node in seen)
     many = silent > MASS_LEAST and silent * 100 >= MASS_PERCENT * len(seen)
-    if silent and (many or silent == len(seen)):
+    if many or silent == len(seen):
         return f"{silent} of {len(seen)} nodes are silent, so the fault is probably ours"
     return None
 

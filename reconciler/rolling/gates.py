@@ -12,6 +12,7 @@ from reconciler.placing.labels import holds
 from reconciler.placing.plan import Placement
 from reconciler.rolling.depending import missing
 from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.rolling.inputs import understood
 from reconciler.rolling.rollout import Course
 from reconciler.rolling.standing import Standing
 from schemas.assignment import Phase
@@ -56,6 +57,17 @@ class Outlook:
     fenced: Mapping[ReplicaName, Held] = field(default_factory=dict)
     held: Mapping[ReplicaName, Held] = field(default_factory=dict)
     recovering: frozenset[ReplicaName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """How far new versions have come through the waves.
+
+    wave: the earliest that is not through; larger than any: all are. replica: who is not.
+    """
+
+    wave: int
+    replica: ReplicaName
 
 
 def gates(view: Outlook) -> Brakes:
@@ -106,7 +118,7 @@ def _needs_surge(replica: ReplicaName, view: Outlook) -> bool:
 
 
 def _of_one(
-    name: DeploymentName, replicas: list[ReplicaName], view: Outlook, front: int
+    name: DeploymentName, replicas: list[ReplicaName], view: Outlook, front: Front
 ) -> Iterator[tuple[ReplicaName, Held]]:
     """Go through the held ones among the pending replicas of a deployment."""
     for replica in replicas:
@@ -117,8 +129,10 @@ def _of_one(
         return
     left = [replica for replica in replicas if replica not in view.held]
     for replica in left:
-        if view.pending[replica] is Pending.ADD and (held := _start(replica, deployment, view)):
-            yield replica, held
+        if view.pending[replica] is Pending.ADD:
+            held = _start(replica, deployment, view) or _added(replica, deployment, view, front)
+            if held is not None:
+                yield replica, held
         if view.pending[replica] is Pending.REMOVE and (held := _homeless(replica, view)):
             yield replica, held
     touched = [
@@ -144,18 +158,58 @@ def _start(replica: ReplicaName, deployment: Deployment, view: Outlook) -> Held 
     return Held(Because.DEPENDENCY, waits) if waits else None
 
 
-def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
-    """Keep what a drained node would stop though it is wanted, as long as no other takes it."""
-    name, index = split_replica(replica)
-    node = view.nodes.get(view.previous[replica].node)
-    is_wanted = index < view.deployments[name].replicas
-    if is_wanted and node is not None and node.duty is Duty.DRAINING:
-        return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
+def _added(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
+) -> Held | None:
+    """Say why a version that is not proven comes to no additional replica yet."""
+    if replica in view.recovering or not _rolls(deployment.name, view):
+        return None
+    if replica == extra_of(deployment):
+        return _without_use(deployment, view, front)
+    going = view.courses[deployment.name]
+    known = going.versions.good and understood(going.versions.good, deployment.name)
+    if known and split_replica(replica)[1] >= known[0].replicas:
+        return _canary(replica, deployment, view, going)
     return None
 
 
+def _without_use(deployment: Deployment, view: Outlook, front: Front) -> Held | None:
+    """Say why the extra replica would start for nothing: none that it stands in for may change."""
+    ours = [
+        one
+        for one in _wanted(deployment)
+        if one in view.previous and view.pending.get(one) in {Pending.CHANGE, Pending.MOVE}
+    ]
+    reasons = [view.held.get(one) or _before_extra(one, deployment, view, front) for one in ours]
+    return reasons[0] if reasons and all(reasons) else None
+
+
+def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
+    """Keep what would stop though it is wanted, as no node takes it: off a drained one, or anew.
+
+    Of a new version only what serves is kept: the last good state stays until there is another.
+    """
+    name, index = split_replica(replica)
+    node = view.nodes.get(view.previous[replica].node)
+    if index >= view.deployments[name].replicas or node is None:
+        return None
+    if node.duty is Duty.DRAINING:
+        return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
+    if _rolls(name, view) and _is_ready(replica, view):
+        return Held(Because.HOMELESS, "no node takes its new version")
+    return None
+
+
+def _rolls(name: DeploymentName, view: Outlook) -> bool:
+    """Whether another version than the last good one comes in."""
+    going = view.courses.get(name)
+    if going is None or going.phase is not Phase.ROLLING:
+        return False
+    return going.versions.next is not None and going.versions.good is not None
+
+
 def _touched(
-    replicas: list[ReplicaName], deployment: Deployment, view: Outlook, front: int
+    replicas: list[ReplicaName], deployment: Deployment, view: Outlook, front: Front
 ) -> Iterator[tuple[ReplicaName, Held]]:
     """Let as many be changed or moved as health allows, in their order, and hold the others.
 
@@ -187,29 +241,44 @@ def _most_down(deployment: Deployment, replicas: int) -> int:
 
 
 def _planned(
-    replica: ReplicaName, deployment: Deployment, view: Outlook, front: int
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
 ) -> Held | None:
     """Say why a replica that serves is not touched now, whatever the others do."""
-    one = view.standing.get(replica)
-    if one is not None and not one.fresh:
-        return Held(Because.SILENT, f"{one.node} was not heard of lately")
-    if view.closed:
-        return Held(Because.WINDOW, view.closed)
-    if replica == extra_of(deployment):
-        return None
-    if held := _version(replica, deployment, view, front):
+    held, extra = _before_extra(replica, deployment, view, front), extra_of(deployment)
+    if held is not None or replica == extra:
         return held
-    extra = extra_of(deployment)
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
     if starts_first and not (extra in view.previous and _is_settled(extra, view)):
         return Held(Because.SURGE, f"waits for the extra replica {extra} to be ready")
     return None
 
 
-def _version(
-    replica: ReplicaName, deployment: Deployment, view: Outlook, front: int
+def _before_extra(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
 ) -> Held | None:
-    """Say why a new version does not come to a replica yet. A move brings it along."""
+    """Say why a replica is not touched now even if an extra one stood in for it."""
+    one = view.standing.get(replica)
+    if one is not None and not one.fresh:
+        return Held(Because.SILENT, f"{one.node} was not heard of lately")
+    if view.closed and not _goes_back(deployment, view):
+        return Held(Because.WINDOW, view.closed)
+    return None if replica == extra_of(deployment) else _version(replica, deployment, view, front)
+
+
+def _goes_back(deployment: Deployment, view: Outlook) -> bool:
+    going = view.courses.get(deployment.name)
+    return going is not None and going.phase is Phase.ROLLED_BACK
+
+
+def _version(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
+) -> Held | None:
+    """Say why a new version does not come to a replica yet. A move brings it along.
+
+    The way back is free: what is rejected must not serve on, whatever else is going on.
+    """
+    if _goes_back(deployment, view):
+        return None
     if waits := missing(deployment, view.deployments, view.standing):
         return Held(Because.DEPENDENCY, waits)
     going = view.courses.get(deployment.name)
@@ -217,8 +286,9 @@ def _version(
         return None
     if going.phase is Phase.STALLED:
         return Held(Because.STALLED, f"the rollout stalled: {going.message}")
-    if _wave(replica, view) > front:
-        return Held(Because.WAVE, "waits for the nodes of an earlier wave to be ready")
+    if _wave(replica, view) > front.wave:
+        text = f"waits for {front.replica} on {view.previous[front.replica].node}, an earlier wave"
+        return Held(Because.WAVE, text)
     return _canary(replica, deployment, view, going)
 
 
@@ -226,7 +296,7 @@ def _canary(
     replica: ReplicaName, deployment: Deployment, view: Outlook, going: Course
 ) -> Held | None:
     first = canaries(deployment, view)
-    if going.phase is Phase.ROLLED_BACK or not first or replica in first:
+    if not first or replica in first:
         return None
     waits = [one for one in first if not _is_settled(one, view)]
     if waits:
@@ -245,20 +315,20 @@ def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
     return tuple(ordered[: deployment.update.canary])
 
 
-def _front(view: Outlook) -> int:
-    """The earliest wave in which a new version is still on its way. Stalled rollouts hold nobody.
+def _front(view: Outlook) -> Front:
+    """The earliest wave in which a new version is on its way, and somebody there who keeps it open.
 
-    Larger than any wave: none is on its way.
+    Stalled rollouts hold nobody, and none that waits for what is no part of it.
     """
-    last = len(view.fleet.waves)
-    open_waves = [
-        _wave(replica, view)
+    waits = {name for name, one in view.deployments.items() if _waits_for_others(one, view)}
+    still = [
+        (_wave(replica, view), replica)
         for replica, one in view.previous.items()
         if one.deployment in view.courses
         and view.courses[one.deployment].phase is Phase.ROLLING
         and replica not in view.held
         and (
-            view.pending.get(replica) is Pending.CHANGE
+            (view.pending.get(replica) is Pending.CHANGE and one.deployment not in waits)
             or (
                 view.courses[one.deployment].versions.next is not None
                 and replica in view.standing
@@ -266,7 +336,17 @@ def _front(view: Outlook) -> int:
             )
         )
     ]
-    return min(open_waves, default=last)
+    wave, replica = min(still, default=(len(view.fleet.waves), ReplicaName("")))
+    return Front(wave=wave, replica=replica)
+
+
+def _waits_for_others(deployment: Deployment, view: Outlook) -> bool:
+    """Whether a rollout waits for another deployment, or for room for its extra replica."""
+    if missing(deployment, view.deployments, view.standing):
+        return True
+    starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
+    extra = extra_of(deployment)
+    return starts_first and extra not in view.target and extra not in view.previous
 
 
 def _settles(one: Standing) -> bool:

@@ -14,7 +14,6 @@ from schemas.names import DeploymentName, ReplicaName, split_replica
 class Because(StrEnum):
     """Why a replica is held, in one word; the worst first."""
 
-    REMOVALS = "removals"  # the commit removes more than the fleet's guard allows
     SUSPENDED = "suspended"  # the fleet, its node or its deployment is
     MASS_LOSS = "massLoss"  # so many nodes are silent that the fault is probably ours
     EVACUATION = "evacuation"  # other lost nodes go first

@@ -19,7 +19,8 @@ class Mark:
 
     revision: of its inputs. reached: replicas that were published in it. ready: those of them that
     were ready. since: when one more was reached or got ready, or none was on its way.
-    proven_since: since when its canaries are ready; None: they are not.
+    proven_since: since when its canaries are ready; None: they are not. untouched: those that it
+    did not change, as where only `replicas` differs; how they fare says nothing about it.
     """
 
     revision: str
@@ -27,6 +28,7 @@ class Mark:
     reached: frozenset[ReplicaName] = frozenset()
     ready: frozenset[ReplicaName] = frozenset()
     proven_since: datetime | None = None
+    untouched: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +79,23 @@ def marked(  # noqa: PLR0913 - all that is noted of one version
     ready: frozenset[ReplicaName],
     on_the_way: bool,
     proven: bool,
+    begins: bool,
 ) -> Mark:
     """Note how far a version has come in.
 
     on_the_way: whether some replica was published in it and could be ready by now. proven: whether
-    there are canaries and all of them are ready.
+    there are canaries and all of them are ready. begins: whether nothing was published of it yet.
     """
     same = before if before is not None and before.revision == revision else None
     is_progress = same is None or not (reached <= same.reached and ready <= same.ready)
     since = now if same is None or is_progress or not on_the_way else same.since
     proven_since = (same.proven_since if same else None) or now
+    untouched = reached if begins else frozenset[ReplicaName]()
     return Mark(
         revision=revision,
         since=min(since, now),
         reached=reached,
         ready=ready,
         proven_since=min(proven_since, now) if proven else None,
+        untouched=reached & (same.untouched if same is not None else untouched),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -27,10 +27,11 @@ def closed(windows: Iterable[Window], now: datetime) -> str | None:
 def is_open(window: Window, now: datetime) -> bool:
     """Whether a moment lies within a window: at or after a begin, and before it is over.
 
-    The begin is sought backwards by the clock on the wall there. What daylight saving time skips or
-    repeats is up to cronsim, which does as Debian's cron does.
+    A begin that a moment lies within is sought by the clock on the wall there, and counted in time
+    that passes. What daylight saving time skips or repeats is up to cronsim, which does as Debian's
+    cron does; forwards, for backwards it forgets the second of two equal hours.
     """
-    there = now.astimezone(ZoneInfo(window.time_zone)).replace(microsecond=0)
-    # Backwards it looks before a moment, and `now` may be a begin itself.
-    last = next(CronSim(window.cron, there + timedelta(seconds=1), reverse=True), None)
-    return last is not None and now - last < window.duration
+    earliest = now.astimezone(UTC).replace(microsecond=0) - window.duration
+    there = earliest.astimezone(ZoneInfo(window.time_zone))
+    begin = next(CronSim(window.cron, there), None)
+    return begin is not None and begin.astimezone(UTC) <= now
