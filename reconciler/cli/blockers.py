@@ -29,10 +29,14 @@ def _blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) ->
         yield f"{one.rollout.phase}{since}: {one.rollout.ready} of {one.wanted} ready"
     elif one.rollout.text:
         yield f"{one.rollout.phase}{since}: {one.rollout.text}"
+    # The extra replica of a rollout is asked for by nobody, and all the others wait for it.
+    asked = replicas | {f"{one.name}-{one.wanted}"}
     for hold in one.holds:
-        if replicas.intersection(hold.replicas):
+        if asked.intersection(hold.replicas):
             yield f"{hold_text(hold.replicas, hold.text)}{_since(hold.since)}"
             yield from (f"  {line}" for line in _causes(view, one, hold))
+    if not one.wanted and one.replicas:
+        yield one.health.why
     if not one.holds:
         yield from _not_ready(one)
 
@@ -55,10 +59,20 @@ def _dependency(view: FleetView, name: str, seen: frozenset[str]) -> Iterator[st
     if one is None:
         yield f"{name}: there is no such deployment"
         return
-    ready = _ready(one.conditions)
-    if ready is None or ready.status is Status.TRUE or name in seen:
+    if not one.wanted:
+        yield f"{name} asks for no replicas, and so is never ready"
         return
-    yield f"{name} is not ready: {ready.message}{_since(ready.since)}"
+    ready = _ready(one.conditions)
+    fine = ready is None or ready.status is Status.TRUE
+    if name in seen or (fine and not one.problems):
+        return
+    if ready is not None and not fine:
+        yield f"{name} is not ready: {ready.message}{_since(ready.since)}"
+    for problem in one.problems:
+        yield f"{name} is held: {problem.place}: {problem.what}"
+    for refusal in one.unplaced:
+        why = "; ".join(reason.text for reason in refusal.reasons)
+        yield f"  {refusal.replica} has no node: {why or 'no node fits it'}"
     yield from (f"  {line}" for line in _not_ready(one))
     for hold in one.holds:
         yield f"  {hold_text(hold.replicas, hold.text)}{_since(hold.since)}"

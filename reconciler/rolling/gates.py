@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -128,11 +128,14 @@ def _of_one(
     if deployment is None:
         return
     left = [replica for replica in replicas if replica not in view.held]
+    unproven: set[ReplicaName] = set()
     for replica in left:
         if view.pending[replica] is Pending.ADD:
             held = _start(replica, deployment, view) or _added(replica, deployment, view, front)
             if held is not None:
                 yield replica, held
+            if held is not None and held.because is Because.CANARY:
+                unproven.add(replica)
         if view.pending[replica] is Pending.REMOVE and (held := _homeless(replica, view)):
             yield replica, held
     touched = [
@@ -141,7 +144,7 @@ def _of_one(
         if view.pending[replica] in {Pending.CHANGE, Pending.MOVE}
         and replica not in view.recovering
     ]
-    waiting = dict(_touched(touched, deployment, view, front))
+    waiting = dict(_touched(touched, deployment, view, front, unproven))
     yield from waiting.items()
     extra = extra_of(deployment)
     is_missed = any(one.because is Because.SURGE for one in waiting.values())
@@ -209,13 +212,18 @@ def _rolls(name: DeploymentName, view: Outlook) -> bool:
 
 
 def _touched(
-    replicas: list[ReplicaName], deployment: Deployment, view: Outlook, front: Front
+    replicas: list[ReplicaName],
+    deployment: Deployment,
+    view: Outlook,
+    front: Front,
+    unproven: Collection[ReplicaName],
 ) -> Iterator[tuple[ReplicaName, Held]]:
     """Let as many be changed or moved as health allows, in their order, and hold the others.
 
     One that is not ready is changed at once: it serves nobody, and this may be what mends it.
+    unproven: those that wait for the canaries themselves, and so are no part of this yet.
     """
-    wanted = _wanted(deployment)
+    wanted = [one for one in _wanted(deployment) if one not in unproven]
     # One that has no place is no part of this: nothing that is done here could make it ready.
     down = [one for one in wanted if one in view.target and not _is_ready(one, view)]
     most = _most_down(deployment, len(wanted))

@@ -18,7 +18,7 @@ class Because(StrEnum):
     MASS_LOSS = "massLoss"  # so many nodes are silent that the fault is probably ours
     EVACUATION = "evacuation"  # other lost nodes go first
     LOST = "lost"  # its node is silent, and it is not to be replaced, or cannot be
-    HOMELESS = "homeless"  # its node is drained, and no other takes it
+    HOMELESS = "homeless"  # no node takes it: its own is drained, or it is a new version
     FENCE = "fence"  # another copy may still run
     DEPENDENCY = "dependency"  # what it depends on is not ready
     WINDOW = "window"  # no changes are made at this time

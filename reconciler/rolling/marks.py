@@ -90,7 +90,9 @@ def marked(  # noqa: PLR0913 - all that is noted of one version
     is_progress = same is None or not (reached <= same.reached and ready <= same.ready)
     since = now if same is None or is_progress or not on_the_way else same.since
     proven_since = (same.proven_since if same else None) or now
-    untouched = reached if begins else frozenset[ReplicaName]()
+    # What a version before it touched that never became the good one is not as it was, either.
+    touched = before.reached - before.untouched if before is not None else frozenset[ReplicaName]()
+    untouched = reached - touched if begins else frozenset[ReplicaName]()
     return Mark(
         revision=revision,
         since=min(since, now),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.conditions.deployments import hold_text
+from reconciler.rolling.facts import REMOVALS_FIX
 from reconciler.web.facts import Index
 from reconciler.web.replicas import leftover_view, replica_view
 from reconciler.web.rollouts import Going, going, waits
@@ -44,7 +45,7 @@ class _Case:
 
     old_template: as it was last assigned. frozen: nothing in the fleet may change.
     pending: what the reconciler has yet to do. waits: what those without a node wait for.
-    refused: replicas that have no node, and why.
+    refused: replicas that have no node, and why. staying: why it runs on though nobody wants it.
     """
 
     name: DeploymentName
@@ -58,6 +59,7 @@ class _Case:
     refused: tuple[Refusal, ...]
     pending: str
     waits: str
+    staying: str = ""
 
     @property
     def is_wanted(self) -> bool:
@@ -129,6 +131,7 @@ def _cases(index: Index) -> tuple[_Case, ...]:
             refused=facts.refused.get(name, ()),
             pending=facts.pending.get(name, ""),
             waits=_waits(index, name),
+            staying=facts.staying.get(name, ""),
         )
         for name in sorted(names)
     )
@@ -199,12 +202,19 @@ def _sync(case: _Case, waiting: str) -> SyncMark:
 
 def _amiss(case: _Case) -> str:
     if not case.is_wanted:
-        return "no longer wanted, and not gone yet"
+        return (
+            f"no longer wanted, and {f'held: {case.staying}' if case.staying else 'not gone yet'}"
+        )
     if case.frozen:
         return "nothing in the fleet may change now: it stays as it last was"
     if case.problems:
-        return "its documents are broken: it stays as it last was"
+        return f"{_what_is_wrong(case)}: it stays as it last was"
     return _undecided(case) or (_without_node(case) if case.refusals else "")
+
+
+def _what_is_wrong(case: _Case) -> str:
+    guarded = any(one.fix == REMOVALS_FIX for one in case.problems)
+    return "too much would be removed at once" if guarded else "its documents are broken"
 
 
 def _undecided(case: _Case) -> str:
@@ -222,10 +232,7 @@ def _undecided(case: _Case) -> str:
 
 def _health(case: _Case) -> HealthMark:
     if not case.is_wanted:
-        nodes = tuple(sorted({replica.node for replica in case.replicas}))
-        verb = "has" if len(nodes) == 1 else "have"
-        why = f"{enumerate_names(nodes)} {verb} yet to stop it"
-        return HealthMark(state=Health.PROGRESSING, why=why)
+        return HealthMark(state=Health.PROGRESSING, why=_unwanted(case))
     if case.wanted == 0 and not case.problems:
         return HealthMark(state=Health.HEALTHY, why="asks for no replicas")
     if not case.placed:
@@ -236,6 +243,15 @@ def _health(case: _Case) -> HealthMark:
     if worst.health.state is Health.HEALTHY:
         return HealthMark(state=Health.HEALTHY, why=_all_run(case))
     return HealthMark(state=worst.health.state, why=f"{worst.name}: {worst.health.why}")
+
+
+def _unwanted(case: _Case) -> str:
+    """What becomes of a deployment that nobody wants and that still runs."""
+    if case.staying:
+        return f"nobody wants it any longer, and it is held: {case.staying}"
+    nodes = tuple(sorted({replica.node for replica in case.replicas}))
+    verb = "has" if len(nodes) == 1 else "have"
+    return f"{enumerate_names(nodes)} {verb} yet to stop it"
 
 
 def _absent(case: _Case) -> HealthMark:
@@ -254,7 +270,7 @@ def _nowhere(case: _Case) -> str:
         first = case.refusals[0]
         return "; ".join(_reason(r.text, r.nodes) for r in first.reasons) or "no node fits it"
     if case.problems:
-        return "its documents are broken, and it never ran"
+        return f"{_what_is_wrong(case)}, and it never ran"
     return case.waits or "the reconciler has not placed it yet"
 
 

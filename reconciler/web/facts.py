@@ -37,7 +37,7 @@ class Facts:
     duties: since when main says of each node what it says.
     closed: why nothing is changed by plan at this time, if something waits for that.
     removals: why what main removes is kept for now. returns: of nodes that came back from being
-    lost.
+    lost. staying: deployments that nobody wants and that are held where they run, and why.
     """
 
     observed: Observed
@@ -56,6 +56,7 @@ class Facts:
     closed: str = ""
     removals: str = ""
     returns: Mapping[NodeName, Return] = field(default_factory=dict)
+    staying: Mapping[DeploymentName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,15 @@ def facts_of(result: Pass, history: History = NO_HISTORY) -> Facts:
         closed=result.facts.closed if _waits_for_a_window(result) else "",
         removals=_removals(result),
         returns=_returns(result.memory.sightings, result.observed),
+        staying=_staying(result),
     )
+
+
+def _staying(result: Pass) -> Mapping[DeploymentName, str]:
+    """Why deployments that nobody wants stay where they run: nothing is decided of them."""
+    wanted = {one.name for one in result.observed.deployments} | result.held.keys()
+    held = {split_replica(replica)[0]: why.text for replica, why in result.brakes.frozen.items()}
+    return {name: text for name, text in held.items() if name not in wanted}
 
 
 def _waits_for_a_window(result: Pass) -> bool:

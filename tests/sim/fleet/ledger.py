@@ -91,13 +91,7 @@ class Ledger:
                 self._note_decision(world, move.new)
                 self.decided_by = world.deciders.get(move.writer)
             elif move.ref.startswith(NODE_REFS):
-                self.spoken[move.ref] = move.writer
-                node = move.ref.removeprefix(NODE_REFS)
-                self.heard_at[node] = world.now
                 self._note_heartbeat(world, move)
-                for watch in self.watches.values():
-                    if node in self.readable or node in watch.seen:
-                        watch.hear(node, world.now)
         looking = world.acted if isinstance(world.acted, Decider) else self.decided_by
         if looking is not None and looking.is_content:
             self._note_watch(world, looking)
@@ -154,13 +148,20 @@ class Ledger:
     def _note_heartbeat(self, world: World, move: Move) -> None:
         assert move.new is not None
         node = move.ref.removeprefix(NODE_REFS)
+        self.spoken[move.ref], self.heard_at[node] = move.writer, world.now
+        self._read_heartbeat(world, move.ref, node, move.new)
+        for watch in self.watches.values():
+            if node in self.readable or node in watch.seen:
+                watch.hear(node, world.now)
+
+    def _read_heartbeat(self, world: World, ref: str, node: str, commit: str) -> None:
         self.readable -= {node}
-        root = read_commit(CommitId(move.new), world.server.objects[move.new][1]).tree
+        root = read_commit(CommitId(commit), world.server.objects[commit][1]).tree
         blobs = {one.name: one.id for one in tree_entries(world.server.objects[root][1])}
         blob = blobs.get(HEARTBEAT_FILE.encode())
         if blob is None:
             return
-        beat = read_heartbeat(world.server.objects[blob][1], f"{move.ref}/{HEARTBEAT_FILE}")
+        beat = read_heartbeat(world.server.objects[blob][1], f"{ref}/{HEARTBEAT_FILE}")
         if isinstance(beat, Heartbeat):
             self.beats.append(beat)
             self.readable |= {node}

@@ -33,7 +33,8 @@ class Watch:
     def look(self, now: float, spoke: Iterable[str], lost: float) -> None:
         """It made a pass.
 
-        spoke: nodes of which it can read a heartbeat. lost: seconds of silence after which it gives one up.
+        spoke: nodes of which it can read a heartbeat. lost: seconds of silence after which it gives
+        one up.
         A slow one may see long after others that a node spoke. What it did not watch for so long
         itself it takes for alive.
         """

@@ -9,7 +9,7 @@ import pytest
 from reconciler.observing.read import Reader
 from reconciler.observing.snapshot import Snapshot
 from schemas.names import NodeName
-from tests.unit.reconciler.world import node
+from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 MINUTE = timedelta(minutes=1)
@@ -278,3 +278,35 @@ def test_a_trailer_or_a_setting_allows_to_remove_much() -> None:
     for fleet in (by_trailer, by_setting):
         fleet.rest(2)
         assert fleet.world.decide().observed.assignments[NodeName("alpha")].replicas == ()
+
+
+def test_what_no_other_node_takes_keeps_no_other_lost_node_waiting() -> None:
+    where = "{require: [{key: miaas/node, operator: In, values: [beta, gamma]}]}"
+    fleet = a_fleet_of(
+        *NAMES[:5],
+        chat=deployment("chat", placement=where),
+        big=deployment("big", placement="{pin: [alpha]}"),
+    )
+    home = fleet.homes()["chat-0"]
+    fleet.silent |= {"alpha", home}
+
+    fleet.wait(7 * MINUTE)
+
+    assert fleet.homes()["chat-0"] in {"beta", "gamma"} - {home}
+    assert fleet.homes("big") == {"big-0": "alpha"}
+    (hold,) = fleet.decision("big").holds
+    assert hold.text == "alpha is lost, and no other node takes it"
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_those_that_vanish_together_spoke_last_at_different_times(first: int) -> None:
+    fleet = a_fleet_of(*NAMES[:5], chat=spread(5))
+    homes = fleet.homes()
+
+    fleet.silent |= set(NAMES[:first])
+    fleet.rest(2)
+    fleet.silent |= set(NAMES[:3])
+    fleet.rest(40)
+
+    assert fleet.homes() == homes
+    assert "massLoss" in fleet.because()

@@ -365,3 +365,43 @@ def test_a_fleet_at_rest_makes_no_commit() -> None:
     fleet.rest(5)
 
     assert len(fleet.world.history()) == before
+
+
+def test_what_serves_stays_until_a_node_takes_its_new_version() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.change("chat", replicas=3, parameters="{text: two}", placement="{pin: [alhpa]}")
+
+    fleet.rest(4)
+
+    assert fleet.texts() == dict.fromkeys(("chat-0", "chat-1", "chat-2"), "one")
+    (hold,) = fleet.decision().holds
+    assert hold.text == "no node takes its new version"
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "three")})
+    fleet.rest(9)
+    assert set(fleet.texts().values()) == {"three"}
+
+
+CAREFUL = "{canary: 1, soak: 30m}"
+
+
+def test_additional_replicas_wait_until_the_canary_is_proven() -> None:
+    fleet = a_fleet_of(chat=spread(2, update=CAREFUL))
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "two", update=CAREFUL)})
+
+    fleet.rest(3)
+    assert fleet.texts() == {"chat-0": "two", "chat-1": "one"}
+    assert fleet.because() == {"canary"}
+
+    fleet.wait(31 * MINUTE)
+    fleet.rest(4)
+    assert set(fleet.texts().values()) == {"two"}
+    assert len(fleet.texts()) == 4
+
+
+def test_the_first_version_of_all_needs_no_canary() -> None:
+    fleet = a_fleet_of(other=spread(1).replace("chat", "other"))
+
+    fleet.world.commit({"deployments/chat.yaml": spread(3, update=CAREFUL)})
+    fleet.rest(2)
+
+    assert len(fleet.texts()) == 3

@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from reconciler.rolling.windows import closed, is_open
 from schemas.guards import Window, WindowKind
+from tests.unit.rolling.fleet import a_fleet_of, spread
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+CLOCKS_CHANGE = (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC))
 
 
 def a_window(cron: str = "0 22 * * *", hours: float = 2, zone: str = "UTC", **more: str) -> Window:
@@ -84,3 +88,29 @@ def test_a_daily_window_agrees_with_arithmetic(minute: int, length: int, hour: i
     begun = now.replace(hour=hour, minute=0)
     begun -= timedelta(days=1) if begun > now else timedelta(0)
     assert is_open(window, now) is (now - begun < window.duration)
+
+
+@pytest.mark.parametrize(
+    ("cron", "length"),
+    [("0 * * * *", HOUR), ("* * * * *", MINUTE), ("*/15 * * * *", 15 * MINUTE)],
+)
+@pytest.mark.parametrize("day", CLOCKS_CHANGE)
+def test_a_window_that_always_begins_anew_has_no_hole_when_the_clocks_change(
+    cron: str, length: timedelta, day: datetime
+) -> None:
+    window = Window(kind=WindowKind.DENY, cron=cron, duration=length, time_zone="Europe/Berlin")
+
+    assert [n for n in range(240) if not is_open(window, day + n * MINUTE)] == []
+
+
+def test_an_extra_replica_waits_for_the_time_of_changes_too() -> None:
+    windows = '  windows: [{kind: allow, cron: "0 3 * * *", duration: 1h}]\n'
+    first = "{strategy: startFirst}"
+    fleet = a_fleet_of(fleet=windows, chat=spread(2, update=first))
+
+    fleet.world.commit({"deployments/chat.yaml": spread(2, "two", update=first)})
+    fleet.rest(3)
+
+    assert set(fleet.texts().values()) == {"one"}
+    assert len(fleet.texts()) == 2
+    assert fleet.because() == {"window"}

@@ -1,0 +1,102 @@
+"""What would stop much at once is held, and does not get loose by what happens beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.unit.reconciler.world import deployment, node
+from tests.unit.rolling.fleet import Fleet, a_fleet_of
+
+NAMES = tuple(f"d{number}" for number in range(10))
+HOSTS = ("alpha", "beta", "gamma", "delta")
+
+
+def ten() -> Fleet:
+    return a_fleet_of(*HOSTS, **{name: deployment(name) for name in NAMES})
+
+
+def running(fleet: Fleet) -> set[str]:
+    assignments = fleet.world.decide().observed.assignments
+    return {str(one.deployment) for each in assignments.values() for one in each.replicas}
+
+
+def test_new_deployments_do_not_make_many_removals_few() -> None:
+    fleet = ten()
+    gone = {f"deployments/{name}.yaml": None for name in NAMES[:4]}
+    new = {f"deployments/{name}x.yaml": deployment(f"{name}x") for name in NAMES[:4]}
+    fleet.world.commit({**gone, **new})
+
+    fleet.rest(3)
+    assert running(fleet) == set(NAMES)
+    for name in ("d0x", "d0"):
+        (problem,) = fleet.decision(name).problems
+        assert problem.what.startswith("main removes 4 of 10 running deployments")
+
+    fleet.world.commit({}, message="meant so\n\nMiaas-Allow-Removals: yes\n")
+    fleet.rest(3)
+    assert running(fleet) == {*NAMES[4:], *(f"{name}x" for name in NAMES[:4])}
+
+
+def labelled(name: str, shelf: str) -> str:
+    head = (
+        f"apiVersion: miaas/v1\nkind: Node\nmetadata: {{name: {name}, labels: {{shelf: {shelf}}}}}"
+    )
+    return f"{head}\nspec: {{duty: active}}\n"
+
+
+EVERY_NODE_GONE: Mapping[str, str | None] = {f"nodes/{name}.yaml": None for name in HOSTS}
+NOBODY_FITS = {f"nodes/{name}.yaml": labelled(name, "lwo") for name in HOSTS}
+
+
+@pytest.mark.parametrize("change", [EVERY_NODE_GONE, NOBODY_FITS], ids=["records", "labels"])
+def test_a_commit_after_which_no_node_takes_much_of_what_runs_is_held(
+    change: Mapping[str, str | None],
+) -> None:
+    where = "{require: [{key: shelf, operator: In, values: [low]}]}"
+    fleet = ten()
+    fleet.world.commit({f"nodes/{name}.yaml": labelled(name, "low") for name in HOSTS})
+    fleet.rest(3)
+    texts = {f"deployments/{one}.yaml": deployment(one, placement=where) for one in NAMES}
+    fleet.world.commit(texts)
+    fleet.rest(6)
+    homes = {name: fleet.homes(name) for name in NAMES}
+
+    fleet.world.commit(change)
+    fleet.rest(3)
+
+    assert {name: fleet.homes(name) for name in NAMES} == homes
+    (problem,) = fleet.decision("d0").problems
+    assert problem.what.startswith("no node takes 10 of 10 running deployments any longer")
+    assert "Miaas-Allow-Removals" in problem.fix
+
+
+def test_and_is_done_where_that_is_said_to_be_meant() -> None:
+    fleet = ten()
+
+    fleet.world.commit(EVERY_NODE_GONE, message="all of it\n\nMiaas-Allow-Removals: yes\n")
+    fleet.rest(3)
+
+    assert running(fleet) == set()
+
+
+def test_a_single_node_may_go_as_ever() -> None:
+    fleet = a_fleet_of(
+        *HOSTS, **{name: deployment(name, placement="{pin: [alpha]}") for name in NAMES[:3]}
+    )
+
+    fleet.world.commit({"nodes/alpha.yaml": None})
+    fleet.rest(3)
+
+    assert running(fleet) == set()
+
+
+def test_a_drain_of_everything_is_told_as_a_drain() -> None:
+    fleet = ten()
+
+    fleet.world.commit({f"nodes/{name}.yaml": node(name, duty="draining") for name in HOSTS})
+    fleet.rest(3)
+
+    assert running(fleet) == set(NAMES)
+    assert {fleet.because(name) == {"homeless"} for name in NAMES} == {True}

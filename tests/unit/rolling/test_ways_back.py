@@ -1,0 +1,112 @@
+"""A version that is rejected goes everywhere; who waits for something else holds nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.assignment import Phase
+from schemas.heartbeat import ReplicaState
+from tests.unit.reconciler.world import deployment
+from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+
+WAVES = "  waves: [{key: zone, operator: In, values: [first]}]\n"
+ONE, TWO = "{text: one}", "{text: two}"
+
+
+def in_the_first_wave(name: str) -> str:
+    labels = "{zone: first}"
+    return f"apiVersion: miaas/v1\nkind: Node\nmetadata: {{name: {name}, labels: {labels}}}\n"
+
+
+def rejected(fleet: Fleet, replica: str = "chat-1") -> None:
+    """Let a version fail on a replica, and that be over once it was rejected."""
+    fleet.states[replica] = ReplicaState.FAILED
+    fleet.rest(4)
+    assert fleet.phase() is Phase.ROLLED_BACK
+    del fleet.states[replica]
+
+
+def test_it_does_not_wait_for_what_the_good_version_depended_on() -> None:
+    fleet = a_fleet_of(base=deployment("base"), chat=spread(3, dependsOn="[base]"))
+    fleet.rest(3)
+    fleet.world.commit({"deployments/base.yaml": None, "deployments/chat.yaml": spread(3, "two")})
+    fleet.step()
+
+    rejected(fleet)
+    fleet.rest(8)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
+def test_nor_for_the_wave_of_another_deployment() -> None:
+    where = "{pin: [beta, gamma, delta], strategy: spread}"
+    other = {"placement": "{pin: [alpha]}"}
+    fleet = a_fleet_of(
+        fleet=WAVES,
+        a=deployment("a", **other, parameters=ONE),
+        chat=deployment("chat", replicas=3, placement=where, parameters=ONE),
+    )
+    fleet.world.commit({"nodes/alpha.yaml": in_the_first_wave("alpha")})
+    fleet.rest(3)
+    fleet.change("chat", replicas=3, placement=where, parameters=TWO)
+    fleet.rest(2)
+    fleet.states["a-0"] = ReplicaState.STARTING
+    fleet.change("a", **other, parameters=TWO)
+    fleet.step()
+
+    rejected(fleet)
+    fleet.rest(4)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
+def test_nor_for_a_time_of_changes() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two")})
+    fleet.rest(2)
+    windows = 'spec:\n  windows: [{kind: deny, cron: "* * * * *", duration: 1h}]\n'
+    text = fleet.world.files["fleet.yaml"]
+    assert isinstance(text, str)
+    fleet.world.commit({"fleet.yaml": text + windows})
+
+    rejected(fleet)
+    fleet.rest(8)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
+@pytest.fixture
+def waves() -> Fleet:
+    """Two deployments in two waves, and a third that the first will wait for."""
+    fleet = a_fleet_of(
+        fleet=WAVES,
+        a=deployment("a", placement="{pin: [alpha]}", parameters=ONE),
+        b=deployment("b", placement="{pin: [beta]}", parameters=ONE),
+        base=deployment("base", placement="{pin: [gamma]}"),
+    )
+    fleet.world.commit({"nodes/alpha.yaml": in_the_first_wave("alpha")})
+    fleet.rest(3)
+    return fleet
+
+
+def test_who_waits_for_something_else_keeps_no_later_wave_waiting(waves: Fleet) -> None:
+    waves.states["base-0"] = ReplicaState.DEGRADED
+    waves.rest(2)
+    first = deployment("a", placement="{pin: [alpha]}", parameters=TWO, dependsOn="[base]")
+    second = deployment("b", placement="{pin: [beta]}", parameters=TWO)
+
+    waves.world.commit({"deployments/a.yaml": first, "deployments/b.yaml": second})
+    waves.rest(3)
+
+    assert (waves.texts("a"), waves.texts("b")) == ({"a-0": "one"}, {"b-0": "two"})
+
+
+def test_who_waits_for_an_earlier_wave_says_for_whom(waves: Fleet) -> None:
+    waves.states["a-0"] = ReplicaState.STARTING
+    waves.change("a", placement="{pin: [alpha]}", parameters=TWO)
+    waves.rest(2)
+    waves.change("b", placement="{pin: [beta]}", parameters=TWO)
+    waves.rest(2)
+
+    (hold,) = waves.decision("b").holds
+    assert hold.text == "waits for a-0 on alpha, an earlier wave"
