@@ -1,0 +1,77 @@
+"""What `miaas explain` names as the one thing that has to change first."""
+
+from __future__ import annotations
+
+from fleet.memory import MemoryRepository
+from reconciler.cli.blockers import blockers
+from reconciler.observing.read import Reader
+from reconciler.web.looker import look_once
+from reconciler.web.overview import fleet_view
+from tests.unit.reconciler.world import deployment, node
+from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+
+
+def told(fleet: Fleet, name: str = "chat") -> str:
+    """All lines about a deployment."""
+    world = fleet.world
+    client = MemoryRepository(world.server)
+    reader = Reader(client, client, "main")
+    snapshot = reader.read()
+    history = reader.history(snapshot)
+    facts, _ = look_once(snapshot, world.clock.now, world.memory, world.renderer, history=history)
+    view = fleet_view(facts)
+    one = view.deployments_by_name[name]
+    replicas = {f"{name}-{number}" for number in range(one.wanted)}
+    return "\n".join(blockers(view, one, frozenset(replicas)))
+
+
+def test_a_dependency_without_replicas() -> None:
+    fleet = a_fleet_of(base=deployment("base", replicas=0))
+    fleet.change("chat", dependsOn="[base]")
+    fleet.rest(3)
+
+    assert "  base asks for no replicas, and so is never ready" in told(fleet).splitlines()
+
+
+def test_a_dependency_whose_documents_are_broken() -> None:
+    fleet = a_fleet_of(base=deployment("base"), chat=spread(2, dependsOn="[base]"))
+    fleet.rest(3)
+    broken = deployment("base", replicas="lots")
+    fleet.world.commit(
+        {
+            "deployments/base.yaml": broken,
+            "deployments/chat.yaml": spread(2, "two", dependsOn="[base]"),
+        }
+    )
+    fleet.rest(3)
+
+    assert "  base is held: deployments/base.yaml:" in told(fleet)
+
+
+def test_a_dependency_that_no_node_takes() -> None:
+    fleet = a_fleet_of(base=deployment("base", resources="{memory: 900GiB}"))
+    fleet.change("chat", dependsOn="[base]")
+    fleet.rest(3)
+
+    assert "    base-0 has no node: " in told(fleet)
+    assert "900 GiB" in told(fleet)
+
+
+def test_no_room_for_the_extra_replica() -> None:
+    spec = {"update": "{strategy: startFirst}", "ports": "{http: 8080}"}
+    fleet = a_fleet_of("alpha", "beta", chat=spread(2, **spec))
+    fleet.world.commit({"deployments/chat.yaml": spread(2, "two", **spec)})
+    fleet.rest(4)
+
+    assert "no node has room for the extra replica" in told(fleet)
+
+
+def test_a_deployment_that_nobody_wants_on_a_suspended_node() -> None:
+    fleet = a_fleet_of(chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, suspend="true")})
+    fleet.rest(2)
+    fleet.world.commit({"deployments/chat.yaml": None})
+    fleet.rest(3)
+
+    assert told(fleet) == f"nobody wants it any longer, and it is held: {home} is suspended"
