@@ -72,6 +72,7 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
                 "backAt": None if one.back_at is None else stamp(one.back_at),
                 "machine": one.machine,
                 "rival": one.rival,
+                "news": one.is_news,
                 "rivalAt": None if one.rival_at is None else stamp(one.rival_at),
             }
             for name, one in sorted(memory.sightings.items())
@@ -132,6 +133,7 @@ def _sighting(one: Mapping[str, Any], moment: _Read) -> Sighting:
         back_at=None if one["backAt"] is None else moment(one["backAt"]),
         machine=str(one["machine"]),
         rival=str(one["rival"]),
+        is_news=bool(one.get("news")),
         rival_at=None if one["rivalAt"] is None else moment(one["rivalAt"]),
     )
 

@@ -25,7 +25,8 @@ class Sighting:
     is_lost: a look found it silent for too long. losses: how often that was so of late before it
     came back. back_at: when it last did; None: never.
     machine: which one spoke. rival: another that spoke under the same name, and was last heard of
-    at `rival_at`; None: no other ever did.
+    at `rival_at`; None: no other ever did. is_news: whether it came while we looked; what was there
+    before may be older than what was decided since, as after a restore from a backup.
     """
 
     incarnation: str
@@ -37,6 +38,7 @@ class Sighting:
     machine: str = ""
     rival: str = ""
     rival_at: datetime | None = None
+    is_news: bool = False
 
 
 Sightings: TypeAlias = Mapping[NodeName, Sighting]
@@ -47,14 +49,17 @@ HOLD_MOST: Final = timedelta(hours=1)
 CALM: Final = timedelta(hours=1)
 
 
-def sight(
+def sight(  # noqa: PLR0913, PLR0917 - all that a sighting is judged by
     sightings: Sightings,
     heartbeats: tuple[Heartbeat, ...],
     now: datetime,
     timings: Timings,
     unreadable: Iterable[NodeName] = (),
+    looked_at: datetime | None = None,
 ) -> Sightings:
     """Remember what is newly heard of. A node that was never seen before counts as seen now.
+
+    looked_at: when we looked before this; None: never.
 
     The node's own clock has no say. A heartbeat that was heard before, or an older one of the same
     incarnation, is no news, and one that is unreadable is none either.
@@ -63,20 +68,26 @@ def sight(
         name: _grown_old(sightings[name], now, timings) for name in unreadable if name in sightings
     }
     heard = {
-        beat.node: _sighting(sightings.get(beat.node), beat, now, timings) for beat in heartbeats
+        beat.node: _sighting(sightings.get(beat.node), beat, now, timings, looked_at)
+        for beat in heartbeats
     }
     return {**mute, **heard}
 
 
-def sighted(sightings: Sightings, observed: Observed, now: datetime) -> Sightings:
+def sighted(
+    sightings: Sightings, observed: Observed, now: datetime, looked_at: datetime | None = None
+) -> Sightings:
     """Remember what a look newly heard of, see `sight`."""
     timings, unreadable = observed.fleet.timings, observed.unreadable
-    return sight(sightings, observed.heartbeats, now, timings, unreadable)
+    return sight(sightings, observed.heartbeats, now, timings, unreadable, looked_at)
 
 
 def forgiven(sightings: Sightings, now: datetime) -> Sightings:
     """Count every node as seen now: we did not look for a while, so their silence says nothing."""
-    return {name: replace(one, seen_at=now) for name, one in sightings.items()}
+    return {
+        name: replace(one, seen_at=now, rival_at=None if one.rival_at is None else now)
+        for name, one in sightings.items()
+    }
 
 
 def judge(observed: Observed, now: datetime, sightings: Sightings) -> tuple[Node, ...]:
@@ -112,9 +123,21 @@ def notices(observed: Observed) -> tuple[Problem, ...]:
     return (*told, *(_stranger(name) for name in strangers))
 
 
-def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Timings) -> Sighting:
+def _sighting(
+    last: Sighting | None,
+    beat: Heartbeat,
+    now: datetime,
+    timings: Timings,
+    looked_at: datetime | None,
+) -> Sighting:
     if last is None:
-        return Sighting(beat.incarnation, beat.sequence, now, machine=beat.host.machine)
+        return Sighting(
+            beat.incarnation,
+            beat.sequence,
+            now,
+            machine=beat.host.machine,
+            is_news=looked_at is not None,
+        )
     if last.incarnation == beat.incarnation and beat.sequence <= last.sequence:
         return _grown_old(last, now, timings)
     last = replace(last, seen_at=min(last.seen_at, now))
@@ -125,6 +148,7 @@ def _sighting(last: Sighting | None, beat: Heartbeat, now: datetime, timings: Ti
         seen_at=now,
         is_lost=False,
         machine=beat.host.machine,
+        is_news=True,
     )
     if last.machine != beat.host.machine:
         heard = replace(heard, rival=last.machine, rival_at=last.seen_at)

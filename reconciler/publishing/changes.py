@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.observing.snapshot import Observed, Snapshot
+from reconciler.rolling.holders import obeyed_and_lost
 from schemas.assignment import Assignment, Decision, dump_assignment, dump_decision
-from schemas.heartbeat import Heartbeat
 from schemas.layout import (
     ASSIGNMENT_FILE,
     DECISION_FILE,
@@ -16,7 +16,7 @@ from schemas.layout import (
     node_folder,
     replica_folder,
 )
-from schemas.names import CommitId, NodeName, ReplicaName
+from schemas.names import NodeName, ReplicaName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,9 @@ def changes_of(  # noqa: PLR0913, PLR0917 - both sides, and all that was made
         old = folders.pop(name, {})
         changed = _difference(old, _folder(assignment, rendered, old))
         last = observed.assignments.get(name)
-        lost = _lost(beats.get(name), last, snapshot.assigned.get(name))
+        lost = obeyed_and_lost(beats.get(name), last, snapshot.assigned.get(name))
+        if observed.frozen:
+            lost = 0  # nobody is to obey again what may be older than what is true
         final[name] = _next(last, assignment, changed, lost)
         if final[name] is not last:
             changed[_assignment_path(name)] = dump_assignment(final[name]).encode()
@@ -125,18 +127,6 @@ def _next(
         return before
     last = before.generation if before else 0
     return replace(now, generation=max(last, lost) + 1)
-
-
-def _lost(beat: Heartbeat | None, last: Assignment | None, at: CommitId | None) -> int:
-    """The generation that an agent obeys and we know nothing of; 0: there is no such thing.
-
-    An agent takes nothing older than what it obeys, and no second assignment of one generation.
-    """
-    if beat is None:
-        return 0
-    obeyed, known = max(beat.generation, beat.accepted_generation), last.generation if last else 0
-    is_second = obeyed == known and beat.accepted is not None and beat.accepted != at
-    return obeyed if obeyed > known or is_second else 0
 
 
 def _astray(snapshot: Snapshot, name: NodeName) -> bool:

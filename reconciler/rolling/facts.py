@@ -72,7 +72,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         BadDocumentError: our own last decision cannot be understood.
     """
     observed = _with_removals_held(snapshot, observe(snapshot))
-    sightings = sighted(memory.sightings, observed, now)
+    sightings = sighted(memory.sightings, observed, now, memory.read_at)
     nodes = judge(observed, now, sightings)
     previous = previous_placements(observed)
     standing = standings(snapshot, observed, nodes)
@@ -80,8 +80,10 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     courses = _courses(snapshot, observed, kept, standing, memory, now)
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
-    memory = _after_a_restore(memory, observed, now)
+    memory = _after_a_restore(memory, snapshot, observed, now)
     found = evidence(observed, nodes, silences(sightings, now), memory.doubted_for(now))
+    unheard = frozenset(name for name, one in sightings.items() if not one.is_news)
+    found = replace(found, unheard=unheard & found.beats.keys())
     if memory.restored_at is not None:
         found = replace(found, restored_for=now - memory.restored_at)
     lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
@@ -132,11 +134,13 @@ def moved_off(facts: Facts, homeless: frozenset[ReplicaName], most: int | None =
     )
 
 
-def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
+def _after_a_restore(
+    memory: Memory, snapshot: Snapshot, observed: Observed, now: datetime
+) -> Memory:
     """Note when the state is older than it was: by what we saw, or by what agents obey."""
     generations = {name: one.generation for name, one in observed.assignments.items()}
     went_back = any(generations.get(name, 0) < one for name, one in memory.generations.items())
-    if went_back or is_restored(observed):
+    if went_back or is_restored(observed, snapshot.assigned):
         memory = replace(memory, restored_at=now)
     return replace(memory, generations=generations)
 
@@ -214,15 +218,17 @@ def _with_versions(
 ) -> Observed:
     """Let the last good version stand for what people ask for, where that was rejected.
 
-    But for whether it is suspended, which is about now and not about a version.
+    But for whether it is suspended and who may run it twice, which no version has to say: a host
+    that is cut off knows only what it was told last.
     """
     asked = asked_for(snapshot, observed)
-    suspended = {one.name: one.suspend for one in observed.deployments}
+    main = {one.name: one for one in observed.deployments}
     good: dict[DeploymentName, tuple[Deployment, TemplateBundle]] = {}
     for name, going in courses.items():
         if going.wanted != asked[name] and (found := understood(going.wanted, name)) is not None:
             deployment, bundle = found
-            good[name] = (replace(deployment, suspend=suspended[name]), bundle)
+            suspend, disconnect = main[name].suspend, main[name].disconnect
+            good[name] = (replace(deployment, suspend=suspend, disconnect=disconnect), bundle)
     if not good:
         return observed
     return replace(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from reconciler.placing.plan import Placement
 from reconciler.rolling.holders import UNKNOWN, Evidence, stop_after
@@ -16,7 +17,11 @@ from reconciler.rolling.proofs import is_silent, still_in
 from schemas.assignment import Fence, Tenure
 from schemas.deployment import Deployment
 from schemas.fencing import lose_after
+from schemas.heartbeat import Heartbeat, ReplicaState
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
+
+# What an agent says of a replica whose containers are as it was told; all else may be older.
+_AS_TOLD: Final = frozenset({ReplicaState.PENDING, ReplicaState.STARTING, ReplicaState.RUNNING})
 
 
 def waiting(
@@ -37,6 +42,8 @@ def waiting(
         reason = _in_the_way(one, tenure, found, span)
         if reason is None and not _has_its_grant(one, tenure, found):
             reason = _elsewhere(one, found, span)
+        if reason is None and (tenure is None or tenure.node != one.node):
+            reason = _unheard(found, span)
         if reason is not None:
             held[one.replica] = Held(Because.FENCE, reason)
     return held
@@ -122,11 +129,27 @@ def _told(node: NodeName, replica: ReplicaName, found: Evidence) -> Fence | None
 
 
 def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
-    """Say which other node reports a replica."""
-    for node, _ in found.reports.get(one.replica, ()):
-        if node != one.node and not is_silent(node, found, span):
+    """Say which other node reports a replica, or did before it fell silent.
+
+    A copy without a grant does not stop by itself, however long its host is silent: people say that
+    it is gone, by taking its record away. Where it runs already nobody else's word stops it.
+    """
+    admitted = {record.name for record in found.observed.records}
+    reports = found.reports.get(one.replica, ())
+    here = any(node == one.node for node, _ in reports)
+    for node, report in reports:
+        runs_on = not report.epoch and report.state is not ReplicaState.PENDING
+        stays = runs_on and not here and node in admitted
+        if node != one.node and (stays or not is_silent(node, found, span)):
             return f"waits for {node} to stop it"
     return None
+
+
+def _unheard(found: Evidence, span: timedelta) -> str | None:
+    """Say whose word may be from before we began to look: it may have got the grant since."""
+    late = (node for node in sorted(found.unheard) if not is_silent(node, found, span))
+    node = next(late, None)
+    return None if node is None else f"waits until {node} is heard of, or lost"
 
 
 def _tenure(one: Placement, before: Tenure | None, found: Evidence, seconds: int) -> Tenure:
@@ -162,9 +185,16 @@ def _longest(before: Tenure, found: Evidence, seconds: int) -> int:
     """
     beat, assignment = found.beats.get(before.node), found.observed.assignments.get(before.node)
     told = _told(before.node, before.replica, found)
-    if beat and assignment and told and beat.accepted_generation == assignment.generation:
+    is_read = beat and assignment and beat.accepted_generation == assignment.generation
+    if beat and is_read and told and _is_under_it(beat, before.replica):
         return max(told.stop_after_seconds, seconds)
     return max(before.stop_after_seconds, seconds) if before.stop_after_seconds else 0
+
+
+def _is_under_it(beat: Heartbeat, replica: ReplicaName) -> bool:
+    """Whether what runs of a replica was made as it was last told, or nothing does."""
+    states = [one.state for one in beat.replicas if one.name == replica]
+    return all(one in _AS_TOLD for one in states)
 
 
 def _is_at(tenure: Tenure, node: NodeName, found: Evidence) -> bool:

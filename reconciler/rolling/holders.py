@@ -10,10 +10,17 @@ from typing import Final
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Placement
-from schemas.assignment import Tenure
+from schemas.assignment import Assignment, Tenure
 from schemas.fencing import lose_after
 from schemas.heartbeat import Heartbeat, ReplicaReport
-from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.names import (
+    CommitId,
+    DeploymentName,
+    NodeName,
+    ReplicaName,
+    replica_name,
+    split_replica,
+)
 
 # The incarnation of a holder that nobody knows: the state was restored from a backup.
 UNKNOWN: Final = ""
@@ -25,7 +32,8 @@ class Evidence:
 
     silences: for how long no news was seen of each machine, by node. doubts: for how long nobody
     knows who holds a replica, or its holder is a machine that was never heard of. restored_for:
-    for how long the state is known to be older than it was; None: it is not.
+    for how long the state is known to be older than it was; None: it is not. unheard: nodes of
+    which every word may be from before we began to look.
     """
 
     observed: Observed
@@ -33,6 +41,7 @@ class Evidence:
     silences: Mapping[tuple[NodeName, str], timedelta]
     doubts: Mapping[ReplicaName, timedelta] = field(default_factory=dict)
     restored_for: timedelta | None = None
+    unheard: frozenset[NodeName] = frozenset()
     beats: Mapping[NodeName, Heartbeat]
     reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
 
@@ -81,18 +90,20 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
     """Who holds, or may hold, each fenced replica.
 
     What an agent reports under a later epoch than we know of was granted by a decision that is
-    lost. Of one that was not fenced until now, its node is the holder, under epoch 0.
+    lost. Of what is published without a grant its node is the holder, whoever had one before: it
+    does not stop by itself.
     """
     fenced = stop_after(found.observed)
     known = {one.replica: one for one in found.observed.decision.tenures}
     for one in previous:
-        if one.deployment in fenced and one.replica not in known:
+        if one.deployment in fenced and (one.replica not in known or not is_told(one, found)):
             beat = found.beats.get(one.node)
+            before = known.get(one.replica)
             known[one.replica] = Tenure(
                 replica=one.replica,
                 node=one.node,
                 incarnation=beat.incarnation if beat else UNKNOWN,
-                epoch=0,
+                epoch=before.epoch if before else 0,
                 machine=beat.host.machine if beat else "",
             )
     if found.restored_for == timedelta(0):
@@ -150,21 +161,47 @@ def _stop_seconds(
     return max(asked, known.stop_after_seconds if known is not None else 0)
 
 
-def is_restored(observed: Observed) -> bool:
-    """Whether agents obey what we know nothing of: the state was restored from a backup."""
-    assignments = observed.assignments
+def is_restored(observed: Observed, assigned: Mapping[NodeName, CommitId]) -> bool:
+    """Whether agents obey what we know nothing of: the state was restored from a backup.
+
+    assigned: what stands at the ref of each node.
+    """
     return any(
-        beat.accepted_generation
-        > (assignments[beat.node].generation if beat.node in assignments else 0)
+        obeyed_and_lost(beat, observed.assignments.get(beat.node), assigned.get(beat.node))
         for beat in observed.heartbeats
     )
 
 
+def obeyed_and_lost(beat: Heartbeat | None, last: Assignment | None, at: CommitId | None) -> int:
+    """The generation that an agent obeys and we know nothing of; 0: there is no such thing.
+
+    An agent takes nothing older than what it obeys, and no second assignment of one generation.
+    """
+    if beat is None:
+        return 0
+    obeyed, known = max(beat.generation, beat.accepted_generation), last.generation if last else 0
+    is_second = obeyed == known and beat.accepted is not None and beat.accepted != at
+    return obeyed if obeyed > known or is_second else 0
+
+
+def is_told(one: Placement, found: Evidence) -> bool:
+    """Whether what is published of a replica has a grant: else it never stops by itself."""
+    assignment = found.observed.assignments.get(one.node)
+    replicas = assignment.replicas if assignment is not None else ()
+    return any(each.name == one.replica and each.fence is not None for each in replicas)
+
+
 def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
-    """Nobody knows any longer who holds a replica, but a node that says that it runs it."""
+    """Nobody knows any longer who holds a replica, but a node that says that it has it, as granted.
+
+    One that only waits for it in another life has nothing.
+    """
     beat = found.beats.get(tenure.node)
-    if beat is not None and reports(beat, tenure.replica):
-        return tenure
+    for told in beat.replicas if beat is not None else ():
+        is_same = beat is not None and beat.incarnation == tenure.incarnation
+        runs = told.epoch != 0 and told.epoch == tenure.epoch
+        if told.name == tenure.replica and (is_same or runs):
+            return tenure
     return replace(tenure, incarnation=UNKNOWN)
 
 

@@ -37,7 +37,8 @@ def still_in(
         if node in found.observed.unreadable:
             return f"waits for {node}, whose heartbeat cannot be read"
         nobody = f"waits for {node}, of which nothing is known"
-        return nobody if _is_admitted(node, found) else None
+        is_gone = _silence(tenure, found) >= _outlasting(tenure, span)
+        return None if is_gone and not _is_admitted(node, found) else nobody
     if _is_out_by_silence(tenure, found, span):
         return mass_loss(found.nodes, span)
     if beat.host.machine != tenure.machine:

@@ -125,6 +125,7 @@ def first_sightings(heartbeats: tuple[Heartbeat, ...], now: datetime) -> Sightin
             beat.sequence,
             min(beat.sent_at, now),
             machine=beat.host.machine,
+            is_news=True,
         )
         for beat in heartbeats
     }

@@ -124,8 +124,8 @@ def test_the_first_sighting_of_a_node_is_its_own_word_and_never_the_future() -> 
     seen = first_sightings((old, ahead), A_MOMENT)
 
     assert seen == {
-        "alpha": Sighting(old.incarnation, 1, A_MOMENT - timedelta(hours=1)),
-        "beta": Sighting(ahead.incarnation, 1, A_MOMENT),
+        "alpha": Sighting(old.incarnation, 1, A_MOMENT - timedelta(hours=1), is_news=True),
+        "beta": Sighting(ahead.incarnation, 1, A_MOMENT, is_news=True),
     }
 
 
