@@ -14,11 +14,13 @@ import json
 import math
 import os
 import sys
+import time
 
 from agent.fenced import (
     FENCED_FILE,
     LABEL_REPLICA,
     LABEL_STOP_AFTER,
+    SEEN_FILE,
     record,
     recorded,
 )
@@ -31,9 +33,14 @@ if TYPE_CHECKING:
 
     from agent.settings import Settings
 
+    Limits = dict[str, tuple[float, dict[str, Any]]]
+
 LEASE_FILE: Final = "lease.json"
 LABEL_NODE: Final = "io.miaas.node"
 USUAL_SOCKET: Final = "unix:///var/run/docker.sock"
+
+# As long as a run may take, see `schemas.fencing.STOP_TIME`.
+RUN_SECONDS: Final = 30.0
 
 FINE, REFUSED = 0, 3
 
@@ -45,27 +52,26 @@ def enforce(settings: Settings, *, boot: str, boottime: Callable[[], float]) -> 
     """
     if settings.runtime != "docker":
         return FINE
-    folder = settings.state_dir
+    folder, begun = settings.state_dir, time.monotonic()
     path = (settings.docker_host or USUAL_SOCKET).removeprefix("unix://")
     entries = _listed(path, settings.node)
     if entries is not None:
         _keep(folder, entries)
-    known = entries if entries is not None else recorded(text_of(folder, FENCED_FILE))
+    known = _limits(folder, entries)
     # After the listing: a lease that was renewed meanwhile counts.
     since = age_seconds(text_of(folder, LEASE_FILE), boot=boot, now=boottime())
-    over = {str(entry["Id"]): entry for entry in known if stop_after(entry) <= since}
+    over = due(known, since)
     if entries is None:
-        over = {name: over[name] for name in kernel.running(list(over))}
         left = kernel.end_all(list(over))
     else:
-        left = _stopped(path, list(over))
+        left = _stopped(path, list(over), time.monotonic() - begun)
     for name, entry in over.items():
         _tell(entry, since, left.get(name))
     return REFUSED if left or entries is None else FINE
 
 
 def _listed(path: str, node: str) -> list[dict[str, Any]] | None:
-    """What runs here and is fenced. None: Docker does not say, which is told."""
+    """What runs here and is fenced, by its labels. None: Docker does not say, which is told."""
     try:
         entries = light.listed(path, (f"{LABEL_NODE}={node}", LABEL_STOP_AFTER))
     except (OSError, ValueError) as error:
@@ -76,24 +82,66 @@ def _listed(path: str, node: str) -> list[dict[str, Any]] | None:
     return entries
 
 
-def _stopped(path: str, containers: list[str]) -> dict[str, str]:
-    """Let Docker stop containers, and end what it does not stop; what may still run, and why."""
-    left = light.stop_all(path, containers) if containers else {}
+def _limits(folder: str, entries: list[dict[str, Any]] | None) -> Limits:
+    """What runs here and is fenced.
+
+    What Docker lists runs. Of all else the kernel is asked: Docker may have no label for it, or not
+    answer.
+    """
+    told = recorded(text_of(folder, FENCED_FILE))
+    if entries is None:
+        told += recorded(text_of(folder, SEEN_FILE))
+    listed = {str(entry["Id"]) for entry in entries or ()}
+    others = {str(entry["Id"]) for entry in told} - listed
+    running = {*kernel.running(list(others)), *listed} if others else listed
+    found = limits([*(entries or ()), *told])
+    return {name: one for name, one in found.items() if name in running}
+
+
+def limits(entries: list[dict[str, Any]]) -> Limits:
+    """After how many seconds each container has to stop: whoever knows the shorter limit is right.
+
+    With each, what is known of it.
+    """
+    found: Limits = {}
+    for entry in entries:
+        name, limit = str(entry["Id"]), stop_after(entry)
+        if name not in found or limit < found[name][0]:
+            found[name] = (limit, entry)
+    return found
+
+
+def due(known: Limits, since: float) -> dict[str, dict[str, Any]]:
+    """What has to stop at an age of the lease; and with it what would have to soon.
+
+    That would have to wait until this run is over, which may take as long as a stop.
+    """
+    if all(limit > since for limit, _ in known.values()):
+        return {}
+    return {name: entry for name, (limit, entry) in known.items() if limit <= since + RUN_SECONDS}
+
+
+def _stopped(path: str, containers: list[str], spent: float) -> dict[str, str]:
+    """Let Docker stop containers, and end what it does not stop; what may still run, and why.
+
+    spent: seconds that this run took so far.
+    """
+    left = light.stop_all(path, containers, spent) if containers else {}
     unended = kernel.end_all(list(left), grace=0.0) if left else {}
     return {name: f"{left[name]}; {why}" for name, why in unended.items()}
 
 
 def _keep(folder: str, entries: list[dict[str, Any]]) -> None:
     """Write down what runs, for a time when Docker does not answer."""
-    text, path = record(entries), f"{folder}/{FENCED_FILE}"
-    known = text_of(folder, FENCED_FILE)
+    text, path = record(entries), f"{folder}/{SEEN_FILE}"
+    known = text_of(folder, SEEN_FILE)
     if text == known or (not entries and not known):
         return
     try:
         # Not brought to disk: where the power fails, nothing runs on.
-        with open(f"{path}.fence", "w", encoding="utf-8") as stream:  # noqa: PTH123
+        with open(f"{path}.part", "w", encoding="utf-8") as stream:  # noqa: PTH123
             stream.write(text)
-        os.replace(f"{path}.fence", path)  # noqa: PTH105
+        os.replace(f"{path}.part", path)  # noqa: PTH105
     except OSError as error:
         _say(f"error agent.fence cannot write down what runs error={json.dumps(str(error))}")
 

@@ -1,7 +1,8 @@
-"""What ran on this host that no other may run, written down for when Docker does not answer.
+"""What runs on this host that no other may run, written down for when Docker does not answer.
 
-The fence writes it each time that Docker tells it, and the agent when it started something: whoever
-saw last is right. Imports next to nothing, for the fence.
+The fence writes down what Docker told it last, by the labels. The agent writes down what it saw
+last, with the limits that it was told since: what runs may be older than its fence. Imports next to
+nothing, for the fence.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ TYPE_CHECKING = False  # not from `typing`: every import counts here
 if TYPE_CHECKING:
     from typing import Any, Final
 
-FENCED_FILE: Final = "fenced.json"
+FENCED_FILE: Final = "fenced.json"  # of the agent
+SEEN_FILE: Final = "fenced-seen.json"  # of the fence
 LABEL_REPLICA: Final = "io.miaas.replica"
 LABEL_STOP_AFTER: Final = "io.miaas.stop-after"
 KEPT: Final = (LABEL_REPLICA, LABEL_STOP_AFTER)

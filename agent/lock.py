@@ -1,4 +1,8 @@
-"""One agent at a time: two on one state folder would fight over every container."""
+"""One agent at a time: two on one state folder would fight over every container.
+
+And always the same: under another name it would take what it finds for its own, grants as well, and
+see nothing of what still runs under the old one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,15 @@ if TYPE_CHECKING:
     from typing import Final
 
 FILE: Final = "lock"
+OWNER_FILE: Final = "owner"
 
 
 class BusyError(Exception):
     """Another agent holds the lock. The message says which one, and what to do."""
+
+
+class ForeignError(Exception):
+    """The state folder is that of another node or engine. The message says whose, and the fix."""
 
 
 class Lock:
@@ -51,3 +60,27 @@ def acquire(state_dir: str) -> Lock:
     os.ftruncate(number, 0)
     os.pwrite(number, f"{os.getpid()}\n".encode("ascii"), 0)
     return Lock(number)
+
+
+def claim(state_dir: str, node: str, engine: str) -> None:
+    """Make sure that a locked state folder is this node's, with this engine, and nobody else's.
+
+    Raises:
+        ForeignError: it is not.
+        OSError: it cannot be written.
+    """
+    path, ours = f"{state_dir}/{OWNER_FILE}", f"{node} {engine}\n"
+    try:
+        with open(path, encoding="utf-8") as stream:  # noqa: PTH123
+            known = stream.read()
+    except FileNotFoundError:
+        known = ""
+    if not known.strip():
+        with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
+            stream.write(ours)
+    elif known != ours:
+        raise ForeignError(
+            f"{state_dir} is that of node {known.strip()}, and this is node {ours.strip()}: what "
+            "runs under the old name would be forgotten. Fix: give this one another state_dir; or "
+            f"drain the old node, see that none of its containers is left, and remove {path}"
+        )

@@ -95,19 +95,20 @@ class Notebook:
     def keep_fenced(self, containers: Iterable[Container]) -> None:
         """Write down what runs and is fenced, for the host's fence, if it is not what it was.
 
+        What was made before it was fenced, or with a longer limit, has the one of now.
+
         Raises:
-            OSError: it could not be written down; the fence finds it out within its period.
+            OSError: it could not be written down; the fence finds out by labels what has any.
         """
-        text = record(
-            [
-                {
-                    "Id": one.id,
-                    "Labels": {LABEL_REPLICA: one.replica, LABEL_STOP_AFTER: str(one.stop_after)},
-                }
-                for one in containers
-                if one.stop_after is not None and one.state not in ENDED
-            ]
-        )
+        entries = []
+        for one in containers:
+            fence = self.fences().get(ReplicaName(one.replica))
+            limits = [fence.stop_after_seconds] if fence is not None else []
+            limits += [one.stop_after] if one.stop_after is not None else []
+            if limits and one.state not in ENDED:
+                labels = {LABEL_REPLICA: one.replica, LABEL_STOP_AFTER: str(min(limits))}
+                entries.append({"Id": one.id, "Labels": labels})
+        text = record(entries)
         if text not in {self._fenced, NONE_FENCED}:
             self._shelf.write(FENCED_FILE, text)
         self._fenced = text

@@ -45,12 +45,14 @@ def listed(path: str, labels: Iterable[str], *, query: str = "") -> list[dict[st
     return entries
 
 
-def stop_all(path: str, containers: Iterable[str]) -> dict[str, str]:
+def stop_all(path: str, containers: Iterable[str], spent: float = 0.0) -> dict[str, str]:
     """Stop containers side by side, and say of each one that may still run why.
 
-    All are asked before the first is waited for: many take no longer than the slowest.
+    All are asked before the first is waited for: many take no longer than the slowest. spent:
+    seconds that are gone already; they are not waited for.
     """
-    left = _tell_all(path, containers, f"stop?t={GRACE_SECONDS}", STOPPED, STOP_SECONDS)
+    seconds = max(1.0, STOP_SECONDS - spent)
+    left = _tell_all(path, containers, f"stop?t={GRACE_SECONDS}", STOPPED, seconds)
     return _tell_all(path, left, "kill", KILLED, KILL_SECONDS) if left else {}
 
 

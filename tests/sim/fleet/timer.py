@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from agent.fence import LEASE_FILE, age_seconds, stop_after
-from agent.fenced import FENCED_FILE, LABEL_STOP_AFTER, record, recorded
+from agent.fence import LEASE_FILE, age_seconds, due, limits
+from agent.fenced import FENCED_FILE, LABEL_STOP_AFTER, SEEN_FILE, record, recorded
 from tests.sim.fleet.actor import Actor
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.machine import NEVER
@@ -36,13 +36,14 @@ class Timer(Actor):
             return NEVER
         shelf, engine = host.disk.shelf, host.engine
         answers = not engine.hangs and not engine.script.down
+        told = recorded(shelf.read(FENCED_FILE) or "")
         if answers:
             entries = list(self._running())
             self._keep(record(entries))
         else:
-            entries = recorded(shelf.read(FENCED_FILE) or "")
+            entries = recorded(shelf.read(SEEN_FILE) or "")
         since = age_seconds(shelf.read(LEASE_FILE) or "", boot=host.boot, now=host.boottime())
-        over = {one["Id"] for one in entries if stop_after(one) <= since}
+        over = due(limits([*entries, *told]), since)
         for one in engine.everything():
             if one.id in over and one.state in {"running", "paused"}:
                 engine.change(one.id, "exited", 137)
@@ -59,9 +60,9 @@ class Timer(Actor):
 
     def _keep(self, text: str) -> None:
         shelf = self.host.disk.shelf
-        known = shelf.texts.get(FENCED_FILE, "")
+        known = shelf.texts.get(SEEN_FILE, "")
         if text != known and not self.host.disk.full:
-            shelf.texts[FENCED_FILE] = text
+            shelf.texts[SEEN_FILE] = text
 
     def died(self) -> float:
         return PERIOD_SECONDS

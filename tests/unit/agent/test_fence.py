@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 
 from agent import fence
+from agent.fenced import record
 from agent.lease import Lease, lease_to_json
 from agent.notebook import Notebook
 from agent.runtime import kernel, light
 from agent.runtime.port import Container
 from agent.settings import Settings
 from agent.shelf import Shelf
+from schemas.assignment import Fence
 from schemas.fencing import STOP_TIME
 from schemas.layout import LABEL_NODE, LABEL_REPLICA, LABEL_STOP_AFTER
 
@@ -100,7 +102,8 @@ STOP_1, STOP_2 = (f"/containers/{number:012x}/stop?t=20" for number in (1, 2))
     [
         pytest.param(59.9, [], id="young"),
         pytest.param(60.0, [STOP_1], id="exact"),
-        pytest.param(119.9, [STOP_1], id="one of two"),
+        pytest.param(89.9, [STOP_1], id="one of two"),
+        pytest.param(90.0, [STOP_1, STOP_2], id="the other while the first stops"),
         pytest.param(120.0, [STOP_1, STOP_2], id="both"),
     ],
 )
@@ -165,7 +168,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float]]:
     told: list[tuple[list[str], float]] = []
 
     def end_all(containers: list[str], grace: float = 15.0) -> dict[str, str]:
-        told.append((containers, grace))
+        told.append((sorted(containers), grace))
         return {}
 
     monkeypatch.setattr(kernel, "running", lambda containers: containers)
@@ -207,9 +210,11 @@ def test_without_docker_what_was_seen_last_is_ended_when_it_is_over(
 
 
 def test_what_the_agent_saw_after_a_start_is_known_too(
-    tmp_path: Path, ended: list[tuple[list[str], float]]
+    tmp_path: Path, ended: list[tuple[list[str], float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notebook = Notebook(Shelf(tmp_path), BOOT)
+    shorter = Fence(incarnation="x", epoch=1, stop_after_seconds=60)
+    monkeypatch.setattr(notebook, "fences", lambda: {"late-0": shorter})
     fenced = Container(
         id="e" * 64,
         project="miaas-alpha-only-0",
@@ -222,11 +227,14 @@ def test_what_the_agent_saw_after_a_start_is_known_too(
     )
     notebook.keep_fenced([replace(fenced, stop_after=None)])
     assert not (tmp_path / fence.FENCED_FILE).exists()
-    notebook.keep_fenced([fenced, replace(fenced, id="f" * 64, state="exited")])
+    late = replace(fenced, id="a" * 64, replica="late-0", stop_after=None)
+    longer = replace(late, id="b" * 64, stop_after=3600)
+    ended_itself = replace(fenced, id="f" * 64, state="exited")
+    notebook.keep_fenced([fenced, ended_itself, late, longer])
     _lease(tmp_path, 61)
 
     assert _enforce(tmp_path) == fence.REFUSED
-    assert ended == [([fenced.id], 15.0)]
+    assert ended == [(sorted((fenced.id, late.id, longer.id)), 15.0)]
 
 
 @pytest.mark.parametrize("text", ["", "{", "7", "null", "[7]", '[{"Id": "x"}]', '[{"Labels": {}}]'])
@@ -239,10 +247,29 @@ def test_a_damaged_note_tells_of_nothing(
     assert ended == [([], 15.0)]
 
 
+def test_the_shorter_limit_counts_and_what_has_no_label_is_known_too(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was fenced while it ran, or its limit was made shorter, and it was not made anew yet."""
+    bare, longer = "b" * 64, f"{2:012x}"
+    monkeypatch.setattr(kernel, "running", lambda names: [one for one in names if one == bare])
+    told = [(bare, "only-0", "40"), (longer, "only-1", "40"), ("c" * 64, "gone-0", "40")]
+    entries = [
+        {"Id": name, "Labels": {LABEL_REPLICA: one, LABEL_STOP_AFTER: limit}}
+        for name, one, limit in told
+    ]
+    (tmp_path / fence.FENCED_FILE).write_text(record(entries))
+    engine.containers = [a_container(2, "3600")]
+    _lease(tmp_path, 41)
+
+    assert _enforce(tmp_path) == fence.FINE
+    assert sorted(engine.told) == [STOP_2, f"/containers/{bare}/stop?t=20"]
+
+
 def test_a_note_that_cannot_be_written_is_told_and_stops_nothing_else(
     tmp_path: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / f"{fence.FENCED_FILE}.fence").mkdir()
+    (tmp_path / f"{fence.SEEN_FILE}.part").mkdir()
     _lease(tmp_path, 61)
 
     assert _enforce(tmp_path) == fence.FINE
