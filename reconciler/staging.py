@@ -66,22 +66,23 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
 
 
 def _emptied(facts: Facts, stages: Stages) -> Broken:
-    """Hold the deployments that would stop as no node takes them any longer, if they are many.
+    """Hold what would stop, if it is much: what main removes, and what no node takes any longer.
 
     A word wrong in the labels of all nodes, or their records gone, is as good as a mass removal.
+    What is new waits with it: once that ran, what stops would be few among many.
     """
     if facts.observed.frozen or allows_removals(facts.snapshot.message):
         return {}
     placed = {one.deployment for one in stages.aim.plan.placements}
     placed |= {one.deployment for one in stages.now.plan.placements}
     running = {one.deployment for one in facts.previous}
-    wanted = {name for name, one in facts.deployments.items() if one.replicas}
-    gone = (running & wanted) - placed - stages.now.held.keys()
+    gone = running - placed - stages.now.held.keys()
     why = too_many(facts.observed.fleet.guards, len(gone), len(running))
     if why is None:
         return {}
-    what = f"no node takes {len(gone)} of {len(running)} running deployments any longer, {why}"
-    return removals_problems(gone, what)
+    new = facts.deployments.keys() - running - stages.now.held.keys()
+    what = f"{len(gone)} of {len(running)} running deployments would stop at once, {why}"
+    return removals_problems(gone | new, what)
 
 
 def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:

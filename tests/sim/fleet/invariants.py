@@ -130,10 +130,11 @@ def mass_loss_moves_nothing(world: World, ledger: Ledger) -> Iterator[str]:
     known = ledger.heard_at.keys() & ledger.nodes
     for replica, old, new in _moves(ledger):
         span = FENCED_LOSE_AFTER if _wish_is_fenced(ledger, replica) else LOSE_AFTER
-        lost = {name for name in known if ledger.silence(world, name) >= span + SLACK}
-        many = len(lost) > MASS_LEAST and len(lost) * 100 >= MASS * len(known)
-        if old in lost and (many or len(lost) == len(known)):
-            yield f"{replica} leaves {old} for {new}: {len(lost)} of {len(known)} are silent"
+        is_lost = old in known and ledger.silence(world, old) >= span + SLACK
+        late = {name for name in known if ledger.silence(world, name) >= LATE + SLACK}
+        many = len(late) > MASS_LEAST and len(late) * 100 >= MASS * len(known)
+        if is_lost and (many or len(late) == len(known)):
+            yield f"{replica} leaves {old} for {new}: {len(late)} of {len(known)} are silent"
 
 
 def _wish_is_fenced(ledger: Ledger, replica: str) -> bool:
@@ -193,13 +194,20 @@ def _suits(wishes: Wishes, deployment: str, node: str) -> bool:
 
 
 def a_commit_removes_few(_world: World, ledger: Ledger) -> Iterator[str]:
-    """S13: no commit removes more than the guard allows, unless it says that this is meant."""
+    """S13: no commit stops more than the guard allows, unless it says that this is meant.
+
+    Of what it still wants, too, but for what is on its way from one node to another, as is fenced.
+    """
     if ledger.decided_by is None or ledger.source is None or ledger.source.removes:
         return
     ran = {one.deployment for each in ledger.before.values() for one in each.replicas}
     runs = {one.deployment for each in ledger.assignments.values() for one in each.replicas}
     wishes = ledger.source.wishes.deployments
-    gone = {one for one in ran - runs if one not in wishes or wishes[one].replicas == 0}
+    gone = {
+        one
+        for one in ran - runs
+        if one not in wishes or wishes[one].replicas == 0 or not wishes[one].fenced
+    }
     if len(gone) > max(REMOVALS_LEAST, math.ceil(len(ran) * REMOVALS / 100)):
         yield f"{sorted(gone)} of {len(ran)} deployments are gone at once"
 

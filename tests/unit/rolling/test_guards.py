@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from schemas.assignment import Verdict
 from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of
 
@@ -68,8 +69,25 @@ def test_a_commit_after_which_no_node_takes_much_of_what_runs_is_held(
 
     assert {name: fleet.homes(name) for name in NAMES} == homes
     (problem,) = fleet.decision("d0").problems
-    assert problem.what.startswith("no node takes 10 of 10 running deployments any longer")
+    assert problem.what.startswith("10 of 10 running deployments would stop at once")
     assert "Miaas-Allow-Removals" in problem.fix
+
+
+def test_what_main_removes_and_what_no_node_takes_count_together() -> None:
+    fleet = a_fleet_of(
+        *HOSTS,
+        **{name: deployment(name) for name in NAMES[:8]},
+        **{name: deployment(name, placement="{pin: [alpha]}") for name in NAMES[8:]},
+    )
+    gone = {f"deployments/{name}.yaml": None for name in NAMES[:2]}
+
+    fleet.world.commit(
+        {**gone, "nodes/alpha.yaml": None, "deployments/new.yaml": deployment("new")}
+    )
+    fleet.rest(3)
+
+    assert running(fleet) == set(NAMES)
+    assert {fleet.decision(name).verdict for name in ("d0", "d8", "new")} == {Verdict.HELD}
 
 
 def test_and_is_done_where_that_is_said_to_be_meant() -> None:
