@@ -20,7 +20,7 @@ from schemas.names import NodeName
 
 # A decision a minute for two years; what is older can still be asked of Git itself.
 LIMIT: Final = 1_000_000
-_STEPS: Final = re.compile(r"(?:HEAD)?~(?P<steps>[0-9]{1,6})\Z")
+_STEPS: Final = re.compile(r"(?:HEAD)?~(?P<steps>[0-9]{1,6})\Z|HEAD(?P<carets>\^*)\Z")
 _COMMIT: Final = re.compile(r"[0-9a-f]{4,64}\Z")
 
 
@@ -37,7 +37,8 @@ def decided_at(where: Where, environ: Mapping[str, str], revision: str) -> Past:
     """Read the decision that a revision names.
 
     revision: a commit of the assignments branch, or of the fleet repository (then the last decision
-    that was made from it), whole or its first digits; or `HEAD~3`: three before the newest.
+    that was made from it), whole or its first digits; or `HEAD~3`: three before the newest, which
+    is `HEAD`; `HEAD^` is the one before it.
 
     Raises:
         UsageError: it names none.
@@ -69,7 +70,7 @@ def named(commits: Sequence[Commit], revision: str) -> Commit:
         UsageError: it names none, or several.
     """
     if found := _STEPS.match(revision):
-        steps = int(found["steps"])
+        steps = int(found["steps"]) if found["steps"] else len(found["carets"])
         if steps < len(commits):
             return commits[steps]
         raise UsageError(f"there are {len(commits)} decisions, so none is {revision}")
@@ -81,8 +82,11 @@ def named(commits: Sequence[Commit], revision: str) -> Commit:
     matching = [one for one in commits if one.id.startswith(revision)]
     if len(matching) > 1:
         raise UsageError(f"{len(matching)} decisions begin with {revision}. Give more digits")
-    made_from = (one for one in commits if (source_of(one.message) or "").startswith(revision))
-    chosen = matching[0] if matching else next(made_from, None)
+    made_from = [one for one in commits if (source_of(one.message) or "").startswith(revision)]
+    sources = {source_of(one.message) for one in made_from}
+    if not matching and len(sources) > 1:
+        raise UsageError(f"{len(sources)} commits begin with {revision}. Give more digits")
+    chosen = next(iter((*matching, *made_from)), None)
     if chosen is None:
         raise UsageError(f"{revision} is no decision, and none was made from it")
     return chosen

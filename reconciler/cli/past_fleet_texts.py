@@ -11,9 +11,10 @@ from dataclasses import replace
 from reconciler.cli.past import Past
 from reconciler.cli.past_texts import Remembered, past_json, remembered
 from reconciler.cli.terminal import Paint, Terminal, safe, table
+from reconciler.conditions.deployments import hold_text
 from reconciler.observing.trailers import source_of
 from reconciler.web.words import utc
-from schemas.assignment import Verdict
+from schemas.assignment import Phase, Verdict
 
 _PAINTS = {
     Verdict.PLACED.value: Paint.GOOD,
@@ -47,6 +48,8 @@ def fleet_past_text(past: Past, terminal: Terminal) -> str:
     if rows:
         head = ("DEPLOYMENT", "VERDICT", "REPLICAS", "NODES")
         parts.append(table([head, *rows], _PAINTS, terminal))
+    lines = "".join(f"{safe(line)}\n" for one in _deployments(past) for line in _told(one))
+    parts += [lines] if lines else []
     nodes = [
         (str(node), str(len(each.replicas)), ", ".join(one.name for one in each.replicas))
         for node, each in sorted(past.assignments.items())
@@ -77,6 +80,20 @@ def _deployments(past: Past) -> Iterator[Remembered]:
     for name in sorted({*running, *(one.name for one in past.decision.deployments)}):
         if (then := remembered(past, name)) is not None:
             yield then
+
+
+def _told(then: Remembered) -> Iterator[str]:
+    """How its newest version came in, what was held, and what had no node."""
+    if then.verdict is None:
+        return
+    if then.verdict.phase is not Phase.SETTLED:
+        message = f": {then.verdict.message}" if then.verdict.message else ""
+        yield f"{then.name}: {then.verdict.phase}{message}"
+    for hold in then.verdict.holds:
+        yield f"{then.name}: {hold_text(hold.replicas, hold.text)}"
+    for refusal in then.verdict.refusals:
+        reasons = "; ".join(reason.text for reason in refusal.reasons)
+        yield f"{then.name}: {refusal.replica} has no node: {reasons or 'no node fits it'}"
 
 
 def _row(then: Remembered) -> tuple[str, ...]:

@@ -317,8 +317,11 @@ def _canary(
 
 
 def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
-    """The replicas that get a new version first: in the order of waves and numbers."""
-    names = [one for one in _wanted(deployment) if one in view.previous]
+    """The replicas that get a new version first: in the order of waves and numbers.
+
+    Not those that nothing may be done to, as on a lost node: nobody could wait for them.
+    """
+    names = [one for one in _wanted(deployment) if one in view.previous and one not in view.held]
     ordered = sorted(names, key=lambda one: (_wave(one, view), split_replica(one)))
     return tuple(ordered[: deployment.update.canary])
 

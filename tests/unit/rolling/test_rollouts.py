@@ -405,3 +405,17 @@ def test_the_first_version_of_all_needs_no_canary() -> None:
     fleet.rest(2)
 
     assert len(fleet.texts()) == 3
+
+
+def test_a_replica_on_a_lost_node_is_no_canary() -> None:
+    update = "{canary: 1, soak: 30m, maxUnavailable: 2}"
+    fleet = a_fleet_of(volumes=True, chat=spread(3, update=update))
+    fleet.silent.add(fleet.homes()["chat-0"])
+    fleet.wait(6 * MINUTE)
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two", update=update)})
+
+    fleet.rest(3)
+    assert fleet.texts() == {"chat-0": "one", "chat-1": "two", "chat-2": "one"}
+    fleet.wait(31 * MINUTE)
+    fleet.rest(3)
+    assert fleet.texts() == {"chat-0": "one", "chat-1": "two", "chat-2": "two"}
