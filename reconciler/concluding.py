@@ -47,11 +47,13 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
         for name, one in facts.courses.items()
         if name in facts.deployments and name not in now.held
     }
-    marks = {
-        name: _mark(facts.deployments[name], one, facts, stages) for name, one in going.items()
+    coming = {
+        name: _mark(facts.deployments[name], one, facts, stages)
+        for name, one in going.items()
+        if one.versions.next is not None
     }
     courses = {
-        name: _ended(facts.deployments[name], one, marks[name], stages)
+        name: _ended(facts.deployments[name], one, coming.get(name), stages)
         for name, one in going.items()
     }
     tenures, fences = granted(now.plan.placements, facts.holders, facts.evidence)
@@ -76,17 +78,20 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
         ),
         decision=decision,
         aimed=aimed,
-        memory=_memory(facts, stages, _of_the_unsettled(marks, courses), decision),
+        memory=_memory(facts, stages, _marks(facts, stages, courses), decision),
     )
 
 
-def _ended(deployment: Deployment, going: Course, mark: Mark, stages: Stages) -> Course:
-    """Complete a rollout of which nothing is pending and every replica that it touched is ready."""
-    outlook = stages.outlook
+def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Stages) -> Course:
+    """Complete a rollout of which nothing is pending and every replica that it touched is ready.
+
+    mark: of a version that comes in; None: none does.
+    """
+    outlook, untouched = stages.outlook, mark.untouched if mark is not None else frozenset()
     placed = _names(deployment) & outlook.target.keys()
     ready = all(
         one in outlook.standing
-        and (outlook.standing[one].ready or one in mark.untouched)
+        and (outlook.standing[one].ready or one in untouched)
         and one not in outlook.pending
         for one in placed
     )
@@ -126,11 +131,12 @@ def _versions(
     return {**kept, **{name: going.versions for name, going in courses.items()}}
 
 
-def _of_the_unsettled(
-    marks: Mapping[DeploymentName, Mark], courses: Mapping[DeploymentName, Course]
+def _marks(
+    facts: Facts, stages: Stages, courses: Mapping[DeploymentName, Course]
 ) -> Mapping[DeploymentName, Mark]:
+    """How far each version has come that is not settled."""
     return {
-        name: marks[name]
+        name: _mark(facts.deployments[name], going, facts, stages)
         for name, going in courses.items()
         if going.phase is not Phase.SETTLED or going.versions.next is not None
     }

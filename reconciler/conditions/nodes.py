@@ -18,7 +18,8 @@ class Host:
     """All that is known of a node that has a record.
 
     duty: as its record says. seen_at: when it was last heard of. back_at: when it came back from
-    being lost; None: it was not lost. left: replicas that it still has, or was told to run.
+    being lost; None: it was not lost. left: replicas that it still has, or was told to run. stays:
+    why one of these cannot leave for now.
     duties: since when main says of it what it says. source: the commit of main that says so.
     docker_since, disk_since: since when its engine answers or not, and its disk is nearly full or
     not, as it says itself; None: it does not.
@@ -34,6 +35,7 @@ class Host:
     source: str = ""
     docker_since: datetime | None = None
     disk_since: datetime | None = None
+    stays: str = ""
 
 
 def node_conditions(one: Host) -> tuple[Condition, ...]:
@@ -127,7 +129,7 @@ def _drain(one: Host) -> tuple[str, str]:
     """One word, and a clause, for how far a drain has come."""
     if one.left:
         names = ", ".join(one.left) if len(one.left) <= 6 else f"{len(one.left)} replicas"  # noqa: PLR2004 - a line has to stay one
-        return "Moving", f"still has {names}"
+        return "Moving", f"still has {names}{f': {one.stays}' if one.stays else ''}"
     if is_drained(one):
         return "Empty", "drained: nothing of ours is left on it"
     return "NotKnown", "nothing is assigned to it, and what still runs there is not known"

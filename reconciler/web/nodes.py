@@ -107,6 +107,7 @@ def _word(
         source=index.facts.observed.source or "",
         docker_since=beat.runtime.since if beat else None,
         disk_since=beat.disk_since if beat else None,
+        stays=next((hold.text for one in sorted(told) if (hold := index.holds.get(one))), ""),
     )
 
 

@@ -7,19 +7,24 @@ from reconciler.cli.blockers import blockers
 from reconciler.observing.read import Reader
 from reconciler.web.looker import look_once
 from reconciler.web.overview import fleet_view
+from reconciler.web.views import FleetView
 from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 
-def told(fleet: Fleet, name: str = "chat") -> str:
-    """All lines about a deployment."""
+def shown(fleet: Fleet) -> FleetView:
     world = fleet.world
     client = MemoryRepository(world.server)
     reader = Reader(client, client, "main")
     snapshot = reader.read()
     history = reader.history(snapshot)
-    facts, _ = look_once(snapshot, world.clock.now, world.memory, world.renderer, history=history)
-    view = fleet_view(facts)
+    now, memory = world.clock.now, world.memory
+    return fleet_view(look_once(snapshot, now, memory, world.renderer, history=history)[0])
+
+
+def told(fleet: Fleet, name: str = "chat") -> str:
+    """All lines about a deployment."""
+    view = shown(fleet)
     one = view.deployments_by_name[name]
     replicas = {f"{name}-{number}" for number in range(one.wanted)}
     return "\n".join(blockers(view, one, frozenset(replicas)))
@@ -75,3 +80,14 @@ def test_a_deployment_that_nobody_wants_on_a_suspended_node() -> None:
     fleet.rest(3)
 
     assert told(fleet) == f"nobody wants it any longer, and it is held: {home} is suspended"
+
+
+def test_a_drained_node_says_why_somebody_cannot_leave_it() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=deployment("chat", placement="{pin: [alpha]}"))
+    fleet.world.commit({"nodes/alpha.yaml": node("alpha", duty="draining")})
+    fleet.rest(3)
+
+    conditions = shown(fleet).nodes_by_name["alpha"].conditions
+
+    (draining,) = (one for one in conditions if one.type == "Draining")
+    assert draining.message == "still has chat-0: alpha is drained, and no other node takes it"
