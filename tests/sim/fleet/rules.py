@@ -20,7 +20,9 @@ import reconciler.publishing.changes
 import reconciler.rolling.facts
 import reconciler.rolling.failover
 import reconciler.rolling.grants
+import reconciler.rolling.guards
 import reconciler.rolling.proofs
+import reconciler.staging
 import tests.sim.fleet.timer
 from agent.converge import Act, Down, acts
 from agent.grants import Grants
@@ -143,11 +145,8 @@ RULES: Final = (
         # A commit may remove whatever it likes.
         name="deletion guard",
         changes=(
-            Change(
-                place=reconciler.rolling.facts,
-                name="removals_held",
-                stand_in=lambda *_: (frozenset(), None),
-            ),
+            Change(place=reconciler.rolling.guards, name="too_many", stand_in=lambda *_: None),
+            Change(place=reconciler.staging, name="too_many", stand_in=lambda *_: None),
         ),
         faults=frozenset(),
         seen=frozenset({"S13"}),
