@@ -102,3 +102,13 @@ def restore_state(world: World, rng: random.Random) -> Ending | bool:
         world.server.put_ref(ref, backup.get(ref), "backup")
     world.fired["state restored from a backup"] += 1
     return None
+
+
+def restore_site(world: World, rng: random.Random) -> Ending | bool:
+    """A whole site is restored: what was published is older, and agents have forgotten all."""
+    for host in world.hosts.values():
+        if not host.busy:
+            host.agent = None
+            host.disk.damage()
+            world.wake(host, rng.uniform(0.0, 5.0))
+    return restore_state(world, rng)

@@ -40,7 +40,8 @@ class Saboteur(Actor):
         # Not every run knows every fault: some only show where others are silent.
         self.kinds = [one for one in FAULTS if rng.random() < 0.6] or list(FAULTS)
         if only is not None:
-            self.kinds, self.pause = [one for one in FAULTS if one.name in only], 5.0
+            known = (*FAULTS, *RARE)
+            self.kinds, self.pause = [one for one in known if one.name in only], 5.0
         self.is_tired = not self.kinds
         self._active: list[Callable[[], None]] = []
 
@@ -115,6 +116,9 @@ FAULTS: Final = (
     Fault("main rewound", fault_papers.rewind_main),
     Fault("state restored", fault_papers.restore_state),
 )
+
+# Rare ones, which no life draws: for those who live without a rule.
+RARE: Final = (Fault("site restored", fault_papers.restore_site),)
 
 # What has to bite at least once in a whole run of seeds; see also `ACTS` of the person.
 BITES: Final = (
