@@ -241,6 +241,10 @@ def _outlook(facts: Facts, aim: Settled, failover: Failover) -> Outlook:
         fenced=waiting(aim.plan.placements, facts.holders, facts.evidence, facts.deployments),
         held=_held(facts, failover, pending, aim),
         recovering=_recovering(failover, previous, nodes),
+        refused={
+            one.replica: "; ".join(reason.text for reason in one.reasons)
+            for one in aim.plan.refusals
+        },
     )
 
 

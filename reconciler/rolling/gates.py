@@ -43,6 +43,7 @@ class Outlook:
     finally wanted. pending: replicas that differ in them. closed: why the time is none for planned
     changes; empty: it is one. fenced: replicas that cannot start where they are to go, and why.
     held: replicas that other brakes hold already. recovering: replicas that left lost nodes.
+    refused: why no node takes a replica, of those that are finally to have none.
     """
 
     fleet: Fleet
@@ -57,6 +58,7 @@ class Outlook:
     fenced: Mapping[ReplicaName, Held] = field(default_factory=dict)
     held: Mapping[ReplicaName, Held] = field(default_factory=dict)
     recovering: frozenset[ReplicaName] = frozenset()
+    refused: Mapping[ReplicaName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +201,8 @@ def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
     if node.duty is Duty.DRAINING:
         return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
     if _rolls(name, view) and _is_ready(replica, view):
-        return Held(Because.HOMELESS, "no node takes its new version")
+        why = view.refused.get(replica)
+        return Held(Because.HOMELESS, f"no node takes its new version{f': {why}' if why else ''}")
     return None
 
 

@@ -375,7 +375,7 @@ def test_what_serves_stays_until_a_node_takes_its_new_version() -> None:
 
     assert fleet.texts() == dict.fromkeys(("chat-0", "chat-1", "chat-2"), "one")
     (hold,) = fleet.decision().holds
-    assert hold.text == "no node takes its new version"
+    assert hold.text == "no node takes its new version: pinned to alhpa"
     fleet.world.commit({"deployments/chat.yaml": spread(3, "three")})
     fleet.rest(9)
     assert set(fleet.texts().values()) == {"three"}
