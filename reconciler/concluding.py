@@ -11,14 +11,15 @@ from reconciler.publishing.changes import Published, changes_of
 from reconciler.publishing.verdicts import Fate, verdicts
 from reconciler.rescheduling import remembered
 from reconciler.rolling.facts import Facts, is_suspended
-from reconciler.rolling.gates import Pending, canaries, extra_of
 from reconciler.rolling.grants import granted
 from reconciler.rolling.holders import UNKNOWN, is_strange
 from reconciler.rolling.holding import holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
+from reconciler.rolling.outlook import Pending, extra_of
 from reconciler.rolling.rollout import Course, completed
 from reconciler.rolling.sources import sources
+from reconciler.rolling.waves import canaries
 from reconciler.staging import Stages
 from schemas.assignment import Assignment, Decision, Phase
 from schemas.deployment import Deployment

@@ -14,7 +14,7 @@ from typing import Final
 from reconciler.placing.plan import Bound, Placement
 from reconciler.placing.rebalance import Move, elsewhere, may_leave
 from reconciler.rolling.facts import Facts
-from reconciler.rolling.gates import extra_of
+from reconciler.rolling.outlook import extra_of
 from reconciler.rolling.rollout import Course
 from reconciler.settling import desired_of
 from schemas.assignment import Phase, Rescheduled

@@ -18,10 +18,11 @@ from reconciler.rendering.port import Renderer
 from reconciler.review import crowded
 from reconciler.rolling.facts import Facts, moved_off, removals_problems
 from reconciler.rolling.failover import Failover
-from reconciler.rolling.gates import Outlook, Pending, gates, starts, surging
+from reconciler.rolling.gates import gates, starts, surging
 from reconciler.rolling.grants import waiting
 from reconciler.rolling.guards import too_many
 from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.rolling.outlook import Outlook, Pending
 from reconciler.settling import Held as Broken
 from reconciler.settling import Question, Settled, settle
 from schemas.layout import NODES

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
-from reconciler.observing.node import Node
-from reconciler.placing.labels import holds
-from reconciler.placing.plan import Placement
 from reconciler.rolling.depending import missing
 from reconciler.rolling.holding import Because, Brakes, Held
 from reconciler.rolling.inputs import understood
+from reconciler.rolling.outlook import (
+    Outlook,
+    Pending,
+    extra_of,
+    is_ready,
+    is_settled,
+    replicas_of,
+)
 from reconciler.rolling.rollout import Course
-from reconciler.rolling.standing import Standing
+from reconciler.rolling.waves import Front, canaries, front_of, wave_of
 from schemas.assignment import Phase
 from schemas.deployment import Deployment
-from schemas.fleet import Fleet
-from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.names import DeploymentName, ReplicaName, split_replica
 from schemas.node import Duty
 from schemas.quantity import format_duration
 from schemas.rollout import UpdateStrategy
@@ -26,57 +28,11 @@ from schemas.rollout import UpdateStrategy
 NO_EXTRA: Final = "no node has room for the extra replica"
 
 
-class Pending(StrEnum):
-    """What the target plan would do to a replica."""
-
-    ADD = "add"
-    CHANGE = "change"  # other files, on the same node
-    MOVE = "move"
-    REMOVE = "remove"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """Everything that the gates look at.
-
-    deployments: those that are not held. previous, target: placements before, and as they are
-    finally wanted. pending: replicas that differ in them. closed: why the time is none for planned
-    changes; empty: it is one. fenced: replicas that cannot start where they are to go, and why.
-    held: replicas that other brakes hold already. recovering: replicas that left lost nodes.
-    refused: why no node takes a replica, of those that are finally to have none.
-    """
-
-    fleet: Fleet
-    deployments: Mapping[DeploymentName, Deployment]
-    courses: Mapping[DeploymentName, Course]
-    nodes: Mapping[NodeName, Node]
-    previous: Mapping[ReplicaName, Placement]
-    target: Mapping[ReplicaName, Placement]
-    pending: Mapping[ReplicaName, Pending]
-    standing: Mapping[ReplicaName, Standing]
-    closed: str = ""
-    fenced: Mapping[ReplicaName, Held] = field(default_factory=dict)
-    held: Mapping[ReplicaName, Held] = field(default_factory=dict)
-    recovering: frozenset[ReplicaName] = frozenset()
-    refused: Mapping[ReplicaName, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Front:
-    """How far new versions have come through the waves.
-
-    wave: the earliest that is not through; larger than any: all are. replica: who is not.
-    """
-
-    wave: int
-    replica: ReplicaName
-
-
 def gates(view: Outlook) -> Brakes:
     """Hold whatever may not be changed now, and name what other brakes hold already."""
     frozen = {name: held for name, held in view.held.items() if name in view.previous}
     absent: dict[ReplicaName, Held] = {}
-    front = _front(view)
+    front = front_of(view)
     by_name: dict[DeploymentName, list[ReplicaName]] = {}
     for replica in view.pending:
         by_name.setdefault(split_replica(replica)[0], []).append(replica)
@@ -103,7 +59,7 @@ def surging(view: Outlook) -> frozenset[DeploymentName]:
         name
         for name, one in view.deployments.items()
         if one.update.strategy is UpdateStrategy.START_FIRST
-        and any(_needs_surge(replica, view) for replica in _wanted(one))
+        and any(_needs_surge(replica, view) for replica in replicas_of(one))
     )
 
 
@@ -142,7 +98,7 @@ def _of_one(
             yield replica, held
     touched = [
         replica
-        for replica in sorted(left, key=lambda one: (_wave(one, view), split_replica(one)))
+        for replica in sorted(left, key=lambda one: (wave_of(one, view), split_replica(one)))
         if view.pending[replica] in {Pending.CHANGE, Pending.MOVE}
         and replica not in view.recovering
     ]
@@ -182,7 +138,7 @@ def _without_use(deployment: Deployment, view: Outlook, front: Front) -> Held | 
     """Say why the extra replica would start for nothing: none that it stands in for may change."""
     ours = [
         one
-        for one in _wanted(deployment)
+        for one in replicas_of(deployment)
         if one in view.previous and view.pending.get(one) in {Pending.CHANGE, Pending.MOVE}
     ]
     reasons = [view.held.get(one) or _before_extra(one, deployment, view, front) for one in ours]
@@ -200,7 +156,7 @@ def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
         return None
     if node.duty is Duty.DRAINING:
         return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
-    if _rolls(name, view) and _is_ready(replica, view):
+    if _rolls(name, view) and is_ready(replica, view):
         why = view.refused.get(replica)
         return Held(Because.HOMELESS, f"no node takes its new version{f': {why}' if why else ''}")
     return None
@@ -226,9 +182,9 @@ def _touched(
     One that is not ready is changed at once: it serves nobody, and this may be what mends it.
     unproven: those that wait for the canaries themselves, and so are no part of this yet.
     """
-    wanted = [one for one in _wanted(deployment) if one not in unproven]
+    wanted = [one for one in replicas_of(deployment) if one not in unproven]
     # One that has no place is no part of this: nothing that is done here could make it ready.
-    down = [one for one in wanted if one in view.target and not _is_ready(one, view)]
+    down = [one for one in wanted if one in view.target and not is_ready(one, view)]
     most = _most_down(deployment, len(wanted))
     gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
@@ -259,7 +215,7 @@ def _planned(
     if held is not None or replica == extra:
         return held
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
-    if starts_first and not (extra in view.previous and _is_settled(extra, view)):
+    if starts_first and not (extra in view.previous and is_settled(extra, view)):
         return Held(Because.SURGE, f"waits for the extra replica {extra} to be ready")
     return None
 
@@ -297,7 +253,7 @@ def _version(
         return None
     if going.phase is Phase.STALLED:
         return Held(Because.STALLED, f"the rollout stalled: {going.message}")
-    if _wave(replica, view) > front.wave:
+    if wave_of(replica, view) > front.wave:
         text = f"waits for {front.replica} on {view.previous[front.replica].node}, an earlier wave"
         return Held(Because.WAVE, text)
     return _canary(replica, deployment, view, going)
@@ -309,7 +265,7 @@ def _canary(
     first = canaries(deployment, view)
     if not first or replica in first:
         return None
-    waits = [one for one in first if not _is_settled(one, view)]
+    waits = [one for one in first if not is_settled(one, view)]
     if waits:
         return Held(Because.CANARY, f"waits for the canary {', '.join(waits)} to be ready")
     soak = deployment.update.soak
@@ -317,79 +273,3 @@ def _canary(
         text = f"waits until the canaries were ready for {format_duration(soak)}"
         return Held(Because.CANARY, text)
     return None
-
-
-def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
-    """The replicas that get a new version first: in the order of waves and numbers.
-
-    Not those that nothing may be done to, as on a lost node: nobody could wait for them.
-    """
-    names = [one for one in _wanted(deployment) if one in view.previous and one not in view.held]
-    ordered = sorted(names, key=lambda one: (_wave(one, view), split_replica(one)))
-    return tuple(ordered[: deployment.update.canary])
-
-
-def _front(view: Outlook) -> Front:
-    """The earliest wave in which a new version is on its way, and somebody there who keeps it open.
-
-    Stalled rollouts hold nobody, and none that waits for what is no part of it.
-    """
-    waits = {name for name, one in view.deployments.items() if _waits_for_others(one, view)}
-    still = [
-        (_wave(replica, view), replica)
-        for replica, one in view.previous.items()
-        if one.deployment in view.courses
-        and view.courses[one.deployment].phase is Phase.ROLLING
-        and replica not in view.held
-        and (
-            (view.pending.get(replica) is Pending.CHANGE and one.deployment not in waits)
-            or (
-                view.courses[one.deployment].versions.next is not None
-                and replica in view.standing
-                and _settles(view.standing[replica])
-            )
-        )
-    ]
-    wave, replica = min(still, default=(len(view.fleet.waves), ReplicaName("")))
-    return Front(wave=wave, replica=replica)
-
-
-def _waits_for_others(deployment: Deployment, view: Outlook) -> bool:
-    """Whether a rollout waits for another deployment, or for room for its extra replica."""
-    if missing(deployment, view.deployments, view.standing):
-        return True
-    starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
-    extra = extra_of(deployment)
-    return starts_first and extra not in view.target and extra not in view.previous
-
-
-def _settles(one: Standing) -> bool:
-    return one.fresh and not one.ready
-
-
-def _wave(replica: ReplicaName, view: Outlook) -> int:
-    """The wave of a replica's node: the first condition that it meets, or one past the last."""
-    one = view.previous.get(replica)
-    node = view.nodes.get(one.node) if one else None
-    for number, condition in enumerate(view.fleet.waves):
-        if node is not None and holds(condition, node.labels):
-            return number
-    return len(view.fleet.waves)
-
-
-def _is_ready(replica: ReplicaName, view: Outlook) -> bool:
-    return replica in view.standing and view.standing[replica].ready
-
-
-def _is_settled(replica: ReplicaName, view: Outlook) -> bool:
-    """Whether a replica is ready in the version that is wanted."""
-    return _is_ready(replica, view) and replica not in view.pending
-
-
-def _wanted(deployment: Deployment) -> list[ReplicaName]:
-    return [replica_name(deployment.name, index) for index in range(deployment.replicas)]
-
-
-def extra_of(deployment: Deployment) -> ReplicaName:
-    """The name of the extra replica of a rollout that starts first."""
-    return replica_name(deployment.name, deployment.replicas)
