@@ -141,9 +141,9 @@ def says_engine_is_down(stderr: str) -> bool:
 
 
 def _useful(stderr: str) -> list[str]:
-    """The lines that can be the reason: no progress, no warning, no blank."""
+    """The lines that can be the reason: no progress, no warning, nothing that says nothing."""
     lines = [" ".join(line.split()) for line in stderr.splitlines()]
-    return [line for line in lines if line and "level=warning" not in line]
+    return [line for line in lines if _shortened(line) and "level=warning" not in line]
 
 
 def _shortened(line: str) -> str:

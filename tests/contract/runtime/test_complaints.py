@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.runtime.complaints import KINDS, MAX_LINE, condensed, says_engine_is_down
@@ -85,11 +85,13 @@ def test_a_line_that_is_known_wins_over_a_later_one_that_is_not() -> None:
     assert said.startswith("no space left")
 
 
-def test_silence_is_told() -> None:
-    assert condensed(" \n") == "it failed and said nothing"
+@pytest.mark.parametrize("stderr", [" \n", ".", " . \n..."])
+def test_silence_is_told(stderr: str) -> None:
+    assert condensed(stderr) == "it failed and said nothing"
 
 
 @given(st.text())
+@example(".")
 def test_whatever_is_said_stays_one_short_line(stderr: str) -> None:
     said = condensed(stderr)
 
