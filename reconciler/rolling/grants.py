@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from reconciler.placing.plan import Placement
-from reconciler.rolling.holders import UNKNOWN, Evidence, stop_after
+from reconciler.rolling.holders import UNKNOWN, Evidence, stop_after, told
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.proofs import is_silent, still_in
 from schemas.assignment import Fence, Tenure
@@ -111,7 +111,7 @@ def _has_its_grant(one: Placement, tenure: Tenure | None, found: Evidence) -> bo
 
     Whoever else says that it has it was proved to be out before that, and only has to clear away.
     """
-    beat, fence = found.beats.get(one.node), _told(one.node, one.replica, found)
+    beat, fence = found.beats.get(one.node), told(one.node, one.replica, found)
     return (
         tenure is not None
         and beat is not None
@@ -119,13 +119,6 @@ def _has_its_grant(one: Placement, tenure: Tenure | None, found: Evidence) -> bo
         and fence.epoch == tenure.epoch
         and beat.incarnation == tenure.incarnation == fence.incarnation
     )
-
-
-def _told(node: NodeName, replica: ReplicaName, found: Evidence) -> Fence | None:
-    """The grant of a replica as a node is told of it; None: it is told of none."""
-    assignment = found.observed.assignments.get(node)
-    replicas = assignment.replicas if assignment is not None else ()
-    return next((one.fence for one in replicas if one.name == replica), None)
 
 
 def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
@@ -184,10 +177,10 @@ def _longest(before: Tenure, found: Evidence, seconds: int) -> int:
     one that was not fenced then does not stop by itself at all.
     """
     beat, assignment = found.beats.get(before.node), found.observed.assignments.get(before.node)
-    told = _told(before.node, before.replica, found)
+    fence = told(before.node, before.replica, found)
     is_read = beat and assignment and beat.accepted_generation == assignment.generation
-    if beat and is_read and told and _is_under_it(beat, before.replica):
-        return max(told.stop_after_seconds, seconds)
+    if beat and is_read and fence and _is_under_it(beat, before.replica):
+        return max(fence.stop_after_seconds, seconds)
     return max(before.stop_after_seconds, seconds) if before.stop_after_seconds else 0
 
 

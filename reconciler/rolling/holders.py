@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Placement
-from schemas.assignment import Assignment, Tenure
+from schemas.assignment import Assignment, Fence, Tenure
 from schemas.fencing import lose_after
 from schemas.heartbeat import Heartbeat, ReplicaReport
 from schemas.names import (
@@ -96,7 +96,9 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
     fenced = stop_after(found.observed)
     known = {one.replica: one for one in found.observed.decision.tenures}
     for one in previous:
-        if one.deployment in fenced and (one.replica not in known or not is_told(one, found)):
+        if one.deployment in fenced and (
+            one.replica not in known or told(one.node, one.replica, found) is None
+        ):
             beat = found.beats.get(one.node)
             before = known.get(one.replica)
             known[one.replica] = Tenure(
@@ -184,11 +186,11 @@ def obeyed_and_lost(beat: Heartbeat | None, last: Assignment | None, at: CommitI
     return obeyed if obeyed > known or is_second else 0
 
 
-def is_told(one: Placement, found: Evidence) -> bool:
-    """Whether what is published of a replica has a grant: else it never stops by itself."""
-    assignment = found.observed.assignments.get(one.node)
+def told(node: NodeName, replica: ReplicaName, found: Evidence) -> Fence | None:
+    """The grant of a replica as a node is told of it; None: it is told of none."""
+    assignment = found.observed.assignments.get(node)
     replicas = assignment.replicas if assignment is not None else ()
-    return any(each.name == one.replica and each.fence is not None for each in replicas)
+    return next((one.fence for one in replicas if one.name == replica), None)
 
 
 def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
@@ -196,11 +198,10 @@ def _doubted(tenure: Tenure, found: Evidence) -> Tenure:
 
     One that only waits for it in another life has nothing.
     """
-    beat = found.beats.get(tenure.node)
-    for told in beat.replicas if beat is not None else ():
-        is_same = beat is not None and beat.incarnation == tenure.incarnation
-        runs = told.epoch != 0 and told.epoch == tenure.epoch
-        if told.name == tenure.replica and (is_same or runs):
+    for node, report in found.reports.get(tenure.replica, ()):
+        is_same = found.beats[node].incarnation == tenure.incarnation
+        runs = report.epoch != 0 and report.epoch == tenure.epoch
+        if node == tenure.node and (is_same or runs):
             return tenure
     return replace(tenure, incarnation=UNKNOWN)
 

@@ -9,7 +9,7 @@ from reconciler.decide import Pass
 from schemas.assignment import Assignment, DeploymentDecision, Phase
 from schemas.heartbeat import ReplicaReport, ReplicaState, RuntimeReport
 from schemas.layout import replica_folder
-from schemas.names import NodeName, ReplicaName
+from schemas.names import CommitId, NodeName, ReplicaName
 from tests.builders import a_host, a_replica_report
 from tests.unit.reconciler.world import (
     FLEET,
@@ -27,7 +27,10 @@ VOLUMES = "  volumes: [data]\n"
 
 @dataclass
 class Agent:
-    """What one agent says. told: the assignment that it obeys."""
+    """What one agent says. told: the assignment that it obeys.
+
+    accepted: the commit that it says to obey, where that is not what stands at its ref.
+    """
 
     name: str
     incarnation: str = "boot-1"
@@ -37,6 +40,7 @@ class Agent:
     docker: str = ""
     machine: str = "m1"
     stops: bool = True
+    accepted: CommitId | None = None
 
 
 @dataclass
@@ -96,7 +100,8 @@ class Fleet:
                 runtime=RuntimeReport(docker="28", compose="5", error=agent.docker),
                 generation=told.generation if told else 0,
                 accepted_generation=told.generation if told else 0,
-                accepted=self.world.snapshot().assigned.get(NodeName(name)) if told else None,
+                accepted=agent.accepted
+                or (self.world.snapshot().assigned.get(NodeName(name)) if told else None),
             )
 
     def step(self, span: timedelta = POLL) -> Pass:

@@ -37,6 +37,17 @@ def restore(fleet: Fleet, backup: dict[str, str]) -> None:
     refs.update({**backup, "refs/heads/main": main})
 
 
+def moved_since(fleet: Fleet) -> tuple[dict[str, str], str, str]:
+    """A backup, and the nodes that chat-0 was on when it was made, and that it moved to since."""
+    backup = dict(fleet.world.server.refs)
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    fleet.rest(4)
+    holder = fleet.homes()["chat-0"]
+    assert holder != home
+    return backup, home, holder
+
+
 def copies(fleet: Fleet) -> int:
     """How many agents run it or were last heard to."""
     return sum("chat-0" in agent.running for agent in fleet.agents.values())
@@ -250,12 +261,7 @@ def test_a_node_without_a_record_gives_it_up_by_its_own_word() -> None:
 
 def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_be_out() -> None:
     fleet = a_singleton()
-    home = fleet.homes()["chat-0"]
-    backup = dict(fleet.world.server.refs)
-    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
-    fleet.rest(4)
-    holder = fleet.homes()["chat-0"]
-    assert holder != home
+    backup, home, holder = moved_since(fleet)
     restore(fleet, backup)
     fleet.silent = {holder}
     fleet.say(home)
@@ -273,12 +279,7 @@ def test_after_a_restore_nobody_starts_it_until_its_holder_is_found_or_sure_to_b
 def test_after_a_restore_one_that_is_held_starts_nowhere_while_its_holder_may_run_it() -> None:
     """Broken documents keep what is published as it is, but that is older than what is true."""
     fleet = a_singleton()
-    home = fleet.homes()["chat-0"]
-    backup = dict(fleet.world.server.refs)
-    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
-    fleet.rest(4)
-    holder = fleet.homes()["chat-0"]
-    assert holder != home
+    backup, home, holder = moved_since(fleet)
     fleet.world.commit({"deployments/chat.yaml": "spec: [", f"nodes/{home}.yaml": node(home)})
     restore(fleet, backup)
     fleet.agents[holder].stops = False

@@ -10,12 +10,20 @@ import pytest
 from reconciler.observing.inventory import Sighting, forgiven, silences
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence
-from schemas.heartbeat import ReplicaState, RuntimeReport
+from schemas.heartbeat import ReplicaState
 from schemas.names import CommitId, NodeName, ReplicaName
-from tests.builders import A_MOMENT, a_host, a_replica_report
+from tests.builders import A_MOMENT, a_replica_report
 from tests.unit.reconciler.world import node
 from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
-from tests.unit.rolling.test_grants import FENCED, MINUTE, a_singleton, copies, fence, restore
+from tests.unit.rolling.test_grants import (
+    FENCED,
+    MINUTE,
+    a_singleton,
+    copies,
+    fence,
+    moved_since,
+    restore,
+)
 
 CHAT = ReplicaName("chat-0")
 LONG = 30 * MINUTE
@@ -47,12 +55,7 @@ def obey(fleet: Fleet) -> None:
 @pytest.mark.parametrize("how", ["fleet.yaml is broken", "main is rewound"])
 def test_while_nothing_may_change_no_old_grant_is_given_again(how: str) -> None:
     fleet = a_singleton()
-    home = fleet.homes()["chat-0"]
-    backup = dict(fleet.world.server.refs)
-    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
-    fleet.rest(4)
-    holder = fleet.homes()["chat-0"]
-    assert holder != home
+    backup, _, holder = moved_since(fleet)
     if how == "fleet.yaml is broken":
         fleet.world.commit({"fleet.yaml": "spec: ["})
         restore(fleet, backup)
@@ -198,11 +201,7 @@ def test_nor_is_who_speaks_first_of_a_lost_decision_of_the_same_generation(
     speaks_first: str,
 ) -> None:
     fleet = a_fleet_of("alpha", "beta", "gamma", "delta", chat=spread(1, disconnect=FENCED))
-    home = fleet.homes()["chat-0"]
-    backup = dict(fleet.world.server.refs)
-    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
-    fleet.rest(4)
-    holder = fleet.homes()["chat-0"]
+    backup, home, holder = moved_since(fleet)
     refs = fleet.world.server.refs
     obeyed = {name: CommitId(refs[f"refs/miaas/assigned/{name}"]) for name in fleet.agents}
     fleet.world.commit({f"nodes/{holder}.yaml": node(holder, duty="cordoned")})
@@ -216,20 +215,8 @@ def test_nor_is_who_speaks_first_of_a_lost_decision_of_the_same_generation(
         granted = [name for name, one in fences(fleet).items() if one and one.incarnation]
         assert granted in ([], [holder])
         fleet.world.clock.pass_by(timedelta(seconds=5))
-        agent = fleet.agents[speaker]
-        assert agent.told is not None
-        agent.sequence += 1
-        fleet.world.beat(
-            speaker,
-            incarnation=agent.incarnation,
-            host=a_host(machine=f"{speaker}-{agent.machine}"),
-            sequence=agent.sequence,
-            replicas=tuple(agent.running.values()),
-            runtime=RuntimeReport(docker="28", compose="5"),
-            generation=agent.told.generation,
-            accepted_generation=agent.told.generation,
-            accepted=obeyed[speaker],
-        )
+        fleet.agents[speaker].accepted = obeyed[speaker]
+        fleet.say(speaker)
 
 
 def test_who_only_waits_for_it_after_a_boot_does_not_hold_it() -> None:
