@@ -1,7 +1,6 @@
 """A `Repository` over a bare mirror: GitPython reads its objects, hardened git calls do the rest.
 
-GitPython starts its long-lived `git cat-file` through `_HardenedGit`, with the same arguments and
-environment as every other call. Nothing is ever checked out.
+Nothing is ever checked out. What is read and written goes through `fleet.store`.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-import git
-from git.db import GitCmdObjectDB
+from typing import Final, TypeVar
 
 from fleet import fetching, git_command, mirror, trees
 from fleet.access import Access
@@ -30,28 +26,16 @@ from fleet.errors import (
 from fleet.git_names import check_object_id, check_ref, check_url, check_wanted, redacted
 from fleet.local import unmoved
 from fleet.mirror import Mirror
-from fleet.objects import (
-    IDENTITY,
-    Entry,
-    Object,
-    commit_content,
-    object_id,
-    pack,
-    read_commit,
-    tree_entries,
-)
+from fleet.objects import IDENTITY, commit_content, object_id, read_commit
 from fleet.port import Commit, RefUpdate, Tree
 from fleet.push_report import Outcome, read_report
-from fleet.spare import NoRoomError, is_full, spare
+from fleet.spare import NoRoomError, spare
+from fleet.store import Store
 from fleet.updates import check_updates
 from schemas.names import BlobId, CommitId, TreeId
 
 T = TypeVar("T")
 
-MAX_REMEMBERED: Final = 20_000  # trees, sizes and kinds, some 100 bytes each: a few MiB at most
-MAX_PENDING_BYTES: Final = 32 * 1024 * 1024  # written and not yet pushed; more goes to disk
-FEW_SIZES: Final = 16  # up to here asking the reader that runs is cheaper than a process
-FEW_OBJECTS: Final = 100  # up to here loose objects, as git's own `fetch.unpackLimit`
 TRIES: Final = 3  # of moving our own ref, if the remote's files were locked by its own upkeep
 
 
@@ -87,11 +71,7 @@ def open_repository(  # noqa: PLR0913  # settings, all but two by name and optio
 
 
 class GitRepository:
-    """One remote through its mirror. Threads and processes may share a mirror.
-
-    What is written stays in memory until a push needs it, so that a decision that is thrown away
-    leaves nothing behind.
-    """
+    """One remote through its mirror. Threads and processes may share a mirror."""
 
     def __init__(self, place: Mirror, identity: str = IDENTITY) -> None:
         self._mirror = place
@@ -99,14 +79,7 @@ class GitRepository:
         self._lock = threading.RLock()
         self._absent: set[str] = set()
         self._asked: dict[str, None] = {}
-        self._pending: dict[str, Object] = {}
-        self._pending_bytes = 0
-        self._watch: threading.Timer | None = None
-        self._roots: dict[str, TreeId] = {}
-        self._trees: dict[str, tuple[Entry, ...]] = {}
-        self._sizes: dict[str, int] = {}
-        self._commits: set[str] = set()
-        self._git = _HardenedGit(place)
+        self._store = Store(place)
 
     def __repr__(self) -> str:
         return f"GitRepository({redacted(self._mirror.url)!r})"
@@ -114,7 +87,7 @@ class GitRepository:
     def close(self) -> None:
         """End the helper processes. Using the repository again starts new ones."""
         with self._lock:
-            self._git.clear_cache()
+            self._store.readers.end()
 
     @contextlib.contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
@@ -139,10 +112,13 @@ class GitRepository:
         found = unmoved(self._mirror.url, self._mirror.folder, wanted)
         if found is None:
             found = self._bring(wanted)
-        with self._watched():
-            return {
-                ref: CommitId(found[ref]) for ref in sorted(found) if self._is_commit(found[ref])
-            }
+        return self._only_commits(found)
+
+    def _only_commits(self, found: Mapping[str, str]) -> dict[str, CommitId]:
+        """Leave out what points to something else, as a ref may."""
+        is_commit = self._store.is_commit
+        with self._store.readers.watched():
+            return {ref: CommitId(found[ref]) for ref in sorted(found) if is_commit(found[ref])}
 
     def fetch_history(self, ref: str) -> CommitId | None:
         check_ref(ref)
@@ -151,8 +127,7 @@ class GitRepository:
             with mirror.held(self._mirror):
                 mirror.create(self._mirror)
                 found = fetching.bring_history(self._mirror, ref)
-            with self._watched():
-                return CommitId(found) if found is not None and self._is_commit(found) else None
+            return self._only_commits({ref: found} if found else {}).get(ref)
 
         with self._lock:
             self._asked[ref] = None
@@ -163,7 +138,7 @@ class GitRepository:
 
         def bring() -> bool:
             with mirror.held(self._mirror):
-                self._prepare()
+                self._store.prepare()
                 return fetching.bring_lost(self._mirror, commit)
 
         with self._lock:
@@ -171,12 +146,8 @@ class GitRepository:
 
     def _bring(self, wanted: tuple[str, ...]) -> dict[str, str]:
         with mirror.held(self._mirror):
-            self._prepare()
+            self._store.prepare()
             return fetching.bring(self._mirror, wanted, self._absent)
-
-    def _prepare(self) -> None:
-        if fetching.prepare(self._mirror):
-            self._git.clear_cache()
 
     # reading objects
 
@@ -184,21 +155,17 @@ class GitRepository:
         check_object_id(commit)
 
         def listed() -> Tree:
-            root = self._roots.get(commit)
-            if root is None:
-                root = read_commit(commit, self._object(commit, "commit")).tree
-                _bounded(self._roots)[commit] = root
-            return trees.list_tree(root, self._load, self._sizes_of)
+            return trees.list_tree(self._store.root(commit), self._store.load, self._store.sizes)
 
         return self._looking(listed)
 
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         wanted = [BlobId(check_object_id(blob)) for blob in dict.fromkeys(blobs)]
-        return self._looking(lambda: dict(self._contents(wanted)))
+        return self._looking(lambda: dict(self._store.contents(wanted)))
 
     def show(self, commit: CommitId) -> Commit:
         check_object_id(commit)
-        return self._looking(lambda: read_commit(commit, self._object(commit, "commit")))
+        return self._looking(lambda: read_commit(commit, self._store.object(commit, "commit")))
 
     def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         check_object_id(tip)
@@ -213,20 +180,20 @@ class GitRepository:
         return self._looking(lambda: self._since(newer, older, limit))
 
     def _since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
-        without = (f"^{older}",) if self._is_commit(older) else ()
+        without = (f"^{older}",) if self._store.is_commit(older) else ()
         return self._listed(newer, "--topo-order", f"--max-count={limit}", newer, *without)
 
     def _listed(self, tip: CommitId, *words: str) -> tuple[Commit, ...]:
         """Read the commits that `rev-list` names. `tip`: has to be here."""
-        self._flush()
-        self._object(tip, "commit")
+        self._store.flush()
+        self._store.object(tip, "commit")
         done = self._mirror.git("rev-list", *words, "--")
         if done.code != 0:
-            raise self._read_failure(done)
+            raise self._store.failure(done)
         commits = [BlobId(line) for line in done.out.decode().split()]
         return tuple(
             read_commit(CommitId(commit), content)
-            for commit, content in self._contents(commits, "commit")
+            for commit, content in self._store.contents(commits, "commit")
         )
 
     def descends(self, newer: CommitId, older: CommitId) -> bool:
@@ -235,32 +202,31 @@ class GitRepository:
         return self._looking(lambda: self._descends(newer, older))
 
     def _descends(self, newer: CommitId, older: CommitId) -> bool:
-        self._flush()
-        if not (self._is_commit(newer) and self._is_commit(older)):
+        self._store.flush()
+        if not (self._store.is_commit(newer) and self._store.is_commit(older)):
             return False
         done = self._mirror.git("merge-base", "--is-ancestor", older, newer)
         if done.code not in (0, 1):
-            raise self._read_failure(done)
+            raise self._store.failure(done)
         return done.code == 0
 
     # writing
 
     def write(self, base: TreeId | None, changes: Mapping[str, bytes | None]) -> TreeId:
         with self._lock:
-            found, made = self._looking(lambda: trees.rewrite(base, changes, self._load))
-            self._pending.update(made)
-            self._pending_bytes += sum(len(content) for _, content in made.values())
-            if self._pending_bytes > MAX_PENDING_BYTES:
-                self._healing(self._flush)
+            found, made = self._looking(lambda: trees.rewrite(base, changes, self._store.load))
+            self._store.add(made)
+            if self._store.is_heavy:
+                self._healing(self._store.flush)
             return found
 
     def subtree(self, tree: TreeId, folder: str) -> TreeId | None:
         check_object_id(tree)
-        return self._looking(lambda: trees.subtree(tree, folder, self._load))
+        return self._looking(lambda: trees.subtree(tree, folder, self._store.load))
 
     def files_in(self, tree: TreeId, folder: str) -> Mapping[str, BlobId]:
         check_object_id(tree)
-        return self._looking(lambda: trees.files_in(tree, folder, self._load))
+        return self._looking(lambda: trees.files_in(tree, folder, self._store.load))
 
     def commit(
         self, tree: TreeId, *, parent: CommitId | None, message: str, at: datetime
@@ -269,33 +235,13 @@ class GitRepository:
         content = commit_content(tree, parent, message, at, self._identity)
         made = CommitId(object_id("commit", content))
         with self._lock:
-            self._pending[made] = ("commit", content)
+            self._store.add({made: ("commit", content)})
         return made
 
     def _check_parts(self, tree: str, parent: CommitId | None) -> None:
-        self._load(tree)
-        if parent is not None and not self._is_commit(check_object_id(parent)):
+        self._store.load(tree)
+        if parent is not None and not self._store.is_commit(check_object_id(parent)):
             raise RepositoryError(f"{parent} is no commit that was fetched or written here")
-
-    def _flush(self) -> None:
-        """Hand what was written to git, in one go."""
-        if not self._pending:
-            return
-        with mirror.held(self._mirror):
-            self._prepare()
-            arguments = (
-                ("unpack-objects", "-q")
-                if len(self._pending) <= FEW_OBJECTS
-                else ("index-pack", "--stdin")
-            )
-            done = self._mirror.git(*arguments, data=pack(self._pending))
-            if done.code != 0 and is_full(done.err):
-                raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
-            if done.code != 0:
-                raise self._read_failure(done)
-            mirror.count_change(self._mirror)
-        self._pending.clear()
-        self._pending_bytes = 0
 
     # pushing
 
@@ -330,21 +276,20 @@ class GitRepository:
     def _push_from_memory(self, ref: str, new: CommitId) -> tuple[Outcome, str]:
         """Push what the disk has no room for: a node whose disk is full has to say so."""
         with mirror.held(self._mirror), spare(self._mirror) as view:
-            done = view.git("unpack-objects", "-q", data=pack(self._pending))
+            done = view.git("unpack-objects", "-q", data=self._store.pack_added())
             if done.code != 0:
                 raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
             words = ("push", "--porcelain", "--no-verify", "--force", "--", self._mirror.url)
             done = view.git(*words, f"{new}:{ref}")
         outcome, why = read_report(done.code, done.out.decode("utf-8", "replace"), done.err)
         if outcome is Outcome.MOVED:
-            self._pending.clear()
-            self._pending_bytes = 0
+            self._store.drop_added()
         return outcome, why
 
     def _push(
         self, options: tuple[str, ...], moves: Mapping[str, CommitId | None]
     ) -> tuple[Outcome, str]:
-        self._healing(self._flush)
+        self._healing(self._store.flush)
         self._looking(lambda: self._check_commits(moves.values()))
         with mirror.held(self._mirror):
             mirror.create(self._mirror)
@@ -361,7 +306,7 @@ class GitRepository:
 
     def _check_commits(self, commits: Iterable[CommitId | None]) -> None:
         for commit in commits:
-            if commit is not None and not self._is_commit(commit):
+            if commit is not None and not self._store.is_commit(commit):
                 raise RepositoryError(f"{commit} is no commit that was fetched or written here")
 
     def _remember(self, moves: Mapping[str, CommitId | None]) -> None:
@@ -384,7 +329,7 @@ class GitRepository:
         """Do something that reads objects."""
 
         def watched() -> T:
-            with self._watched():
+            with self._store.readers.watched():
                 return work()
 
         with self._lock:
@@ -399,206 +344,9 @@ class GitRepository:
         return work()
 
     def _begin_anew(self) -> None:
-        self._git.clear_cache()
-        for memory in (self._trees, self._sizes, self._roots):
-            memory.clear()
-        self._commits.clear()
+        self._store.forget()
         self._absent.clear()
         with mirror.held(self._mirror):
             if os.path.isdir(self._mirror.folder):  # noqa: PTH112
                 mirror.put_aside(self._mirror)
         self._bring(tuple(self._asked))
-
-    def _read_failure(self, done: git_command.Finished) -> RepositoryError:
-        """Say why reading or writing here failed: damage, or something else."""
-        try:
-            mirror.examine(self._mirror)
-        except DamagedError as error:
-            return error
-        return RepositoryError(f"cannot use {self._mirror.folder}: {git_command.last_word(done)}")
-
-    # the object store
-
-    def _object(self, wanted: str, kind: str) -> bytes:
-        """Give an object's content, checked against its id."""
-        pending = self._pending.get(wanted)
-        found = pending if pending is not None else self._stored(wanted)
-        if found[0] != kind:
-            raise RepositoryError(f"{wanted} is a {found[0]}, not a {kind}")
-        return found[1]
-
-    def _stored(self, wanted: str) -> Object:
-        with self._reading(wanted) as store:
-            stream = store.stream(bytes.fromhex(wanted))
-            found = (_text(stream.type), bytes(stream.read()))
-        if object_id(*found) != wanted:
-            raise DamagedError(f"object {wanted} in {self._mirror.folder} is damaged")
-        return found
-
-    def _load(self, tree: str) -> tuple[Entry, ...]:
-        found = self._trees.get(tree)
-        if found is None:
-            found = tree_entries(self._object(tree, "tree"))
-            _bounded(self._trees)[tree] = found
-        return found
-
-    def _sizes_of(self, blobs: Iterable[str]) -> dict[str, int]:
-        wanted = set(blobs)
-        found = {blob: self._sizes[blob] for blob in wanted & self._sizes.keys()}
-        found |= {blob: len(self._pending[blob][1]) for blob in wanted & self._pending.keys()}
-        missing = sorted(wanted - found.keys())
-        look = self._each_size if len(missing) <= FEW_SIZES else self._all_sizes
-        for blob, size in look(missing):
-            found[blob] = _bounded(self._sizes)[blob] = size
-        return found
-
-    def _each_size(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
-        for blob in blobs:
-            with self._reading(blob) as store:
-                yield blob, store.info(bytes.fromhex(blob)).size
-
-    def _all_sizes(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
-        done = self._mirror.git("cat-file", "--batch-check=%(objectsize)", data=_lines(blobs))
-        sizes = done.out.decode("ascii", "replace").splitlines()
-        for blob, size in zip(blobs, sizes, strict=False):
-            if not size.isdigit():
-                raise self._missing(blob)
-            yield blob, int(size)
-        if done.code != 0 or len(sizes) != len(blobs):
-            raise self._read_failure(done)
-
-    def _is_commit(self, wanted: str) -> bool:
-        """Whether this is a commit that is here. A ref may point to anything."""
-        if wanted in self._commits or self._pending.get(wanted, ("",))[0] == "commit":
-            return True
-        try:
-            with self._reading(wanted) as store:
-                kind = _text(store.info(bytes.fromhex(wanted)).type)
-        except DamagedError:
-            raise
-        except RepositoryError:
-            return False
-        if kind == "commit":
-            if len(self._commits) >= MAX_REMEMBERED:
-                self._commits.clear()
-            self._commits.add(wanted)
-        return kind == "commit"
-
-    def _contents(
-        self, wanted: Sequence[str], kind: str = "blob"
-    ) -> Iterator[tuple[BlobId, bytes]]:
-        """Give many objects, in order, with one call of git, each checked against its id."""
-        stored = [one for one in wanted if one not in self._pending]
-        found = dict(self._batch(stored)) if stored else {}
-        for one in wanted:
-            kept = self._pending.get(one) or found[one]
-            if kept[0] != kind:
-                raise RepositoryError(f"{one} is a {kept[0]}, not a {kind}")
-            yield BlobId(one), kept[1]
-
-    def _batch(self, wanted: list[str]) -> Iterator[tuple[str, Object]]:
-        done = self._mirror.git(
-            "cat-file", "--batch", "--buffer", data="\n".join(wanted).encode() + b"\n"
-        )
-        at = 0
-        for one in wanted:
-            end = done.out.find(b"\n", at)
-            head = done.out[at : max(end, at)].decode("ascii", "replace").split()
-            if done.code != 0 or len(head) != 3:  # noqa: PLR2004  # id, kind, size
-                raise self._missing(one)
-            content = done.out[end + 1 : end + 1 + int(head[2])]
-            at = end + 2 + len(content)
-            if object_id(head[1], content) != one:
-                raise DamagedError(f"object {one} in {self._mirror.folder} is damaged")
-            yield one, (head[1], content)
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Bound the time of what is read inside through GitPython, which has no bound."""
-        try:
-            yield
-        finally:
-            if self._watch is not None:
-                self._watch.cancel()
-                self._watch = None
-            if self._git.was_killed:
-                self._git.clear_cache()
-
-    @contextlib.contextmanager
-    def _reading(self, wanted: str) -> Iterator[GitCmdObjectDB]:
-        """Read from GitPython's object database, inside `_watched`."""
-        if not os.path.isdir(self._mirror.folder):  # noqa: PTH112
-            raise RepositoryError(f"object {wanted} is not here: nothing was fetched yet")
-        if self._watch is None:  # only now: a thread costs more than what is remembered
-            self._watch = threading.Timer(self._mirror.timeout, self._git.kill_readers)
-            self._watch.daemon = True
-            self._watch.start()
-        try:
-            yield GitCmdObjectDB(f"{self._mirror.folder}/objects", self._git)
-        except (ValueError, OSError, git.GitError) as error:
-            was_killed = self._git.was_killed
-            self._git.clear_cache()
-            if was_killed:
-                late = f"reading {wanted} took more than {self._mirror.timeout:g} s"
-                raise RepositoryError(late) from error
-            raise self._missing(wanted) from error
-
-    def _missing(self, wanted: str) -> RepositoryError:
-        try:
-            mirror.examine(self._mirror)
-        except DamagedError as error:
-            return error
-        return RepositoryError(f"object {wanted} is not here")
-
-
-def _bounded(memory: dict[str, Any]) -> dict[str, Any]:
-    """Keep what is remembered small: all of it can be read again."""
-    if len(memory) >= MAX_REMEMBERED:
-        memory.clear()
-    return memory
-
-
-def _lines(ids: list[str]) -> bytes:
-    return "".join(f"{one}\n" for one in ids).encode()
-
-
-def _text(kind: bytes | str) -> str:
-    return kind.decode() if isinstance(kind, bytes) else kind
-
-
-class _Content(git.Git.CatFileContentStream):
-    """What a reader gives. It goes quietly if its reader has been ended meanwhile."""
-
-    def __del__(self) -> None:
-        with contextlib.suppress(ValueError, OSError):
-            super().__del__()
-
-
-class _HardenedGit(git.Git):
-    """GitPython's runner, bound to our command line and environment.
-
-    GitPython adds to the environment of this process and cannot take away, so `env -i` does.
-    """
-
-    CatFileContentStream = _Content
-
-    def __init__(self, place: Mirror) -> None:
-        super().__init__("/")
-        self._place = place
-        self.was_killed = False
-
-    def clear_cache(self) -> git.Git:
-        self.was_killed = False
-        return super().clear_cache()
-
-    def execute(self, command: Sequence[str], *args: Any, **kwargs: Any) -> Any:
-        pairs = (f"{name}={value}" for name, value in self._place.environment.items())
-        whole = git_command.command(self._place.folder, command[1:])
-        return super().execute(["env", "-i", *pairs, *whole], *args, **kwargs)
-
-    def kill_readers(self) -> None:
-        """End the readers that hang: whoever waits for them gets an error."""
-        self.was_killed = True
-        for reader in (self.cat_file_all, self.cat_file_header):
-            if reader is not None and reader.proc is not None:
-                reader.proc.kill()

@@ -147,6 +147,15 @@ def examine(mirror: Mirror) -> None:
     mirror.refs(("refs/",))
 
 
+def fault(mirror: Mirror, otherwise: str) -> RepositoryError:
+    """Say why something could not be read here: damage, or else what the caller saw."""
+    try:
+        examine(mirror)
+    except DamagedError as error:
+        return error
+    return RepositoryError(otherwise)
+
+
 def drop_stale_locks(mirror: Mirror) -> bool:
     """Remove lock files that a git left behind when it died. Call it while holding the mirror.
 

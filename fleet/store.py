@@ -1,0 +1,221 @@
+"""The objects of a mirror, and those that were written and did not have to go there yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from fleet import fetching, git_command, mirror
+from fleet.errors import DamagedError, RepositoryError
+from fleet.mirror import Mirror
+from fleet.objects import Entry, Object, object_id, pack, read_commit, tree_entries
+from fleet.readers import Readers
+from fleet.spare import NoRoomError, is_full
+from schemas.names import BlobId, CommitId, TreeId
+
+MAX_REMEMBERED: Final = 20_000  # trees, sizes and kinds, some 100 bytes each: a few MiB at most
+MAX_PENDING_BYTES: Final = 32 * 1024 * 1024  # written and not yet pushed; more goes to disk
+FEW_SIZES: Final = 16  # up to here asking the reader that runs is cheaper than a process
+FEW_OBJECTS: Final = 100  # up to here loose objects, as git's own `fetch.unpackLimit`
+
+
+class Store:
+    """Objects by their ids, each checked against its id. Reading belongs inside `readers.watched`.
+
+    What is added stays in memory until somebody needs it in the mirror, so that a decision that is
+    thrown away leaves nothing behind.
+    """
+
+    def __init__(self, place: Mirror) -> None:
+        self.readers = Readers(place)
+        self._mirror = place
+        self._pending: dict[str, Object] = {}
+        self._pending_bytes = 0
+        self._roots: dict[str, TreeId] = {}
+        self._trees: dict[str, tuple[Entry, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._commits: set[str] = set()
+
+    def forget(self) -> None:
+        """Forget what was read: the mirror is another one from now on."""
+        self.readers.end()
+        for memory in (self._trees, self._sizes, self._roots):
+            memory.clear()
+        self._commits.clear()
+
+    def prepare(self) -> None:
+        """Make the mirror fit for use. Call it while holding the mirror."""
+        if fetching.prepare(self._mirror):
+            self.readers.end()
+
+    # writing
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether so much was added that it should not stay in memory."""
+        return self._pending_bytes > MAX_PENDING_BYTES
+
+    def add(self, made: Mapping[str, Object]) -> None:
+        """Keep new objects, by their ids."""
+        fresh = {one: made[one] for one in made if one not in self._pending}
+        self._pending.update(fresh)
+        self._pending_bytes += sum(len(content) for _, content in fresh.values())
+
+    def flush(self) -> None:
+        """Hand what was added to git, in one go.
+
+        Raises:
+            NoRoomError: the disk is full.
+        """
+        if not self._pending:
+            return
+        with mirror.held(self._mirror):
+            self.prepare()
+            arguments = (
+                ("unpack-objects", "-q")
+                if len(self._pending) <= FEW_OBJECTS
+                else ("index-pack", "--stdin")
+            )
+            done = self._mirror.git(*arguments, data=pack(self._pending))
+            if done.code != 0 and is_full(done.err):
+                raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
+            if done.code != 0:
+                raise self.failure(done)
+            mirror.count_change(self._mirror)
+        self.drop_added()
+
+    def pack_added(self) -> bytes:
+        """Give what was added and is not in the mirror, as a pack."""
+        return pack(self._pending)
+
+    def drop_added(self) -> None:
+        """Forget what was added: it is in safety."""
+        self._pending.clear()
+        self._pending_bytes = 0
+
+    # reading
+
+    def root(self, commit: CommitId) -> TreeId:
+        """Give the tree of a commit."""
+        found = self._roots.get(commit)
+        if found is None:
+            found = read_commit(commit, self.object(commit, "commit")).tree
+            _bounded(self._roots)[commit] = found
+        return found
+
+    def object(self, wanted: str, kind: str) -> bytes:
+        """Give an object's content, checked against its id."""
+        pending = self._pending.get(wanted)
+        found = pending if pending is not None else self._stored(wanted)
+        if found[0] != kind:
+            raise RepositoryError(f"{wanted} is a {found[0]}, not a {kind}")
+        return found[1]
+
+    def _stored(self, wanted: str) -> Object:
+        with self.readers.reading(wanted) as store:
+            stream = store.stream(bytes.fromhex(wanted))
+            found = (_text(stream.type), bytes(stream.read()))
+        if object_id(*found) != wanted:
+            raise DamagedError(f"object {wanted} in {self._mirror.folder} is damaged")
+        return found
+
+    def load(self, tree: str) -> tuple[Entry, ...]:
+        """Give the entries of a tree."""
+        found = self._trees.get(tree)
+        if found is None:
+            found = tree_entries(self.object(tree, "tree"))
+            _bounded(self._trees)[tree] = found
+        return found
+
+    def sizes(self, blobs: Iterable[str]) -> dict[str, int]:
+        """Give the sizes of blobs, in bytes."""
+        wanted = set(blobs)
+        found = {blob: self._sizes[blob] for blob in wanted & self._sizes.keys()}
+        found |= {blob: len(self._pending[blob][1]) for blob in wanted & self._pending.keys()}
+        missing = sorted(wanted - found.keys())
+        look = self._each_size if len(missing) <= FEW_SIZES else self._all_sizes
+        for blob, size in look(missing):
+            found[blob] = _bounded(self._sizes)[blob] = size
+        return found
+
+    def _each_size(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
+        for blob in blobs:
+            with self.readers.reading(blob) as store:
+                yield blob, store.info(bytes.fromhex(blob)).size
+
+    def _all_sizes(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
+        done = self._mirror.git("cat-file", "--batch-check=%(objectsize)", data=_lines(blobs))
+        sizes = done.out.decode("ascii", "replace").splitlines()
+        for blob, size in zip(blobs, sizes, strict=False):
+            if not size.isdigit():
+                raise self._missing(blob)
+            yield blob, int(size)
+        if done.code != 0 or len(sizes) != len(blobs):
+            raise self.failure(done)
+
+    def is_commit(self, wanted: str) -> bool:
+        """Whether this is a commit that is here. A ref may point to anything."""
+        if wanted in self._commits or self._pending.get(wanted, ("",))[0] == "commit":
+            return True
+        try:
+            with self.readers.reading(wanted) as store:
+                kind = _text(store.info(bytes.fromhex(wanted)).type)
+        except DamagedError:
+            raise
+        except RepositoryError:
+            return False
+        if kind == "commit":
+            if len(self._commits) >= MAX_REMEMBERED:
+                self._commits.clear()
+            self._commits.add(wanted)
+        return kind == "commit"
+
+    def contents(self, wanted: Sequence[str], kind: str = "blob") -> Iterator[tuple[BlobId, bytes]]:
+        """Give many objects, in order, with one call of git, each checked against its id."""
+        stored = [one for one in wanted if one not in self._pending]
+        found = dict(self._batch(stored)) if stored else {}
+        for one in wanted:
+            kept = self._pending.get(one) or found[one]
+            if kept[0] != kind:
+                raise RepositoryError(f"{one} is a {kept[0]}, not a {kind}")
+            yield BlobId(one), kept[1]
+
+    def _batch(self, wanted: list[str]) -> Iterator[tuple[str, Object]]:
+        done = self._mirror.git(
+            "cat-file", "--batch", "--buffer", data="\n".join(wanted).encode() + b"\n"
+        )
+        at = 0
+        for one in wanted:
+            end = done.out.find(b"\n", at)
+            head = done.out[at : max(end, at)].decode("ascii", "replace").split()
+            if done.code != 0 or len(head) != 3:  # noqa: PLR2004  # id, kind, size
+                raise self._missing(one)
+            content = done.out[end + 1 : end + 1 + int(head[2])]
+            at = end + 2 + len(content)
+            if object_id(head[1], content) != one:
+                raise DamagedError(f"object {one} in {self._mirror.folder} is damaged")
+            yield one, (head[1], content)
+
+    def _missing(self, wanted: str) -> RepositoryError:
+        return mirror.fault(self._mirror, f"object {wanted} is not here")
+
+    def failure(self, done: git_command.Finished) -> RepositoryError:
+        """Say why a call of git on the mirror failed: damage, or something else."""
+        return mirror.fault(
+            self._mirror, f"cannot use {self._mirror.folder}: {git_command.last_word(done)}"
+        )
+
+
+def _bounded(memory: dict[str, Any]) -> dict[str, Any]:
+    """Keep what is remembered small: all of it can be read again."""
+    if len(memory) >= MAX_REMEMBERED:
+        memory.clear()
+    return memory
+
+
+def _lines(ids: list[str]) -> bytes:
+    return "".join(f"{one}\n" for one in ids).encode()
+
+
+def _text(kind: bytes | str) -> str:
+    return kind.decode() if isinstance(kind, bytes) else kind
