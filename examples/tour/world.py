@@ -9,17 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.tour.engines import (
-    NAMESPACES,
-    Engine,
-    EngineError,
-    cleanup,
-    engines_allowed,
-    link_compose,
-    namespaces_allowed,
-    start_engine,
-)
+from examples.tour.cables import NAMESPACES, namespaces_allowed
+from examples.tour.engines import Engine, cleanup, engines_allowed, link_compose, start_engine
 from examples.tour.images import ImageError, busybox, import_image
+from examples.tour.machine import EngineError
 from examples.tour.services import TourError
 
 IMAGE = "miaas/echo:1"

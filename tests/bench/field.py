@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.tour.engines import NAMESPACES, Engine, cleanup, start_engine
+from examples.tour.cables import NAMESPACES
+from examples.tour.engines import Engine, cleanup, start_engine
 from examples.tour.images import import_image
 from examples.tour.repository import FleetRepository
 from examples.tour.services import stop_all, wait_for

@@ -13,17 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from examples.tour.engines import (
-    CGROUPS,
-    Engine,
-    EngineError,
-    cleanup,
-    engines_allowed,
-    namespaces_allowed,
-    start_engine,
-    stop_engine,
-)
+from examples.tour.cables import namespaces_allowed
+from examples.tour.engines import Engine, cleanup, engines_allowed, start_engine, stop_engine
 from examples.tour.images import busybox, import_image
+from examples.tour.leftovers import CGROUPS
+from examples.tour.machine import EngineError
 
 pytestmark = pytest.mark.e2e
 SERVER = ("httpd", "-f", "-p", "8080", "-h", "/www")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from examples.tour.engines import NAMESPACES, Engine
+from examples.tour.cables import NAMESPACES
+from examples.tour.engines import Engine
 from tests.e2e.agent.host import docker, eventually
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.tour.engines import NAMESPACES, Engine
+from examples.tour.cables import NAMESPACES
+from examples.tour.engines import Engine
 from examples.tour.images import busybox
 from tests.e2e.agent.conftest import engine_below, new_host
 from tests.e2e.agent.daemon import hung, started, stopped

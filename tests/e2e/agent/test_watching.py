@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from examples.tour.engines import NAMESPACES
+from examples.tour.cables import NAMESPACES
 from examples.tour.world import python_program
 from schemas.heartbeat import ReplicaReport
 from schemas.probes import Probe, ProbeKind

@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.tour.engines import (
-    Engine,
-    engines_allowed,
-    namespaces_allowed,
-    start_engine,
-    stop_engine,
-)
+from examples.tour.cables import namespaces_allowed
+from examples.tour.engines import Engine, engines_allowed, start_engine, stop_engine
 from examples.tour.images import busybox, import_image
 from examples.tour.repository import FleetRepository
 from examples.tour.world import IMAGE

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from examples.tour.engines import CGROUPS, Engine
+from examples.tour.engines import Engine
+from examples.tour.leftovers import CGROUPS
 from schemas.layout import LABEL_REPLICA
 
 LOOK_EVERY_SECONDS = 0.1

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.glance import MIRROR
-from examples.tour.engines import NAMESPACES, Engine, cut_power, plug, unplug
+from examples.tour.cables import NAMESPACES
+from examples.tour.engines import Engine, cut_power, plug, unplug
 from examples.tour.services import Service, known, start
 from examples.tour.world import python_program
 from schemas.fencing import FENCE_PERIOD
