@@ -31,8 +31,9 @@ class Engine(SimulatedRuntime):
 
     hangs: no call returns before the client gives up. stuck: nothing can be removed.
     starts, risen: what an agent started, and replicas that rose by themselves, since somebody last
-    took them. hits: how often an illness bit. acts: when each project
-    was acted upon.
+    took them. right: the files that each container was last made from or found right by, by its
+    id: a service that did not change stays when the other ones are made anew. hits: how often an
+    illness bit. acts: when each project was acted upon.
     """
 
     def __init__(self, wait: Points, now: Callable[[], float]) -> None:
@@ -41,6 +42,7 @@ class Engine(SimulatedRuntime):
         self.stuck = False
         self.starts: list[Start] = []
         self.risen: set[str] = set()
+        self.right: dict[str, str] = {}
         self.hits: dict[str, int] = {}
         self.acts: dict[str, deque[float]] = {}
         self._wait, self._now = wait, now
@@ -51,6 +53,8 @@ class Engine(SimulatedRuntime):
         before = {one.id: one.state for one in self.everything()}
         try:
             super().up(project, within)
+            ours = [one.id for one in self.everything() if one.project == project.name]
+            self.right |= dict.fromkeys(ours, project.folder.name)
         except RuntimeFailedError as error:
             if str(error) in self.script.failing.values():
                 self._hit("start fails")

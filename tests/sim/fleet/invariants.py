@@ -97,9 +97,11 @@ def nothing_runs_twice_over(world: World, ledger: Ledger) -> Iterator[str]:
 def _running(world: World, ledger: Ledger, name: str) -> tuple[AssignedReplica, ...]:
     """What the replicas that run on a host were promised, each once."""
     found: dict[str, AssignedReplica] = {}
-    for replica, containers in world.hosts[name].running().items():
+    host = world.hosts[name]
+    for replica, containers in host.running().items():
         for one in containers:
-            grant = ledger.granted.get((name, replica, ledger.trees.get((name, one.id), "")))
+            tree = host.engine.right.get(one.id) or ledger.trees.get((name, one.id), "")
+            grant = ledger.granted.get((name, replica, tree))
             if grant is not None:
                 found[replica] = grant
     return tuple(found[replica] for replica in sorted(found))
