@@ -12,6 +12,9 @@ BYTES_MAX: Final = 1024 * 1024
 TOTAL_MAX: Final = 256 * 1024 * 1024
 # 64 GPUs and 1,000 replicas take about half of it.
 HEARTBEAT_MAX: Final = 1024 * 1024
+# Generations of a node, or grants of a replica, that a restored state can have lost: one a second
+# for half a year. A machine that claims more is ill or lies: we do not count on from there.
+LOST_MAX: Final = 2**24
 # Decisions that are looked through for what was moved within an hour: one in every 14 seconds.
 LOG_MAX: Final = 256
 # Commits of people that are looked through for the one that accepts a rewind: years of them.

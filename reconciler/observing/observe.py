@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
+from reconciler.observing.bounds import LOST_MAX
 from reconciler.observing.consistency import inconsistent
 from reconciler.observing.counting import FOLDERS
 from reconciler.observing.deployments import Sorted, hides_deployments, sort_deployments
@@ -33,7 +34,7 @@ from schemas.layout import (
     NODES,
     heartbeat_ref,
 )
-from schemas.names import DeploymentName, FleetName, NodeName
+from schemas.names import DeploymentName, FleetName, NodeName, ReplicaName
 from schemas.problem import BadDocumentError, Place, Problem
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def observe(snapshot: Snapshot) -> Observed:
     nodes = admitted(snapshot)
     templates = catalogue(snapshot)
     deployments = sort_deployments(snapshot, templates)
-    heartbeats, unreadable = _heartbeats(snapshot)
+    heartbeats, unreadable = _heartbeats(snapshot, assignments, decision)
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
     _hold_behind_links(deployments, snapshot, assignments)
     _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
@@ -112,9 +113,12 @@ def _fleet(snapshot: Snapshot) -> tuple[Fleet, Problems]:
     return (_STAND_IN, found) if isinstance(found, tuple) else (found, ())
 
 
-def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[NodeName, Problems]]:
+def _heartbeats(
+    snapshot: Snapshot, assignments: Mapping[NodeName, Assignment], decision: Decision
+) -> tuple[tuple[Heartbeat, ...], Mapping[NodeName, Problems]]:
     understood: list[Heartbeat] = []
     unreadable: dict[NodeName, Problems] = {}
+    epochs = {tenure.replica: tenure.epoch for tenure in decision.tenures}
     for node, content in sorted(snapshot.heartbeats.items()):
         path = f"{heartbeat_ref(node)}/{HEARTBEAT_FILE}"
         found = read_heartbeat(content, path)
@@ -123,6 +127,8 @@ def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[Node
         elif found.node != node:
             what = f"the heartbeat says that it is of {found.node!r}"
             unreadable[node] = (Problem(Place(path), what, "give each agent its own name"),)
+        elif what := _too_far(found, assignments.get(node), epochs):
+            unreadable[node] = (Problem(Place(path), what, "look at that agent"),)
         else:
             understood.append(found)
     for path in sorted(snapshot.too_large):
@@ -131,6 +137,24 @@ def _heartbeats(snapshot: Snapshot) -> tuple[tuple[Heartbeat, ...], Mapping[Node
             what = f"the heartbeat has {snapshot.too_large[path]} bytes, more than is read"
             unreadable[name] = (Problem(Place(path), what, "look at that agent"),)
     return tuple(understood), unreadable
+
+
+def _too_far(
+    beat: Heartbeat, assignment: Assignment | None, epochs: Mapping[ReplicaName, int]
+) -> str:
+    """Say which number of a heartbeat is no more than a claim; empty: none is.
+
+    We count on from what agents obey once the state was restored, so nobody may use numbers up.
+    """
+    last = assignment.generation if assignment is not None else 0
+    for claimed in (beat.generation, beat.accepted_generation):
+        if claimed > last + LOST_MAX:
+            return f"the heartbeat names generation {claimed}, and {last} is the last published"
+    for one in beat.replicas:
+        known = epochs.get(one.name, 0)
+        if one.epoch > known + LOST_MAX:
+            return f"the heartbeat names grant {one.epoch} of {one.name}, and {known} is the last"
+    return ""
 
 
 def _hold_behind_links(

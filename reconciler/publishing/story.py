@@ -261,6 +261,10 @@ def _first(most: int, lines: Iterable[str]) -> list[str]:
 
 
 def _flat(text: str) -> str:
-    """One line of bounded length, so that no text of others can look like a trailer."""
-    line = " ".join(text.split())
+    """One line of bounded length, so that no text of others can look like a trailer.
+
+    Nor steer a terminal; and Git takes no NUL at all.
+    """
+    words = " ".join(text.split())
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
     return line if len(line) <= _WIDTH_MAX else line[: _WIDTH_MAX - 1] + "…"

@@ -81,11 +81,11 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
     memory = _after_a_restore(memory, snapshot, observed, now)
-    found = evidence(observed, nodes, silences(sightings, now), memory.doubted_for(now))
+    restored_for = None if memory.restored_at is None else now - memory.restored_at
+    heard = silences(sightings, now)
+    found = evidence(observed, nodes, heard, memory.doubted_for(now), restored_for)
     unheard = frozenset(name for name, one in sightings.items() if not one.is_news)
     found = replace(found, unheard=unheard & found.beats.keys())
-    if memory.restored_at is not None:
-        found = replace(found, restored_for=now - memory.restored_at)
     lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
     deployments = {one.name: one for one in observed.deployments if one.name not in observed.held}
     moved = failover(

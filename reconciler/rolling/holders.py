@@ -51,20 +51,38 @@ def evidence(
     nodes: tuple[Node, ...],
     silences: Mapping[tuple[NodeName, str], timedelta],
     doubts: Mapping[ReplicaName, timedelta],
+    restored_for: timedelta | None = None,
 ) -> Evidence:
-    """Sort what there is to go by."""
+    """Sort what there is to go by. The word of strangers counts only once the state was restored.
+
+    Then whoever was admitted by what is lost looks like one.
+    """
+    ignored = strangers(observed) if restored_for is None else frozenset[NodeName]()
+    beats = {beat.node: beat for beat in observed.heartbeats if beat.node not in ignored}
     reports: dict[ReplicaName, list[tuple[NodeName, ReplicaReport]]] = {}
-    for beat in observed.heartbeats:
+    for name, beat in beats.items():
         for report in beat.replicas:
-            reports.setdefault(report.name, []).append((beat.node, report))
+            reports.setdefault(report.name, []).append((name, report))
     return Evidence(
         observed=observed,
         nodes=nodes,
         silences=silences,
         doubts=doubts,
-        beats={beat.node: beat for beat in observed.heartbeats},
+        restored_for=restored_for,
+        beats=beats,
         reports={name: tuple(found) for name, found in reports.items()},
     )
+
+
+def strangers(observed: Observed) -> frozenset[NodeName]:
+    """Who speaks without ever having belonged to the fleet, as far as the state knows.
+
+    No record names them, no assignment and no grant, all of which outlast the node. So nothing
+    that they have came from here, and anybody may push such a heartbeat who can push at all.
+    """
+    known = {record.name for record in observed.records} | observed.assignments.keys()
+    known |= {tenure.node for tenure in observed.decision.tenures}
+    return frozenset(beat.node for beat in observed.heartbeats) - known
 
 
 def stop_after(observed: Observed) -> Mapping[DeploymentName, timedelta]:
@@ -90,8 +108,9 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
     """Who holds, or may hold, each fenced replica.
 
     What an agent reports under a later epoch than we know of was granted by a decision that is
-    lost. Of what is published without a grant its node is the holder, whoever had one before: it
-    does not stop by itself.
+    lost, if the state is known to have lost any; a holder that says that it has it, as it was
+    granted, keeps it. Of what is published without a grant its node is the holder, whoever had
+    one before: it does not stop by itself.
     """
     fenced = stop_after(found.observed)
     known = {one.replica: one for one in found.observed.decision.tenures}
@@ -111,7 +130,7 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
     if found.restored_for == timedelta(0):
         known = {name: _doubted(one, found) for name, one in known.items()}
     for name, node, report in _fenced_reports(found, fenced):
-        if name not in known or report.epoch > known[name].epoch:
+        if _is_later(report, known.get(name), found):
             beat = found.beats[node]
             known[name] = Tenure(
                 replica=name,
@@ -122,6 +141,29 @@ def holders(found: Evidence, previous: Iterable[Placement]) -> Mapping[ReplicaNa
                 stop_after_seconds=_stop_seconds(name, known.get(name), fenced),
             )
     return {**_lost_with_the_state(found, fenced), **known}
+
+
+def _is_later(report: ReplicaReport, known: Tenure | None, found: Evidence) -> bool:
+    """Whether somebody runs a replica under a grant that was given by a decision that is lost."""
+    if found.restored_for is None:
+        return False
+    if known is None:
+        return True
+    return report.epoch > known.epoch and not _has_it_as_granted(known, found)
+
+
+def _has_it_as_granted(tenure: Tenure, found: Evidence) -> bool:
+    """Whether a holder has said, so lately that it cannot have stopped, that it has its replica."""
+    beat = found.beats.get(tenure.node)
+    silence = found.silences.get((tenure.node, tenure.machine))
+    if beat is None or silence is None or tenure.node in found.unheard:
+        return False
+    is_same = (beat.host.machine, beat.incarnation) == (tenure.machine, tenure.incarnation)
+    return (
+        is_same
+        and silence < timedelta(seconds=tenure.stop_after_seconds)
+        and any(one.name == tenure.replica and one.epoch == tenure.epoch for one in beat.replicas)
+    )
 
 
 def _lost_with_the_state(
@@ -166,11 +208,13 @@ def _stop_seconds(
 def is_restored(observed: Observed, assigned: Mapping[NodeName, CommitId]) -> bool:
     """Whether agents obey what we know nothing of: the state was restored from a backup.
 
-    assigned: what stands at the ref of each node.
+    assigned: what stands at the ref of each node. Strangers have no say, see `strangers`.
     """
+    ignored = strangers(observed)
     return any(
         obeyed_and_lost(beat, observed.assignments.get(beat.node), assigned.get(beat.node))
         for beat in observed.heartbeats
+        if beat.node not in ignored
     )
 
 
