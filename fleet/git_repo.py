@@ -27,7 +27,7 @@ from fleet.git_names import check_object_id, check_ref, check_url, check_wanted,
 from fleet.local import unmoved
 from fleet.mirror import Mirror
 from fleet.objects import IDENTITY, commit_content, object_id, read_commit
-from fleet.port import Commit, RefUpdate, Tree
+from fleet.port import Commit, File, RefUpdate, Tree
 from fleet.push_report import Outcome, read_report
 from fleet.spare import NoRoomError, spare
 from fleet.store import Store
@@ -158,6 +158,10 @@ class GitRepository:
             return trees.list_tree(self._store.root(commit), self._store.load, self._store.sizes)
 
         return self._looking(listed)
+
+    def root_file(self, commit: CommitId, name: str) -> File | None:
+        check_object_id(commit)
+        return self._looking(lambda: self._store.root_file(commit, name))
 
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         wanted = [BlobId(check_object_id(blob)) for blob in dict.fromkeys(blobs)]

@@ -22,7 +22,7 @@ from fleet.objects import (
     read_commit,
     tree_entries,
 )
-from fleet.port import Commit, RefUpdate, Tree
+from fleet.port import Commit, File, RefUpdate, Tree
 from fleet.updates import check_updates
 from schemas.names import BlobId, CommitId, TreeId
 
@@ -214,6 +214,14 @@ class MemoryRepository:
     def tree(self, commit: CommitId) -> Tree:
         found = read_commit(commit, self._object(check_object_id(commit), "commit"))
         return trees.list_tree(found.tree, self._load, self._sizes)
+
+    def root_file(self, commit: CommitId, name: str) -> File | None:
+        root = read_commit(commit, self._object(check_object_id(commit), "commit")).tree
+        content = self._object(root, "tree")
+        if len(content) > trees.MAX_ROOT_BYTES:
+            raise RepositoryError(f"the tree {root} has {len(content)} bytes")
+        blob = trees.files_among(tree_entries(content)).get(name)
+        return None if blob is None else File(blob, len(self._object(blob, "blob")))
 
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         return {blob: self._object(check_object_id(blob), "blob") for blob in blobs}

@@ -97,6 +97,16 @@ class Repository(Protocol):
     def tree(self, commit: CommitId) -> Tree:
         """List the whole tree of a commit that was fetched or written here."""
 
+    def root_file(self, commit: CommitId, name: str) -> File | None:
+        """The regular file of that name at the root of a commit; None: there is none.
+
+        Opens the root alone, however large or deep the rest is: for what others may push.
+
+        Raises:
+            RepositoryError: the commit or its root is odd or far too large, or the entry names
+                something else than a file.
+        """
+
     def read(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:
         """Read blobs that were fetched or written here, all at once."""
 

@@ -9,12 +9,16 @@ from fleet import fetching, git_command, mirror
 from fleet.errors import DamagedError, RepositoryError
 from fleet.mirror import Mirror
 from fleet.objects import Entry, Object, object_id, pack, read_commit, tree_entries
+from fleet.port import File
 from fleet.readers import Readers
 from fleet.spare import NoRoomError, is_full
+from fleet.trees import MAX_ROOT_BYTES, files_among
 from schemas.names import BlobId, CommitId, TreeId
 
 MAX_REMEMBERED: Final = 20_000  # trees, sizes and kinds, some 100 bytes each: a few MiB at most
 MAX_PENDING_BYTES: Final = 32 * 1024 * 1024  # written and not yet pushed; more goes to disk
+# Larger than any honest one, and small enough to be read: some MB that were pushed unpack to GBs.
+MOST_BYTES: Final[Mapping[str, int]] = {"commit": 4 * 1024 * 1024, "tree": 32 * 1024 * 1024}
 FEW_SIZES: Final = 16  # up to here asking the reader that runs is cheaper than a process
 FEW_OBJECTS: Final = 100  # up to here loose objects, as git's own `fetch.unpackLimit`
 
@@ -103,18 +107,26 @@ class Store:
             _bounded(self._roots)[commit] = found
         return found
 
-    def object(self, wanted: str, kind: str) -> bytes:
-        """Give an object's content, checked against its id."""
+    def object(self, wanted: str, kind: str, most: int | None = None) -> bytes:
+        """Give a commit or tree, checked against its id. most: bytes; None: what its kind may have.
+
+        Raises:
+            RepositoryError: it is not here, of another kind, or larger.
+        """
         pending = self._pending.get(wanted)
-        found = pending if pending is not None else self._stored(wanted)
+        found = pending if pending is not None else self._stored(wanted, most or MOST_BYTES[kind])
         if found[0] != kind:
             raise RepositoryError(f"{wanted} is a {found[0]}, not a {kind}")
         return found[1]
 
-    def _stored(self, wanted: str) -> Object:
+    def _stored(self, wanted: str, most: int) -> Object:
         with self.readers.reading(wanted) as store:
             stream = store.stream(bytes.fromhex(wanted))
-            found = (_text(stream.type), bytes(stream.read()))
+            kind = _text(stream.type)
+            if stream.size > most:
+                self.readers.end()  # or its whole content would be read all the same, to skip it
+                raise RepositoryError(f"the {kind} {wanted} has {stream.size} bytes, over {most}")
+            found = (kind, bytes(stream.read()))
         if object_id(*found) != wanted:
             raise DamagedError(f"object {wanted} in {self._mirror.folder} is damaged")
         return found
@@ -126,6 +138,27 @@ class Store:
             found = tree_entries(self.object(tree, "tree"))
             _bounded(self._trees)[tree] = found
         return found
+
+    def root_file(self, commit: CommitId, name: str) -> File | None:
+        """Find a regular file at the root of a commit, see `Repository.root_file`."""
+        root = self.root(commit)
+        # Not kept, as other trees are: whoever pushes a new large one each time would fill memory.
+        entries = tree_entries(self.object(root, "tree", MAX_ROOT_BYTES))
+        blob = files_among(entries).get(name)
+        if blob is None:
+            return None
+        kind, size = self._kind_and_size(blob)
+        if kind != "blob":
+            raise RepositoryError(f"{name} is a {kind}, not a file")
+        return File(blob, size)
+
+    def _kind_and_size(self, wanted: str) -> tuple[str, int]:
+        pending = self._pending.get(wanted)
+        if pending is not None:
+            return pending[0], len(pending[1])
+        with self.readers.reading(wanted) as store:
+            found = store.info(bytes.fromhex(wanted))
+        return _text(found.type), found.size
 
     def sizes(self, blobs: Iterable[str]) -> dict[str, int]:
         """Give the sizes of blobs, in bytes."""

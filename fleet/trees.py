@@ -18,6 +18,7 @@ MAX_ENTRIES: Final = (
     100_000  # some hundred files for each of 500 nodes; a tree of trees can hold 10^10
 )
 MAX_DEPTH: Final = 32  # nobody nests deeper by hand
+MAX_ROOT_BYTES: Final = 1024 * 1024  # a root of which one file is wanted: some 20,000 entries
 MAX_NAME_BYTES: Final = 255  # what file systems take
 
 
@@ -107,9 +108,17 @@ def subtree(root: TreeId, folder: str, load: Load) -> TreeId | None:
 def files_in(root: TreeId, folder: str, load: Load) -> Mapping[str, BlobId]:
     """Give the regular files that stand directly in a folder of a tree, by their names."""
     tree = subtree(root, folder, load)
-    entries = load(tree) if tree is not None else ()
+    return files_among(load(tree) if tree is not None else ())
+
+
+def files_among(entries: Iterable[Entry]) -> Mapping[str, BlobId]:
+    """Give the regular files among the entries of one tree, by their names."""
     named = ((_safe_path("", entry), entry) for entry in entries if entry.mode != FOLDER)
-    return {name: BlobId(entry.id) for name, entry in named if name is not None}
+    found: dict[str, BlobId] = {}
+    for name, entry in named:
+        if name is not None:
+            found.setdefault(name, BlobId(entry.id))  # given twice, the first counts
+    return found
 
 
 def rewrite(

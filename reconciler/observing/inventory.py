@@ -114,13 +114,13 @@ def silences(sightings: Sightings, now: datetime) -> Mapping[tuple[NodeName, str
 
 
 def notices(observed: Observed) -> tuple[Problem, ...]:
-    """What is odd about heartbeats: unreadable ones, and those of nodes nobody admitted."""
+    """What is odd about refs of machines: unreadable ones, and those of nodes nobody admitted."""
     known = {record.name for record in observed.records}
     strangers = sorted({beat.node for beat in observed.heartbeats} - known)
     told = [
         problem for name in sorted(observed.unreadable) for problem in observed.unreadable[name]
     ]
-    return (*told, *(_stranger(name) for name in strangers))
+    return (*told, *observed.odd_refs, *(_stranger(name) for name in strangers))
 
 
 def _sighting(

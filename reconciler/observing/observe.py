@@ -31,6 +31,7 @@ from schemas.layout import (
     DECISION_FILE,
     FLEET_FILE,
     HEARTBEAT_FILE,
+    NODE_REFS,
     NODES,
     heartbeat_ref,
 )
@@ -74,6 +75,7 @@ def observe(snapshot: Snapshot) -> Observed:
         frozen=frozen,
         leader=leader_of(snapshot.leader),
         unreadable=unreadable,
+        odd_refs=_odd_refs(snapshot),
     )
 
 
@@ -136,6 +138,11 @@ def _heartbeats(
             name = NodeName(path.removesuffix(f"/{HEARTBEAT_FILE}").rpartition("/")[2])
             what = f"the heartbeat has {snapshot.too_large[path]} bytes, more than is read"
             unreadable[name] = (Problem(Place(path), what, "look at that agent"),)
+    for ref, why in sorted(snapshot.unreadable.items()):
+        if ref.startswith(NODE_REFS):
+            what = f"the heartbeat cannot be read: {why}"
+            fix = "look at that agent: it alone pushes to this ref, one commit with one file"
+            unreadable[NodeName(ref.removeprefix(NODE_REFS))] = (Problem(Place(ref), what, fix),)
     return tuple(understood), unreadable
 
 
@@ -155,6 +162,15 @@ def _too_far(
         if one.epoch > known + LOST_MAX:
             return f"the heartbeat names grant {one.epoch} of {one.name}, and {known} is the last"
     return ""
+
+
+def _odd_refs(snapshot: Snapshot) -> Problems:
+    fix = "look at who else pushes to it: the reconciler alone may, and it writes it anew"
+    return tuple(
+        Problem(Place(ref), f"the ref cannot be read: {why}", fix)
+        for ref, why in sorted(snapshot.unreadable.items())
+        if not ref.startswith(NODE_REFS)
+    )
 
 
 def _hold_behind_links(

@@ -13,17 +13,17 @@ from reconciler.observing.counting import FOLDERS, counts, too_much
 from reconciler.observing.duties import Duties
 from reconciler.observing.duty_log import DutyLog
 from reconciler.observing.heads import Heads
+from reconciler.observing.machine_refs import MachineRefs
 from reconciler.observing.snapshot import Snapshot
 from schemas.layout import (
     ASSIGNED_REFS,
     ASSIGNMENTS_REF,
     HEARTBEAT_FILE,
-    LEADER_FILE,
     LEADER_REF,
     NODE_REFS,
     desired_ref,
 )
-from schemas.names import BlobId, CommitId, NodeName, is_name
+from schemas.names import BlobId, CommitId, NodeName
 
 
 class NoBranchError(RepositoryError):
@@ -65,6 +65,7 @@ class Reader:
     branch: str
     heads: Heads = field(init=False)
     _duties: DutyLog = field(init=False)
+    _machines: MachineRefs = field(init=False)
     _head: Commit | None = None
     _blobs: dict[BlobId, bytes] = field(default_factory=dict)
     _trees: dict[CommitId, Tree] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.heads = Heads(self.desired, self.state, self.branch)
         self._duties = DutyLog(self.desired, self.branch)
+        self._machines = MachineRefs(self.state)
 
     def log(self, snapshot: Snapshot) -> tuple[Commit, ...]:
         """The newest decisions up to the one of a snapshot, newest first, as far as is here.
@@ -110,19 +112,16 @@ class Reader:
         self._used = {}
         source, refs = self._fetch()
         asked = _Asked(self._tree(self.desired, source))
-        heartbeats = self._heartbeats(refs)
-        led = refs.get(LEADER_REF)
-        lease = self._tree(self.state, led).files.get(LEADER_FILE) if led else None
+        told = self._machines.look(refs)
+        lease = told.lease
         decided = refs.get(ASSIGNMENTS_REF)
         if self._head is None or self._head.id != source:
             self._head = self.desired.show(source)
         ours = self._tree(self.state, decided) if decided else None
-        assigned = _by_node(refs, ASSIGNED_REFS)
-        projected = {name: self._tree(self.state, at).id for name, at in assigned.items()}
-        self._bring(asked, ours, (*heartbeats.values(), *((lease,) if lease else ())))
+        self._bring(asked, ours, (*told.heartbeats.values(), *((lease,) if lease else ())))
         too_large = {
             f"{NODE_REFS}{name}/{HEARTBEAT_FILE}": file.size
-            for name, file in heartbeats.items()
+            for name, file in told.heartbeats.items()
             if file.size > HEARTBEAT_MAX
         }
         snapshot = Snapshot(
@@ -137,15 +136,16 @@ class Reader:
             decided=decided,
             assignments=self._contents(ours.files) if ours else {},
             folders=ours.folders if ours else {},
-            assigned=assigned,
-            projected=projected,
-            led=led,
+            assigned=told.assigned,
+            projected=told.projected,
+            led=refs.get(LEADER_REF),
             leader=self._blobs.get(lease.blob, b"") if lease else b"",
             heartbeats={
                 name: self._blobs[file.blob]
-                for name, file in heartbeats.items()
+                for name, file in told.heartbeats.items()
                 if file.size <= HEARTBEAT_MAX
             },
+            unreadable=told.unreadable,
         )
         self._trees = self._used
         return snapshot
@@ -166,14 +166,6 @@ class Reader:
         tree = self._trees.get(commit) or self._used.get(commit) or repository.tree(commit)
         self._used[commit] = tree
         return tree
-
-    def _heartbeats(self, refs: Mapping[str, CommitId]) -> Mapping[NodeName, File]:
-        found: dict[NodeName, File] = {}
-        for name, at in _by_node(refs, NODE_REFS).items():
-            file = self._tree(self.state, at).files.get(HEARTBEAT_FILE)
-            if file is not None:
-                found[name] = file
-        return found
 
     def _bring(self, asked: _Asked, ours: Tree | None, spoken: Iterable[File]) -> None:
         """Read the blobs that are not here yet, and forget those that nothing needs any more."""
@@ -207,14 +199,6 @@ class _Asked:
         self.unread = too_much({path: file.size for path, file in self.files.items()})
         if self.unread:
             self.files = {}
-
-
-def _by_node(refs: Mapping[str, CommitId], prefix: str) -> Mapping[NodeName, CommitId]:
-    return {
-        NodeName(name): commit
-        for ref, commit in sorted(refs.items())
-        if ref.startswith(prefix) and is_name(name := ref[len(prefix) :])
-    }
 
 
 def _read(repository: Repository, blobs: Iterable[BlobId]) -> Mapping[BlobId, bytes]:

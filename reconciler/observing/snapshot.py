@@ -35,6 +35,8 @@ class Snapshot:
     assigned: where each node's own ref stands. projected: the root tree of that commit.
     led: where the ref of the leader's lease stands; None: there is none. leader: its document.
     heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
+    unreadable: refs of machines of which nothing could be read, with why. Of a node's own ref it
+        is known where it stands.
     """
 
     source: CommitId | None
@@ -53,6 +55,7 @@ class Snapshot:
     led: CommitId | None = None
     leader: bytes = b""
     heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ class Observed:
     records: of a node whose document is broken, a cordoned stand-in.
     leader: the lease of the reconciler that leads; None: there is none that can be understood.
     unreadable: the problems of heartbeats that could not be understood.
+    odd_refs: the problems of other refs of machines that could not be read.
     own_bundles: templates that are one deployment's own: as they were when it last was good.
     """
 
@@ -92,6 +96,7 @@ class Observed:
     frozen: tuple[Problem, ...] = ()
     leader: Leader | None = None
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
+    odd_refs: tuple[Problem, ...] = ()
     own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
 
     def bundle(self, deployment: Deployment) -> TemplateBundle | None:

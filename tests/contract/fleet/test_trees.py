@@ -210,6 +210,78 @@ def test_a_tree_of_trees_that_unfolds_without_end_is_refused(world: World) -> No
         client.tree(client.fetch(MAIN)[MAIN])
 
 
+def _bomb(world: World, entries: bytes, *, deep: int, wide: int) -> CommitId:
+    """A commit whose root has these entries, beside folders that unfold: so deep, so wide."""
+    tree = world.store("tree", b"100644 x\0" + bytes.fromhex(world.store("blob", b"x")))
+    for _ in range(deep):
+        lines = (b"40000 %d\0" % i + bytes.fromhex(tree) for i in range(wide))
+        tree = world.store("tree", b"".join(lines))
+    root = world.store("tree", entries + b"40000 z\0" + bytes.fromhex(tree))
+    head = f"tree {root}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+    return CommitId(world.store("commit", head.encode()))
+
+
+@pytest.mark.parametrize(("deep", "wide"), [(40, 1), (8, 10)])
+def test_a_file_at_the_root_is_found_whatever_hangs_below(
+    world: World, deep: int, wide: int
+) -> None:
+    blob = world.store("blob", b"hello")
+    commit = _bomb(world, b"100644 a\0" + bytes.fromhex(blob), deep=deep, wide=wide)
+    world.set_ref(MAIN, commit)
+    client = world.client()
+    client.fetch(MAIN)
+
+    assert client.root_file(commit, "a") == File(BlobId(blob), 5)
+    assert client.root_file(commit, "x") is None
+    assert client.root_file(commit, "z") is None
+    with pytest.raises(RepositoryError, match=r"deep|entries"):
+        client.tree(commit)
+
+
+def test_of_a_name_given_twice_at_the_root_the_first_counts(world: World) -> None:
+    commit = planted(world, MAIN, [("100644", b"a", b"first"), ("100644", b"a", b"second")])
+    client = world.client()
+    client.fetch(MAIN)
+
+    found = client.root_file(commit, "a")
+
+    assert found == File(BlobId(object_id("blob", b"first")), 5)
+    assert found == client.tree(commit).files["a"]
+
+
+@pytest.mark.parametrize("odd", ["120000", "160000", "40000"])
+def test_what_is_no_regular_file_at_the_root_is_not_found(world: World, odd: str) -> None:
+    commit = _bomb(world, b"", deep=1, wide=1)
+    if odd != "40000":
+        commit = planted(world, MAIN, [(odd, b"z", b"a")])
+    world.set_ref(MAIN, commit)
+    client = world.client()
+    client.fetch(MAIN)
+
+    assert client.root_file(commit, "z") is None
+
+
+@pytest.mark.parametrize(("entries", "is_read"), [(26_214, True), (26_215, False)])
+def test_a_root_that_is_too_large_is_not_looked_through(
+    world: World, entries: int, is_read: bool
+) -> None:
+    blob = bytes.fromhex(world.store("blob", b"x"))
+    lines = [b"100644 %012d\0" % number + blob for number in range(entries)]
+    tree = world.store("tree", b"".join(lines))
+    head = f"tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+    commit = CommitId(world.store("commit", head.encode()))
+    world.set_ref(MAIN, commit)
+    client = world.client()
+    client.fetch(MAIN)
+
+    if is_read:
+        assert client.root_file(commit, "0" * 12) == File(BlobId(blob.hex()), 1)
+    else:
+        with pytest.raises(RepositoryError, match=f"{tree} has 1048600 bytes"):
+            client.root_file(commit, "0" * 12)
+    assert client.show(commit).tree == tree
+
+
 def test_objects_that_are_not_here_are_an_error(world: World) -> None:
     client = world.client()
     planted(world, MAIN, [("100644", b"a", b"1")])
@@ -217,6 +289,7 @@ def test_objects_that_are_not_here_are_an_error(world: World) -> None:
 
     for use in (
         lambda: client.tree(MISSING),
+        lambda: client.root_file(MISSING, "a"),
         lambda: client.read([BlobId(MISSING)]),
         lambda: client.log(MISSING, 1),
         lambda: client.show(MISSING),

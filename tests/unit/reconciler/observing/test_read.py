@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from fleet.memory import Line, MemoryRepository
-from fleet.port import Tree, UnreachableError
+from fleet.objects import FILE, FOLDER, Entry, tree_content
+from fleet.port import File, Tree, UnreachableError
 from reconciler.observing import counting
 from reconciler.observing.folder import read_folder
 from reconciler.observing.read import NoBranchError, Reader, read_snapshot
@@ -31,6 +32,10 @@ class Counting(MemoryRepository):
     def tree(self, commit: CommitId) -> Tree:
         self.trees += 1
         return super().tree(commit)
+
+    def root_file(self, commit: CommitId, name: str) -> File | None:
+        self.trees += 1
+        return super().root_file(commit, name)
 
 
 def test_only_what_counts_is_read() -> None:
@@ -64,6 +69,90 @@ def test_a_heartbeat_that_is_too_large_is_no_heartbeat() -> None:
 
     assert "alpha" not in result.snapshot.heartbeats
     assert "the heartbeat has 1048577 bytes" in str(result.notices)
+
+
+def _tree_of(world: World, *entries: tuple[str, str, str]) -> str:
+    """Put a tree into the remote: entries of mode, name and id."""
+    made = [Entry(mode, name.encode(), one) for mode, name, one in entries]
+    return world.server.store("tree", tree_content(made))
+
+
+def _point(world: World, ref: str, tree: str) -> str:
+    """Let a ref of the remote stand at a new commit with this tree, and say what it stood at."""
+    head = f"tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+    before = world.server.refs.get(ref, "")
+    world.server.refs[ref] = world.server.store("commit", head.encode())
+    return before
+
+
+def _deep(world: World, name: str, content: bytes) -> str:
+    """A root with one file, beside 40 folders in each other."""
+    blob = world.server.store("blob", content)
+    tree = _tree_of(world, (FILE, "x", blob))
+    for _ in range(40):
+        tree = _tree_of(world, (FOLDER, "d", tree))
+    return _tree_of(world, (FOLDER, "d", tree), (FILE, name, blob))
+
+
+def _no_tree(world: World) -> str:
+    return world.server.store("blob", b"no tree")
+
+
+def _no_file(world: World) -> str:
+    return _tree_of(world, (FILE, "heartbeat.json", _tree_of(world)))
+
+
+@pytest.mark.parametrize("harm", [_no_tree, _no_file])
+def test_a_ref_of_a_node_that_cannot_be_read_costs_that_node_alone(
+    harm: Callable[[World], str],
+) -> None:
+    world = a_world()
+    world.pass_once()
+    _point(world, "refs/miaas/nodes/beta", harm(world))
+    world.commit({"deployments/more.yaml": deployment("more")})
+
+    result = world.decide()
+
+    assert set(result.snapshot.heartbeats) == {"alpha"}
+    assert "refs/miaas/nodes/beta: the heartbeat cannot be read" in str(result.notices[0])
+    assert "look at that agent" in str(result.notices[0])
+    world.pass_once()
+    assert "nodes/alpha/more-0/compose.yaml" in world.tree()
+
+
+def test_what_hangs_below_the_root_of_a_heartbeat_is_not_opened() -> None:
+    world = a_world()
+    beat = world.snapshot().heartbeats["beta"]
+    _point(world, "refs/miaas/nodes/beta", _deep(world, "heartbeat.json", beat))
+
+    result = world.decide()
+
+    assert set(result.snapshot.heartbeats) == {"alpha", "beta"}
+    assert result.notices == ()
+
+
+def test_a_lease_that_cannot_be_read_is_no_lease_and_is_told() -> None:
+    world = a_world()
+    _point(world, "refs/miaas/leader", _no_tree(world))
+
+    result = world.decide()
+
+    assert result.snapshot.led == world.server.refs["refs/miaas/leader"]
+    assert result.snapshot.leader == b""
+    assert "refs/miaas/leader: the ref cannot be read" in str(result.notices[0])
+
+
+@pytest.mark.parametrize("harm", [lambda world: _deep(world, "x", b"x"), _no_tree])
+def test_a_nodes_own_ref_with_an_odd_tree_is_written_anew(harm: Callable[[World], str]) -> None:
+    world = a_world()
+    world.pass_once()
+    busy = next(ref for ref in world.server.refs if ref.startswith("refs/miaas/assigned/"))
+    before = _point(world, busy, harm(world))
+
+    world.pass_once()
+
+    tip = world.client.show(CommitId(world.server.refs[busy]))
+    assert tip.tree == world.client.show(CommitId(before)).tree
 
 
 def test_too_many_files_mean_that_nothing_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
