@@ -17,6 +17,8 @@ from fleet.mirror import (
     count_change,
     create,
     do_upkeep,
+    drop_leftovers,
+    drop_old_leftovers,
     drop_stale_locks,
     examine,
     is_upkeep_due,
@@ -45,6 +47,7 @@ def prepare(mirror: Mirror) -> bool:
     Gives whether there was upkeep: readers that run must then be started anew.
     """
     create(mirror)
+    drop_old_leftovers(mirror)
     if not is_upkeep_due(mirror):
         return False
     do_upkeep(mirror)
@@ -82,13 +85,21 @@ def bring_history(mirror: Mirror, ref: str) -> str | None:
 
 def bring_lost(mirror: Mirror, commit: str) -> bool:
     """Fetch a commit that no ref leads to, with its history. False: the remote gives it not."""
-    done = mirror.git(*FETCH, "--depth=2147483647", "--", mirror.url, commit)
+    done = _asked(mirror, "--depth=2147483647", "--", mirror.url, commit)
     if done.code == 0:
         count_change(mirror)
         return True
     if any(sign in done.err for sign in _NOT_GIVEN):
         return False
     raise _failure(mirror, done)
+
+
+def _asked(mirror: Mirror, *words: str) -> Finished:
+    """Let git fetch. A fetch that is ended leaves what had come by then, which nobody can use."""
+    done = mirror.git(*FETCH, *words)
+    if done.code != 0:
+        drop_leftovers(mirror)
+    return done
 
 
 def _stands(name: str, found: dict[str, str]) -> bool:
@@ -101,10 +112,10 @@ def _fetch(
     """Fetch; a ref that turns out to be missing is forgotten, and the rest fetched again."""
     unlocked = False
     while names:
-        done = mirror.git(*FETCH, *options, "--prune", "--", mirror.url, *_specs(names, before))
+        done = _asked(mirror, *options, "--prune", "--", mirror.url, *_specs(names, before))
         if done.code == 1 and options == FIRST and not done.err.strip():
             # Patterns that match nothing: with a depth, git fails at that and says no word.
-            done = mirror.git(*FETCH, "--prune", "--", mirror.url, *_specs(names, before))
+            done = _asked(mirror, "--prune", "--", mirror.url, *_specs(names, before))
         if done.code == 0:
             return
         gone = _missing(done)
@@ -132,7 +143,7 @@ def _fetch_apart(mirror: Mirror, names: tuple[str, ...], options: tuple[str, ...
     waiting = [there] if there else []
     while waiting:
         refs = waiting.pop()
-        done = mirror.git(*FETCH, *options, "--", mirror.url, *(f"+{ref}:{ref}" for ref in refs))
+        done = _asked(mirror, *options, "--", mirror.url, *(f"+{ref}:{ref}" for ref in refs))
         if done.code == 0:
             continue
         if _FSCK not in done.err:

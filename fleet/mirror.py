@@ -173,6 +173,39 @@ def drop_stale_locks(mirror: Mirror) -> bool:
     return dropped
 
 
+def drop_leftovers(mirror: Mirror) -> None:
+    """Remove what calls of git that were ended have left half written, some 100 MB each.
+
+    Call it while holding the mirror, after a call that failed. What was written since we hold it is
+    ours. What is older than the timeout has no owner that lives.
+    """
+    for folder, _, names in os.walk(f"{mirror.folder}/objects"):
+        _drop_unfinished(mirror, folder, names)
+
+
+def drop_old_leftovers(mirror: Mirror) -> None:
+    """Remove what is large of that, before a fetch: nobody may have come to it after a failure."""
+    folder = f"{mirror.folder}/objects/pack"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return  # no mirror any more, as the fetch will find out
+    _drop_unfinished(mirror, folder, names)
+
+
+def _drop_unfinished(mirror: Mirror, folder: str, names: Iterable[str]) -> None:
+    unfinished = [name for name in names if name.startswith(("tmp_", ".tmp-"))]
+    now = os.stat(_lock_path(mirror)).st_mtime if unfinished else 0.0  # noqa: PTH116
+    for name in unfinished:
+        path = f"{folder}/{name}"
+        try:
+            age = now - os.stat(path).st_mtime  # noqa: PTH116
+            if age <= 0 or age > mirror.timeout:
+                os.unlink(path)  # noqa: PTH108
+        except FileNotFoundError:
+            continue
+
+
 def count_change(mirror: Mirror) -> None:
     """Note that objects were added. On a full disk the count stays behind, and does no harm."""
     try:
@@ -197,6 +230,8 @@ def do_upkeep(mirror: Mirror) -> None:
         DamagedError: git found the mirror broken.
     """
     done = mirror.git("gc", "--quiet", f"--prune={mirror.keep}")
+    if done.code != 0:
+        drop_leftovers(mirror)
     if done.code not in (0, git_command.TIMED_OUT):
         drop_stale_locks(mirror)
         examine(mirror)

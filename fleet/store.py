@@ -81,6 +81,8 @@ class Store:
                 else ("index-pack", "--stdin")
             )
             done = self._mirror.git(*arguments, data=pack(self._pending))
+            if done.code != 0:
+                mirror.drop_leftovers(self._mirror)
             if done.code != 0 and is_full(done.err):
                 raise NoRoomError(f"{self._mirror.folder}: {git_command.last_word(done)}")
             if done.code != 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -236,29 +237,72 @@ def is_alive_within(pid: int, *, seconds: float) -> bool:
     return True
 
 
+def a_path_with_git(folder: Path, *lines: str) -> Access:
+    """Access with a git that runs these lines of shell first."""
+    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout
+    folder.mkdir()
+    script(folder / "git", *lines, f'exec {real.strip()} "$@"')
+    path = os.pathsep.join([str(folder), *os.get_exec_path()])
+    return Access(environment={"PATH": path})
+
+
 def test_a_reader_that_hangs_is_left(git_world: GitWorld, tmp_path: Path) -> None:
     tip = planted(git_world, MAIN, [("100644", b"a", b"1")])
     client = git_world.client()
     client.fetch(MAIN)
-    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    script(
-        folder / "git",
-        'for word; do test "$word" = cat-file && exec sleep 600; done',
-        f'exec {real.strip()} "$@"',
-    )
-    path = os.pathsep.join([str(folder), *os.get_exec_path()])
-    slow = open_repository(
-        git_world.url, tmp_path / "mirror-0.git", access=Access(environment={"PATH": path}),
-        timeout=1.0,
-    )  # fmt: skip
+    hang = 'for word; do test "$word" = cat-file && exec sleep 600; done'
+    access = a_path_with_git(tmp_path / "bin", hang)
+    slow = open_repository(git_world.url, tmp_path / "mirror-0.git", access=access, timeout=1.0)
 
     with pytest.raises(RepositoryError, match="took more than 1 s"):
         slow.tree(tip)
 
     slow.close()
     assert client.tree(tip).files
+
+
+@pytest.mark.parametrize("ending", ["exec sleep 600", "echo fatal: early EOF >&2; exit 128"])
+def test_a_fetch_that_failed_leaves_nothing_behind(
+    git_world: GitWorld, tmp_path: Path, ending: str
+) -> None:
+    planted(git_world, MAIN, [("100644", b"a", b"1")])
+    objects = tmp_path / "m.git" / "objects"
+    access = a_path_with_git(
+        tmp_path / "bin",
+        f'test "$4" = fetch || exec {shutil.which("git")} "$@"',
+        f"mkdir {objects}/ab",
+        f"touch {objects}/pack/tmp_pack_1 {objects}/pack/tmp_idx_1 {objects}/ab/tmp_obj_1",
+        ending,
+    )
+    client = open_repository(git_world.url, tmp_path / "m.git", access=access, timeout=0.5)
+
+    with pytest.raises(UnreachableError):
+        client.fetch(MAIN)
+
+    assert [path for path in objects.rglob("*") if path.is_file()] == []
+
+
+def test_what_a_fetch_left_whose_process_died_with_it_goes_before_the_next(
+    git_world: GitWorld, tmp_path: Path
+) -> None:
+    planted(git_world, MAIN, [("100644", b"a", b"1")])
+    client = open_repository(git_world.url, tmp_path / "m.git", timeout=600.0)
+    git_world.clients.append(client)
+    client.fetch(MAIN)
+    packs = tmp_path / "m.git" / "objects" / "pack"
+    now = (tmp_path / "m.git.lock").stat().st_mtime
+    for name, age in (("tmp_pack_old", 601), ("tmp_pack_young", 300), ("pack-x.keep", 601)):
+        (packs / name).touch()
+        os.utime(packs / name, (now - age, now - age))
+    tip = planted(git_world, MAIN, [("100644", b"a", b"2")])
+
+    assert client.fetch(MAIN) == {MAIN: tip}
+
+    left = {path.name for path in packs.iterdir()}
+    assert left & {"tmp_pack_old", "tmp_pack_young", "pack-x.keep"} == {
+        "tmp_pack_young",
+        "pack-x.keep",
+    }
 
 
 def test_no_git_at_all_says_so(tmp_path: Path) -> None:
