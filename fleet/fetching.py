@@ -11,6 +11,7 @@ Light, like git_command.py: an agent's quick look uses it.
 from __future__ import annotations
 
 from fleet import git_command
+from fleet.around import AFAR, FETCH, FSCK, Around, Lessons, is_of_refs
 from fleet.errors import DamagedError, RepositoryError, UnreachableError
 from fleet.git_names import redacted
 from fleet.mirror import (
@@ -32,13 +33,9 @@ if TYPE_CHECKING:
     from fleet.git_command import Finished
     from fleet.mirror import Mirror
 
-FETCH: Final = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--quiet")
 FIRST: Final = ("--depth=1",)
 _MISSING: Final = "couldn't find remote ref "
 _NOT_GIVEN: Final = ("not our ref", "unadvertised object")
-_FSCK: Final = "fsck error"
-# The remote or the line to it: no reason to doubt the mirror.
-_AFAR: Final = ("Could not read from remote", "unable to access", "Could not resolve", "ssh:")
 
 
 def prepare(mirror: Mirror) -> bool:
@@ -54,21 +51,21 @@ def prepare(mirror: Mirror) -> bool:
     return True
 
 
-def bring(mirror: Mirror, wanted: Iterable[str], absent: set[str]) -> dict[str, str]:
-    """Fetch refs and say where they stand. `absent` remembers what was asked for in vain.
+def bring(mirror: Mirror, wanted: Iterable[str], lessons: Lessons) -> dict[str, str]:
+    """Fetch refs and say where they stand. `lessons`: told of what was asked for in vain.
 
     Raises:
         UnreachableError, DamagedError, RepositoryError: as they say.
     """
     wanted = tuple(dict.fromkeys(wanted))
     before = mirror.refs(wanted)
-    new = tuple(name for name in wanted if name not in absent and not _stands(name, before))
+    new = tuple(name for name in wanted if name not in lessons.absent and not _stands(name, before))
     old = tuple(name for name in wanted if name not in new)
     for names, options in ((new, FIRST), (old, ())):
-        _fetch(mirror, names, options, before)
+        _fetch(mirror, names, options, before, lessons)
     found = mirror.refs(wanted)
-    absent.difference_update(wanted)
-    absent.update(name for name in wanted if not _stands(name, found))
+    lessons.absent.difference_update(wanted)
+    lessons.absent.update(name for name in wanted if not _stands(name, found))
     if found != before:
         count_change(mirror)
     return found
@@ -78,7 +75,7 @@ def bring_history(mirror: Mirror, ref: str) -> str | None:
     """Fetch a ref with all its ancestors. None: the remote does not have it."""
     before = mirror.refs((ref,))
     # The depth that git itself uses for "no bound"; `--unshallow` fails on a whole mirror.
-    _fetch(mirror, (ref,), ("--depth=2147483647",), before)
+    _fetch(mirror, (ref,), ("--depth=2147483647",), before, Lessons())
     count_change(mirror)
     return mirror.refs((ref,)).get(ref)
 
@@ -107,9 +104,16 @@ def _stands(name: str, found: dict[str, str]) -> bool:
 
 
 def _fetch(
-    mirror: Mirror, names: tuple[str, ...], options: tuple[str, ...], before: dict[str, str]
+    mirror: Mirror,
+    names: tuple[str, ...],
+    options: tuple[str, ...],
+    before: dict[str, str],
+    lessons: Lessons,
 ) -> None:
     """Fetch; a ref that turns out to be missing is forgotten, and the rest fetched again."""
+    if lessons.is_wary_of(names):
+        Around(mirror, options, lessons, _failure).fetch(names)
+        return
     unlocked = False
     while names:
         done = _asked(mirror, *options, "--prune", "--", mirror.url, *_specs(names, before))
@@ -122,49 +126,15 @@ def _fetch(
         if gone in names:
             _forget(mirror, gone, before)
             names = tuple(name for name in names if name != gone)
-        elif _FSCK in done.err and not (len(names) == 1 and names[0][-1] != "/"):
-            _fetch_apart(mirror, names, options)
+        elif is_of_refs(mirror, names, done):
+            if FSCK not in done.err and done.code != git_command.TIMED_OUT:
+                examine(mirror)
+            Around(mirror, options, lessons, _failure).fetch(names)
             return
         elif ".lock': File exists" in done.err and not unlocked and drop_stale_locks(mirror):
             unlocked = True
         else:
             raise _failure(mirror, done)
-
-
-def _fetch_apart(mirror: Mirror, names: tuple[str, ...], options: tuple[str, ...]) -> None:
-    """Fetch around refs whose objects git refuses: one bad writer must not hide all others.
-
-    Such refs count as missing. Slow, for it lists the remote and tries halves of the list.
-    """
-    there = _listed(mirror, names)
-    for ref in mirror.refs(names):
-        if ref not in there:
-            mirror.git("update-ref", "-d", ref)
-    waiting = [there] if there else []
-    while waiting:
-        refs = waiting.pop()
-        done = _asked(mirror, *options, "--", mirror.url, *(f"+{ref}:{ref}" for ref in refs))
-        if done.code == 0:
-            continue
-        if _FSCK not in done.err:
-            raise _failure(mirror, done)
-        if len(refs) == 1:
-            mirror.git("update-ref", "-d", refs[0])
-        else:
-            middle = len(refs) // 2
-            waiting += [refs[:middle], refs[middle:]]
-
-
-def _listed(mirror: Mirror, names: tuple[str, ...]) -> list[str]:
-    done = mirror.git("ls-remote", "--refs", "--", mirror.url)
-    if done.code != 0:
-        raise _failure(mirror, done)
-    refs = (line.partition("\t")[2] for line in done.out.decode("utf-8", "replace").splitlines())
-    return sorted(
-        ref
-        for ref in refs
-        if any(ref == name or (name[-1] == "/" and ref.startswith(name)) for name in names)
-    )
 
 
 def _specs(names: tuple[str, ...], before: dict[str, str]) -> list[str]:
@@ -191,7 +161,7 @@ def _failure(mirror: Mirror, done: Finished) -> RepositoryError:
     message = f"cannot fetch from {redacted(mirror.url)}: {git_command.last_word(done)}"
     if ".lock': File exists" in done.err:
         return RepositoryError(message)
-    if done.code != git_command.TIMED_OUT and not any(sign in done.err for sign in _AFAR):
+    if done.code != git_command.TIMED_OUT and not any(sign in done.err for sign in AFAR):
         try:
             examine(mirror)
         except DamagedError as damaged:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from fleet import fetching, git_command, mirror, trees
 from fleet.access import Access
+from fleet.around import Lessons, covers
 from fleet.errors import (
     DamagedError,
     RejectedError,
@@ -27,7 +28,7 @@ from fleet.git_names import check_object_id, check_ref, check_url, check_wanted,
 from fleet.local import unmoved
 from fleet.mirror import Mirror
 from fleet.objects import IDENTITY, commit_content, object_id, read_commit
-from fleet.port import Commit, File, RefUpdate, Tree
+from fleet.port import Commit, File, RefUpdate, Refused, Tree
 from fleet.push_report import Outcome, read_report
 from fleet.spare import NoRoomError, spare
 from fleet.store import Store
@@ -77,7 +78,8 @@ class GitRepository:
         self._mirror = place
         self._identity = identity
         self._lock = threading.RLock()
-        self._absent: set[str] = set()
+        self._lessons = Lessons()
+        self._no_commits: dict[str, str] = {}
         self._asked: dict[str, None] = {}
         self._store = Store(place)
 
@@ -112,13 +114,28 @@ class GitRepository:
         found = unmoved(self._mirror.url, self._mirror.folder, wanted)
         if found is None:
             found = self._bring(wanted)
-        return self._only_commits(found)
+        else:
+            self._lessons.forget_gone(wanted, found)
+            self._lessons.praise(found)
+        commits = self._only_commits(found)
+        kept = {ref: at for ref, at in self._no_commits.items() if not covers(wanted, ref)}
+        self._no_commits = kept | {ref: at for ref, at in found.items() if ref not in commits}
+        return commits
 
     def _only_commits(self, found: Mapping[str, str]) -> dict[str, CommitId]:
         """Leave out what points to something else, as a ref may."""
         is_commit = self._store.is_commit
         with self._store.readers.watched():
             return {ref: CommitId(found[ref]) for ref in sorted(found) if is_commit(found[ref])}
+
+    def refused(self) -> Mapping[str, Refused]:
+        with self._lock:
+            odd = {
+                ref: Refused(CommitId(at), "it stands at no commit")
+                for ref, at in self._no_commits.items()
+            }
+            bad = self._lessons.refused.items()
+            return {**odd, **{ref: Refused(CommitId(at), why) for ref, (at, why) in bad}}
 
     def fetch_history(self, ref: str) -> CommitId | None:
         check_ref(ref)
@@ -147,7 +164,7 @@ class GitRepository:
     def _bring(self, wanted: tuple[str, ...]) -> dict[str, str]:
         with mirror.held(self._mirror):
             self._store.prepare()
-            return fetching.bring(self._mirror, wanted, self._absent)
+            return fetching.bring(self._mirror, wanted, self._lessons)
 
     # reading objects
 
@@ -349,7 +366,7 @@ class GitRepository:
 
     def _begin_anew(self) -> None:
         self._store.forget()
-        self._absent.clear()
+        self._lessons.clear()
         with mirror.held(self._mirror):
             if os.path.isdir(self._mirror.folder):  # noqa: PTH112
                 mirror.put_aside(self._mirror)

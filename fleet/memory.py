@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from fleet import trees
+from fleet.around import covers
 from fleet.errors import RejectedError, RepositoryError, StaleError, UnreachableError
 from fleet.git_names import check_object_id, check_ref, check_wanted
 from fleet.objects import (
@@ -22,7 +23,7 @@ from fleet.objects import (
     read_commit,
     tree_entries,
 )
-from fleet.port import Commit, File, RefUpdate, Tree
+from fleet.port import Commit, File, RefUpdate, Refused, Tree
 from fleet.updates import check_updates
 from schemas.names import BlobId, CommitId, TreeId
 
@@ -49,11 +50,13 @@ class MemoryServer:
     """A remote that many clients share. Safe to use from many threads.
 
     refs: where each ref stands; a test may set them. rule: what a server's hook would refuse.
+    bad: refs whose objects git would refuse, with why.
     """
 
     def __init__(self, rule: Rule = allow_all) -> None:
         self.refs: dict[str, str] = {}
         self.rule = rule
+        self.bad: dict[str, str] = {}
         self.objects: dict[str, Object] = {}
         self._lock = threading.Lock()
 
@@ -124,6 +127,7 @@ class MemoryRepository:
         self._here: dict[str, Object] = {}
         self._unsent: dict[str, Object] = {}
         self._asked: set[str] = set()
+        self._refused: dict[str, Refused] = {}
 
     # reading refs
 
@@ -147,6 +151,9 @@ class MemoryRepository:
         self._asked.update(wanted)
         return found
 
+    def refused(self) -> Mapping[str, Refused]:
+        return dict(self._refused)
+
     def fetch_history(self, ref: str) -> CommitId | None:
         tip = self._standing((check_ref(ref),)).get(ref)
         seen: set[str] = set()
@@ -169,13 +176,17 @@ class MemoryRepository:
 
     def _standing(self, wanted: tuple[str, ...]) -> dict[str, CommitId]:
         self._ask()
-        found = {
-            ref: CommitId(value)
-            for ref, value in self._server.standing(wanted).items()
-            if self._server.objects[value][0] == "commit"
-        }
+        found = self._server.standing(wanted)
         self._answer()
-        return found
+        kept = {ref: one for ref, one in self._refused.items() if not covers(wanted, ref)}
+        objections = {ref: why for ref, at in found.items() if (why := self._objection(ref, at))}
+        fresh = {ref: Refused(CommitId(found[ref]), why) for ref, why in objections.items()}
+        self._refused = {**kept, **fresh}
+        return {ref: CommitId(at) for ref, at in found.items() if ref not in fresh}
+
+    def _objection(self, ref: str, at: str) -> str:
+        is_commit = self._server.objects[at][0] == "commit"
+        return self._server.bad.get(ref, "") if is_commit else "it stands at no commit"
 
     def _ask(self) -> None:
         if self.line is Line.DOWN:
@@ -328,4 +339,8 @@ class MemoryRepository:
         return tree_entries(self._object(tree, "tree"))
 
     def _sizes(self, blobs: Iterable[str]) -> dict[str, int]:
-        return {blob: len(self._object(blob, "blob")) for blob in blobs}
+        found = {blob: self._here.get(blob) for blob in blobs}
+        for blob, one in found.items():
+            if one is None:
+                raise RepositoryError(f"object {blob} is not here")
+        return {blob: len(one[1]) for blob, one in found.items() if one and one[0] == "blob"}

@@ -59,9 +59,9 @@ class Mirror:
         self.ends: float | None = None
         self.environment = git_command.environment(url, access)
 
-    def git(self, *arguments: str, data: bytes = b"") -> Finished:
-        """Run one git command on the mirror."""
-        timeout = self.timeout
+    def git(self, *arguments: str, data: bytes = b"", seconds: float | None = None) -> Finished:
+        """Run one git command on the mirror. seconds: it may take; None: the timeout."""
+        timeout = self.timeout if seconds is None else seconds
         if self.ends is not None:
             timeout = max(LEAST_SECONDS, min(timeout, self.ends - time.monotonic()))
         return git_command.run(self.folder, arguments, self.environment, data=data, timeout=timeout)

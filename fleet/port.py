@@ -20,6 +20,7 @@ __all__ = [
     "DamagedError",
     "File",
     "RefUpdate",
+    "Refused",
     "RejectedError",
     "Repository",
     "RepositoryError",
@@ -75,6 +76,14 @@ class RefUpdate:
     expected: CommitId | None
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A ref that the remote has and that cannot be had: where it stands, and why."""
+
+    at: CommitId
+    why: str
+
+
 class Repository(Protocol):
     """One remote. Every method raises RepositoryError or a kind of it, and nothing else."""
 
@@ -86,6 +95,12 @@ class Repository(Protocol):
 
         Raises:
             UnreachableError: no answer. An unreachable remote never looks like an empty one.
+        """
+
+    def refused(self) -> Mapping[str, Refused]:
+        """The refs that were asked for, and that `fetch` left out although the remote has them.
+
+        They are no commits, git refuses their objects, or these take longer than a call may.
         """
 
     def fetch_history(self, ref: str) -> CommitId | None:

@@ -19,6 +19,7 @@ MAX_REMEMBERED: Final = 20_000  # trees, sizes and kinds, some 100 bytes each: a
 MAX_PENDING_BYTES: Final = 32 * 1024 * 1024  # written and not yet pushed; more goes to disk
 # Larger than any honest one, and small enough to be read: some MB that were pushed unpack to GBs.
 MOST_BYTES: Final[Mapping[str, int]] = {"commit": 4 * 1024 * 1024, "tree": 32 * 1024 * 1024}
+NO_BLOB: Final = -1  # instead of a size
 FEW_SIZES: Final = 16  # up to here asking the reader that runs is cheaper than a process
 FEW_OBJECTS: Final = 100  # up to here loose objects, as git's own `fetch.unpackLimit`
 
@@ -163,29 +164,32 @@ class Store:
         return _text(found.type), found.size
 
     def sizes(self, blobs: Iterable[str]) -> dict[str, int]:
-        """Give the sizes of blobs, in bytes."""
+        """Give the sizes of blobs, in bytes. Objects of other kinds are left out."""
         wanted = set(blobs)
         found = {blob: self._sizes[blob] for blob in wanted & self._sizes.keys()}
-        found |= {blob: len(self._pending[blob][1]) for blob in wanted & self._pending.keys()}
+        for blob in wanted & self._pending.keys():
+            kind, content = self._pending[blob]
+            found[blob] = len(content) if kind == "blob" else NO_BLOB
         missing = sorted(wanted - found.keys())
         look = self._each_size if len(missing) <= FEW_SIZES else self._all_sizes
-        for blob, size in look(missing):
-            found[blob] = _bounded(self._sizes)[blob] = size
-        return found
+        for blob, kind, size in look(missing):
+            found[blob] = _bounded(self._sizes)[blob] = size if kind == "blob" else NO_BLOB
+        return {blob: size for blob, size in found.items() if size != NO_BLOB}
 
-    def _each_size(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
+    def _each_size(self, blobs: list[str]) -> Iterator[tuple[str, str, int]]:
         for blob in blobs:
-            with self.readers.reading(blob) as store:
-                yield blob, store.info(bytes.fromhex(blob)).size
+            yield blob, *self._kind_and_size(blob)
 
-    def _all_sizes(self, blobs: list[str]) -> Iterator[tuple[str, int]]:
-        done = self._mirror.git("cat-file", "--batch-check=%(objectsize)", data=_lines(blobs))
-        sizes = done.out.decode("ascii", "replace").splitlines()
-        for blob, size in zip(blobs, sizes, strict=False):
+    def _all_sizes(self, blobs: list[str]) -> Iterator[tuple[str, str, int]]:
+        words = ("cat-file", "--batch-check=%(objecttype) %(objectsize)")
+        done = self._mirror.git(*words, data=_lines(blobs))
+        rows = done.out.decode("ascii", "replace").splitlines()
+        for blob, row in zip(blobs, rows, strict=False):
+            kind, _, size = row.partition(" ")
             if not size.isdigit():
                 raise self._missing(blob)
-            yield blob, int(size)
-        if done.code != 0 or len(sizes) != len(blobs):
+            yield blob, kind, int(size)
+        if done.code != 0 or len(rows) != len(blobs):
             raise self.failure(done)
 
     def is_commit(self, wanted: str) -> bool:

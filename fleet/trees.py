@@ -12,6 +12,7 @@ from fleet.port import File, Tree
 from schemas.names import BlobId, TreeId
 
 Load: TypeAlias = Callable[[str], tuple[Entry, ...]]
+# In bytes. Of what is no blob, though an entry says so, there is none.
 Sizes: TypeAlias = Callable[[Iterable[str]], Mapping[str, int]]
 
 MAX_ENTRIES: Final = (
@@ -45,9 +46,14 @@ def list_tree(root: TreeId, load: Load, sizes: Sizes) -> Tree:
                 files[path] = entry.id
         _check_bounds(root, prefix, len(files) + len(folders) + len(ignored))
     known = sizes(files.values())
+    ignored += [path for path, blob in files.items() if blob not in known]
     return Tree(
         id=root,
-        files={path: File(BlobId(files[path]), known[files[path]]) for path in sorted(files)},
+        files={
+            path: File(BlobId(blob), known[blob])
+            for path, blob in sorted(files.items())
+            if blob in known
+        },
         folders=dict(sorted(folders.items())),
         ignored=tuple(sorted(ignored)),
     )

@@ -20,13 +20,14 @@ T = TypeVar("T")
 class Told:
     """What refs of machines lead to.
 
-    heartbeats: each node's, where it has one. lease: None: there is none. assigned: where each
-    node's own ref stands. projected: the root tree of that commit. unreadable: refs of which
-    nothing could be read, with why.
+    heartbeats: each node's, where it has one. lease: None: there is none. led: where its ref
+    stands. assigned: where each node's own ref stands. projected: the root tree of that commit.
+    unreadable: refs of which nothing could be read, with why.
     """
 
     heartbeats: Mapping[NodeName, File]
     lease: File | None
+    led: CommitId | None
     assigned: Mapping[NodeName, CommitId]
     projected: Mapping[NodeName, TreeId]
     unreadable: Mapping[str, str]
@@ -41,18 +42,20 @@ class MachineRefs:
     _roots: dict[CommitId, TreeId] = field(default_factory=dict)
 
     def look(self, refs: Mapping[str, CommitId]) -> Told:
-        """Find what refs lead to.
+        """Find what refs lead to, after these were fetched.
 
         Raises:
             DamagedError: the mirror is broken. What one ref is to blame for is in the result.
         """
-        odd: dict[str, str] = {}
+        refused = {ref: one for ref, one in self.state.refused().items() if _is_of_machines(ref)}
+        odd = {ref: one.why for ref, one in refused.items()}
         beats = _by_node(refs, NODE_REFS)
         assigned = _by_node(refs, ASSIGNED_REFS)
         led = {LEADER_REF: refs[LEADER_REF]} if LEADER_REF in refs else {}
         spoken = _kept(self._files, beats, lambda at: self.state.root_file(at, HEARTBEAT_FILE), odd)
         leases = _kept(self._files, led, lambda at: self.state.root_file(at, LEADER_FILE), odd)
         roots = _kept(self._roots, assigned, lambda at: self.state.show(at).tree, odd)
+        where = {ref: one.at for ref, one in refused.items()}
         self._files = {**spoken, **leases}
         self._roots = roots
         return Told(
@@ -62,7 +65,11 @@ class MachineRefs:
                 if (file := spoken.get(at)) is not None
             },
             lease=leases.get(led[LEADER_REF]) if led else None,
-            assigned={name_in(ref, ASSIGNED_REFS): at for ref, at in assigned.items()},
+            assigned={
+                name_in(ref, ASSIGNED_REFS): at
+                for ref, at in {**assigned, **_by_node(where, ASSIGNED_REFS)}.items()
+            },
+            led=where.get(LEADER_REF) or led.get(LEADER_REF),
             projected={
                 name_in(ref, ASSIGNED_REFS): roots[at]
                 for ref, at in assigned.items()
@@ -70,6 +77,11 @@ class MachineRefs:
             },
             unreadable=odd,
         )
+
+
+def _is_of_machines(ref: str) -> bool:
+    names = (ref.removeprefix(prefix) for prefix in (NODE_REFS, ASSIGNED_REFS))
+    return ref == LEADER_REF or any(name != ref and is_name(name) for name in names)
 
 
 def name_in(ref: str, prefix: str) -> NodeName:

@@ -138,7 +138,7 @@ class Reader:
             folders=ours.folders if ours else {},
             assigned=told.assigned,
             projected=told.projected,
-            led=refs.get(LEADER_REF),
+            led=told.led,
             leader=self._blobs.get(lease.blob, b"") if lease else b"",
             heartbeats={
                 name: self._blobs[file.blob]
@@ -158,8 +158,13 @@ class Reader:
         else:
             found = self.desired.fetch(branch)
             refs = self.state.fetch(*wanted)
+        if branch in (odd := self.desired.refused()):
+            raise NoBranchError(f"the branch {self.branch} cannot be read: {odd[branch].why}")
         if branch not in found:
             raise NoBranchError(f"the repository has no branch {self.branch}")
+        if ASSIGNMENTS_REF in (odd := self.state.refused()):
+            # Not as if nothing had ever been decided.
+            raise RepositoryError(f"{ASSIGNMENTS_REF} cannot be read: {odd[ASSIGNMENTS_REF].why}")
         return found[branch], refs
 
     def _tree(self, repository: Repository, commit: CommitId) -> Tree:

@@ -19,6 +19,7 @@ from fleet.git_repo import open_repository
 from fleet.glance import glance
 from fleet.local import local_folder
 from fleet.port import RefUpdate, RepositoryError, StaleError, UnreachableError
+from schemas.names import CommitId
 from tests.contract.fleet.conftest import MAIN, NODES, STATE, GitWorld, committed, planted
 from tests.forge import PASSWORD, Forge, certificate_for, credentials, serve
 
@@ -140,6 +141,76 @@ def test_objects_that_git_refuses_hide_no_other_ref(
 
     for _ in range(2):
         assert client.fetch(MAIN, NODES) == {MAIN: main, **good}
+        told = client.refused()
+        assert {ref: one.at for ref, one in told.items()} == {
+            f"{NODES}{name}": git_world.refs()[f"{NODES}{name}"] for name in set(bad) - {"n6"}
+        }
+        assert all("NUL" in one.why for one in told.values())
+    # Who owns such a ref can move it away from an object that is not here.
+    client.push(tuple(RefUpdate(ref, main, one.at) for ref, one in told.items()))
+    assert client.fetch(MAIN, NODES) == {MAIN: main, **good, **dict.fromkeys(told, main)}
+    assert client.refused() == {}
+
+
+def a_file_that_is_a_folder(git_world: GitWorld, folder: str) -> CommitId:
+    """Put a commit into the remote of which an entry says file, and names a tree."""
+    tree = git_world.store("tree", b"100644 heartbeat.json\0" + bytes.fromhex(folder))
+    head = f"tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+    return CommitId(git_world.store("commit", head.encode()))
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known tree", "new tree"])
+def test_an_entry_of_the_wrong_kind_hides_no_other_ref(
+    git_world: GitWorld, *, is_known: bool
+) -> None:
+    client = git_world.client()
+    bad = f"{NODES}bad"
+    before = planted(git_world, bad, [("100644", b"a", b"1")])
+    client.fetch(MAIN, NODES)
+    good = planted(git_world, f"{NODES}good", [("100644", b"a", b"2")])
+    folder = client.show(before).tree if is_known else git_world.store("tree", b"")
+    odd = a_file_that_is_a_folder(git_world, folder)
+    git_world.set_ref(bad, odd)
+
+    found = client.fetch(MAIN, NODES)
+
+    assert found[f"{NODES}good"] == good
+    if bad in found:  # git need not look at what it has
+        with pytest.raises(RepositoryError, match="is a tree, not a file"):
+            client.root_file(odd, "heartbeat.json")
+        assert client.tree(odd).ignored == ("heartbeat.json",)
+    else:
+        assert client.refused()[bad].at == odd
+
+
+def test_a_ref_that_git_refuses_is_asked_for_once(git_world: GitWorld, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    access = a_path_with_git(
+        tmp_path / "bin", f'case "$4" in fetch|ls-remote) echo "$4" >> {told};; esac'
+    )
+    client = open_repository(git_world.url, tmp_path / "m.git", access=access)
+    git_world.clients.append(client)
+    good = {
+        f"{NODES}n{number}": planted(git_world, f"{NODES}n{number}", [("100644", b"a", b"1")])
+        for number in range(20)
+    }
+    tree = git_world.store("tree", b"")
+    head = f"tree {tree}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n"
+    bad = f"{NODES}bad"
+    git_world.set_ref(bad, git_world.store("commit", head.encode() + b"x\0y\n"))
+    assert client.fetch(NODES) == good
+    told.unlink()
+
+    news = planted(git_world, f"{NODES}n3", [("100644", b"a", b"2")])
+
+    assert client.fetch(NODES) == {**good, f"{NODES}n3": news}
+    assert told.read_text().split() == ["ls-remote", "fetch"]
+    git_world.git("update-ref", "-d", bad)
+    client.fetch(NODES)
+    told.unlink()
+    planted(git_world, f"{NODES}n3", [("100644", b"a", b"3")])
+    client.fetch(NODES)
+    assert (told.read_text().split(), client.refused()) == (["fetch"], {})
 
 
 def shutil_copy(source: Path, target: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.port import RefUpdate, RepositoryError, UnreachableError
+from fleet.port import RefUpdate, Refused, RepositoryError, UnreachableError
+from schemas.names import CommitId
 from tests.contract.fleet.conftest import MAIN, NODES, STATE, World, committed, planted
 
 
@@ -151,3 +152,19 @@ def test_what_is_no_ref_is_refused(world: World, ref: str) -> None:
         client.fetch(ref)
     with pytest.raises(RepositoryError):
         client.push_own(ref, committed(client, {"a": b"1"}))
+
+
+def test_refs_that_stand_at_no_commit_are_left_out_and_told(world: World) -> None:
+    client = world.client()
+    good = planted(world, f"{NODES}good", [("100644", b"a", b"1")])
+    blob = world.store("blob", b"no commit")
+    world.set_ref(f"{NODES}odd", blob)
+
+    assert client.fetch(MAIN, NODES) == {f"{NODES}good": good}
+    assert client.refused() == {f"{NODES}odd": Refused(CommitId(blob), "it stands at no commit")}
+
+    world.set_ref(f"{NODES}odd", good)
+    client.fetch(MAIN)
+    assert set(client.refused()) == {f"{NODES}odd"}
+    assert client.fetch(NODES) == {f"{NODES}good": good, f"{NODES}odd": good}
+    assert client.refused() == {}

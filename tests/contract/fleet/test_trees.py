@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.objects import FILE, object_id, tree_content
-from fleet.port import File, RefUpdate, RepositoryError
+from fleet.git_repo import GitRepository
+from fleet.memory import MemoryRepository
+from fleet.objects import FILE, Entry, object_id, tree_content
+from fleet.port import File, RefUpdate, Repository, RepositoryError
 from schemas.names import BlobId, CommitId, TreeId
 from tests.contract.fleet.conftest import AT, MAIN, World, committed, planted
 
@@ -208,6 +210,36 @@ def test_a_tree_of_trees_that_unfolds_without_end_is_refused(world: World) -> No
 
     with pytest.raises(RepositoryError, match="entries"):
         client.tree(client.fetch(MAIN)[MAIN])
+
+
+def _put_here(client: Repository, kind: str, content: bytes) -> str:
+    """Put an object beside what a client fetched: git would stop an odd one at the fetch."""
+    if isinstance(client, MemoryRepository):
+        client._here[object_id(kind, content)] = (kind, content)
+    else:
+        assert isinstance(client, GitRepository)
+        words = ("hash-object", "-t", kind, "-w", "--stdin", "--literally")
+        assert client._mirror.git(*words, data=content).code == 0
+    return object_id(kind, content)
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_an_entry_that_says_file_and_names_something_else_is_ignored(
+    world: World, others: int
+) -> None:
+    client = world.client()
+    files = {f"f{number:02d}": b"%d" % number for number in range(others)}
+    tree = client.write(None, {**files, "a": b"1"})
+    client.push_own(MAIN, client.commit(tree, parent=None, message="x", at=AT))
+    entries = [Entry(FILE, name.encode(), blob) for name, blob in client.files_in(tree, "").items()]
+    root = _put_here(client, "tree", tree_content([*entries, Entry(FILE, b"odd", tree)]))
+    head = f"tree {root}\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n"
+    commit = CommitId(_put_here(client, "commit", head.encode()))
+
+    assert set(client.tree(commit).files) == {*files, "a"}
+    assert client.tree(commit).ignored == ("odd",)
+    with pytest.raises(RepositoryError, match="not a"):
+        client.root_file(commit, "odd")
 
 
 def _bomb(world: World, entries: bytes, *, deep: int, wide: int) -> CommitId:

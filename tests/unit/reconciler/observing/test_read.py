@@ -9,12 +9,12 @@ import pytest
 
 from fleet.memory import Line, MemoryRepository
 from fleet.objects import FILE, FOLDER, Entry, tree_content
-from fleet.port import File, Tree, UnreachableError
+from fleet.port import File, RepositoryError, Tree, UnreachableError
 from reconciler.observing import counting
 from reconciler.observing.folder import read_folder
 from reconciler.observing.read import NoBranchError, Reader, read_snapshot
 from reconciler.observing.snapshot import Snapshot
-from schemas.names import BlobId, CommitId, TemplateName
+from schemas.names import BlobId, CommitId, NodeName, TemplateName
 from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
 
 
@@ -153,6 +153,37 @@ def test_a_nodes_own_ref_with_an_odd_tree_is_written_anew(harm: Callable[[World]
 
     tip = world.client.show(CommitId(world.server.refs[busy]))
     assert tip.tree == world.client.show(CommitId(before)).tree
+
+
+def test_refs_that_cannot_be_fetched_cost_their_nodes_alone_and_are_told() -> None:
+    world = a_world()
+    world.pass_once()
+    refs = world.server.refs
+    busy = next(ref for ref in refs if ref.startswith("refs/miaas/assigned/"))
+    stood = refs[busy]
+    world.server.bad = {"refs/miaas/nodes/beta": "too long", "refs/heads/other": "?", busy: "odd"}
+
+    result = world.decide()
+
+    assert set(result.snapshot.heartbeats) == {"alpha"}
+    assert result.snapshot.assigned[NodeName(busy.rpartition("/")[2])] == stood
+    told = [str(notice) for notice in result.notices]
+    assert [text.partition(". Fix")[0] for text in told] == [
+        "refs/miaas/nodes/beta: the heartbeat cannot be read: too long",
+        f"{busy}: the ref cannot be read: odd",
+    ]
+    world.pass_once()
+    assert refs[busy] != stood
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/main", "refs/heads/assignments"])
+def test_a_branch_that_cannot_be_fetched_is_no_empty_branch(ref: str) -> None:
+    world = a_world()
+    world.pass_once()
+    world.server.bad = {ref: "odd"}
+
+    with pytest.raises(RepositoryError, match="cannot be read: odd"):
+        world.snapshot()
 
 
 def test_too_many_files_mean_that_nothing_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
