@@ -10,6 +10,7 @@ from reconciler.observing.snapshot import TemplateBundle
 from reconciler.rendering.bundle import SUFFIX, Parts, parts_of
 from reconciler.rendering.child import Child, KilledError
 from reconciler.rendering.port import Outcome, Rendered, RenderJob, Unrendered
+from schemas.compose_references import unresolved
 from schemas.layout import COMPOSE_FILE
 from schemas.policy import check
 from schemas.problem import Place, Problem
@@ -109,7 +110,7 @@ def _is_problem(told: object) -> bool:
 
 
 def _judged(job: RenderJob, parts: Parts, answer: Any) -> Outcome:
-    """Make an outcome of the child's answer, and ask the policy about the compose file."""
+    """Make an outcome of the child's answer, and ask whether its compose file may run and can."""
     problems = tuple(
         Problem(Place(path, line, column), what, fix)
         for path, line, column, what, fix in answer["problems"]
@@ -118,7 +119,7 @@ def _judged(job: RenderJob, parts: Parts, answer: Any) -> Outcome:
         return Unrendered(problems=problems)
     files = dict(parts.copied)
     files |= {path.removesuffix(SUFFIX): text.encode() for path, text in answer["files"].items()}
-    refusal = _too_much(job, files) or _against_policy(job, parts, files)
+    refusal = _too_much(job, files) or _not_allowed(job, parts, files)
     return Unrendered(problems=refusal) if refusal else Rendered(files=dict(sorted(files.items())))
 
 
@@ -130,14 +131,14 @@ def _too_much(job: RenderJob, files: dict[str, bytes]) -> tuple[Problem, ...]:
     return (Problem(job.bundle.template.place, what, "move what is large into an image"),)
 
 
-def _against_policy(job: RenderJob, parts: Parts, files: dict[str, bytes]) -> tuple[Problem, ...]:
+def _not_allowed(job: RenderJob, parts: Parts, files: dict[str, bytes]) -> tuple[Problem, ...]:
     path = f"{parts.folder}/{COMPOSE_FILE}"
     try:
         text = files[COMPOSE_FILE].decode()
     except UnicodeDecodeError:
         return (Problem(Place(path), "it is not UTF-8 text", "save it as UTF-8"),)
     rendered = f"{path} as rendered for {job.replica}"
-    return check(text, path=rendered)
+    return check(text, path=rendered) or unresolved(text, path=rendered, files=files.keys())
 
 
 def _refused(job: RenderJob, what: str) -> Unrendered:

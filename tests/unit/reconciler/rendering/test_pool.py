@@ -122,6 +122,36 @@ def test_an_answer_that_makes_no_sense_is_no_file(answer: Any) -> None:
     assert "makes no sense" in told(outcome[0])
 
 
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("depends_on: [db]", "5: services.web.depends_on[0]: there is no service 'db'"),
+        ("networks: [inner]", "5: services.web.networks[0]: there is no network 'inner'"),
+        ("env_file: ./none.env", "5: there is no file './none.env'"),
+        ("ports: ['99999:80']", "5: services.web.ports[0]: 99999 is no port"),
+    ],
+)
+def test_what_compose_would_refuse_is_found_before_it_is_published(
+    renderer: BoundedRenderer, service: str, words: str
+) -> None:
+    (outcome,) = renderer.render((a_job(f"# ours\n{FINE}    {service}\n"),))
+
+    line, _, what = words.partition(": ")
+    assert f"templates/web/compose.yaml as rendered for chat-0:{line}:" in told(outcome)
+    assert what in told(outcome)
+
+
+def test_an_env_file_is_found_among_what_is_rendered_and_what_is_copied(
+    renderer: BoundedRenderer,
+) -> None:
+    compose = f"{FINE}    env_file: [./a.env, ./conf/b.env]\n"
+    files = {"a.env.j2": b"IMAGE={{ params.image }}\n", "conf/b.env": b"B=1\n"}
+
+    (outcome,) = renderer.render((a_job(compose, files=files),))
+
+    assert isinstance(outcome, Rendered)
+
+
 def test_the_same_job_is_rendered_once() -> None:
     renderer = BoundedRenderer()
     first = renderer.render((a_job(),))
