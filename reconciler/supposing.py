@@ -68,7 +68,8 @@ def suppose(
         origins[path] = deployment.place.path
     mute = {heartbeat_ref(name) + f"/{HEARTBEAT_FILE}" for name in supposed.lost}
     large = {p: size for p, size in snapshot.too_large.items() if p not in {*mute, *desired}}
-    return replace(snapshot, desired=desired, heartbeats=heartbeats, too_large=large), origins
+    changed = replace(snapshot, desired=desired, heartbeats=heartbeats, too_large=large)
+    return replace(changed, supposed_lost=supposed.lost), origins
 
 
 def moved_back(problem: Problem, origins: Mapping[str, str]) -> Problem:

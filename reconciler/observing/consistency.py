@@ -9,10 +9,13 @@ from reconciler.observing.snapshot import TemplateBundle
 from schemas.deployment import Deployment, VolumeMoves
 from schemas.fencing import unsafe
 from schemas.fleet import Fleet
-from schemas.names import DeploymentName, TemplateName
+from schemas.layout import DEPLOYMENTS, NODES
+from schemas.marks import Keys
+from schemas.names import DeploymentName, NodeName, TemplateName
 from schemas.problem import Problem
 from schemas.quantity import format_duration
 from schemas.rollout import UpdateStrategy
+from schemas.words import nearest
 
 
 def inconsistent(
@@ -20,14 +23,19 @@ def inconsistent(
     fleet: Fleet,
     templates: Mapping[TemplateName, TemplateBundle],
     known: Iterable[DeploymentName],
+    nodes: Iterable[NodeName],
 ) -> Mapping[DeploymentName, Problems]:
-    """Say of each deployment what about it cannot be. known: every name that people wrote."""
+    """Say of each deployment what about it cannot be.
+
+    known, nodes: every name that people wrote, also in documents that are broken.
+    """
     whole = tuple(deployments)
     around = circles(whole)
-    names = frozenset(known)
+    names, hosts = frozenset(known), frozenset(nodes)
     found = {
         one.name: (
             *strangers(one, names),
+            *_elsewhere(one, hosts),
             *((around[one.name],) if one.name in around else ()),
             *_fence(one, fleet),
             *_strategy(one, templates[one.template]),
@@ -52,13 +60,46 @@ def circles(deployments: Iterable[Deployment]) -> Mapping[DeploymentName, Proble
 
 
 def strangers(deployment: Deployment, known: Iterable[DeploymentName]) -> Iterator[Problem]:
-    """Go through what it depends on and nobody wrote."""
+    """Go through the deployments that it names and nobody wrote.
+
+    One that was removed is no other than one that was misspelt: what keeps away from it, or close
+    to it, would otherwise be placed as if that had never been asked for.
+    """
     names = frozenset(known)
-    for index, other in enumerate(deployment.depends_on):
+    for keys, said, other in _named(deployment):
         if other not in names:
-            place = deployment.marks.at("spec", "dependsOn", index)
-            what = f"it depends on {other!r}, and there is no such deployment"
-            yield Problem(place, what, f"write deployments/{other}.yaml, or take it out")
+            what = f"it {said} {other!r}, and there is no such deployment"
+            fix = _meant(other, names, f"{DEPLOYMENTS}/{other}.yaml")
+            yield Problem(deployment.marks.at("spec", *keys), what, fix)
+
+
+def _elsewhere(deployment: Deployment, nodes: Iterable[NodeName]) -> Iterator[Problem]:
+    """Go through the nodes that it is pinned to and nobody wrote."""
+    names = frozenset(nodes)
+    for index, node in enumerate(deployment.placement.pin):
+        if node not in names:
+            place = deployment.marks.at("spec", "placement", "pin", index)
+            what = f"it is pinned to {node!r}, and there is no such node"
+            yield Problem(place, what, _meant(node, names, f"{NODES}/{node}.yaml"))
+
+
+def _named(deployment: Deployment) -> Iterator[tuple[Keys, str, DeploymentName]]:
+    """Go through the deployments that it names: where in `spec`, as what, and whom."""
+    for index, other in enumerate(deployment.depends_on):
+        yield ("dependsOn", index), "depends on", other
+    rules = deployment.placement
+    for key, said, asked in (
+        ("near", "has to be near", rules.near),
+        ("apart", "has to be apart from", rules.apart),
+    ):
+        for index, neighbourhood in enumerate(asked):
+            for at, other in enumerate(neighbourhood.deployments):
+                yield ("placement", key, index, "deployments", at), said, other
+
+
+def _meant(name: str, known: Iterable[str], path: str) -> str:
+    near = nearest(name, sorted(known))
+    return f"did you mean {near!r}?" if near else f"write {path}, or take it out"
 
 
 def _fence(one: Deployment, fleet: Fleet) -> Iterator[Problem]:

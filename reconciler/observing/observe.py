@@ -58,7 +58,8 @@ def observe(snapshot: Snapshot) -> Observed:
     broken_templates = [p for name in sorted(templates.broken) for p in templates.broken[name]]
     _hold_behind_links(deployments, snapshot, assignments)
     _hold_on_unknown_nodes(deployments, nodes, unreadable, assignments)
-    _hold_inconsistent(deployments, fleet, templates)
+    hosts = (*(record.name for record in nodes.records), *snapshot.supposed_lost)
+    _hold_inconsistent(deployments, fleet, templates, hosts)
     if frozen:
         _hold_all(deployments, assignments, frozen)
     return Observed(
@@ -206,10 +207,12 @@ def _mute(name: NodeName) -> Problem:
     return Problem(place, what, "look at that agent, and whether it is of another version")
 
 
-def _hold_inconsistent(deployments: Sorted, fleet: Fleet, templates: Catalogue) -> None:
-    """Hold what does not go together with the others or with the fleet's settings."""
+def _hold_inconsistent(
+    deployments: Sorted, fleet: Fleet, templates: Catalogue, hosts: Iterable[NodeName]
+) -> None:
+    """Hold what does not go together with the others, the nodes or the fleet's settings."""
     known = [*(one.name for one in deployments.whole), *deployments.held]
-    found = inconsistent(deployments.whole, fleet, templates.usable, known)
+    found = inconsistent(deployments.whole, fleet, templates.usable, known, hosts)
     for name, problems in sorted(found.items()):
         _hold(deployments, name, problems)
 

@@ -37,6 +37,7 @@ class Snapshot:
     heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
     unreadable: refs of machines of which nothing could be read, with why. Of a node's own ref it
         is known where it stands.
+    supposed_lost: nodes that only `simulate` takes away: whoever names one made no mistake.
     """
 
     source: CommitId | None
@@ -56,6 +57,7 @@ class Snapshot:
     leader: bytes = b""
     heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    supposed_lost: tuple[NodeName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

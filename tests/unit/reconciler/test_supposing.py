@@ -50,6 +50,18 @@ def test_what_a_lost_node_ran_goes_elsewhere() -> None:
     assert lost not in places(result).values()
 
 
+def test_who_is_pinned_to_a_lost_node_made_no_mistake_and_has_none() -> None:
+    pinned = deployment("chat", placement="{pin: [alpha]}")
+    world = a_world(files=a_small_fleet(**{"deployments/chat.yaml": pinned}))
+    world.pass_once()
+
+    result = supposed(world, Supposed(lost=(NodeName("alpha"),)))
+
+    assert result.problems == ()
+    assert places(result) == {}
+    assert [one.replica for one in result.plan.refusals] == ["chat-0"]
+
+
 def test_a_machine_that_says_what_it_has_takes_what_fits_nowhere_else() -> None:
     files = a_small_fleet(**{"deployments/llm.yaml": deployment("llm", resources=GPU)})
     world = a_world(files=files)

@@ -369,13 +369,13 @@ def test_a_fleet_at_rest_makes_no_commit() -> None:
 
 def test_what_serves_stays_until_a_node_takes_its_new_version() -> None:
     fleet = a_fleet_of(chat=spread(3))
-    fleet.change("chat", replicas=3, parameters="{text: two}", placement="{pin: [alhpa]}")
+    fleet.change("chat", replicas=3, parameters="{text: two}", placement="{require: {zone: b}}")
 
     fleet.rest(4)
 
     assert fleet.texts() == dict.fromkeys(("chat-0", "chat-1", "chat-2"), "one")
     (hold,) = fleet.decision().holds
-    assert hold.text == "no node takes its new version: pinned to alhpa"
+    assert hold.text == "no node takes its new version: requires zone In [b]"
     fleet.world.commit({"deployments/chat.yaml": spread(3, "three")})
     fleet.rest(9)
     assert set(fleet.texts().values()) == {"three"}
