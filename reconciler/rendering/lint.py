@@ -62,7 +62,10 @@ def _tokens(source: str) -> Iterator[_Token]:
 def _glued(tokens: tuple[_Token, ...]) -> Iterator[tuple[_Token, str, str]]:
     for at, token in enumerate(tokens):
         if token.kind == "variable_begin":
-            end = next(i for i in range(at, len(tokens)) if tokens[i].kind == "variable_end")
+            ends = (i for i in range(at, len(tokens)) if tokens[i].kind == "variable_end")
+            # What is never closed the parser tells, with its line.
+            if (end := next(ends, None)) is None:
+                return
             if _is_key(tokens, at, end):
                 yield token, KEY, KEY_FIX
             elif not (_starts_value(tokens, at) and _ends_value(tokens, end)):

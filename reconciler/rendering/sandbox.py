@@ -112,9 +112,13 @@ class Sandbox:
         return Problem(self.place(name, line), what, fix)
 
     def place(self, path: str, line: int) -> Place:
-        """The place of a line of a template: its first character that is not blank."""
+        """The place of a line of a template: its first character that is not blank.
+
+        What is missed at the end is told of a line past it; that is the last one.
+        """
         lines = self.sources.get(path, "").splitlines()
-        if not 0 < line <= len(lines):
+        line = min(line, len(lines))
+        if line < 1:
             return Place(f"{self.folder}/{path}")
         column = len(lines[line - 1]) - len(lines[line - 1].lstrip()) + 1
         return Place(f"{self.folder}/{path}", line, column)
@@ -262,17 +266,23 @@ def _words(error: Exception, sources: Mapping[str, str]) -> tuple[str, str]:
         known = ", ".join(sorted(sources))
         return f"it includes {error.name!r}, which is not there", f"include one of: {known}"
     if isinstance(error, TemplateSyntaxError):
-        return f"this is not Jinja2: {error.message}", "look at this line and the one above it"
+        return f"this is not Jinja2: {_said(error)}", "look at this line and the one above it"
+    return _said(error), "mend this line, or the parameter that it uses"
+
+
+def _said(error: Exception) -> str:
+    """The error's own words without a full stop, for the fix follows one."""
     said = getattr(error, "message", None) if isinstance(error, TemplateError) else str(error)
-    return said or type(error).__name__, "mend this line, or the parameter that it uses"
+    return (said or type(error).__name__).removesuffix(".")
 
 
 def _source_line(rendered: str, line: int, source: str) -> int:
     """Find the template's line that a rendered line came from: the one that begins like it."""
-    lines = rendered.splitlines()
-    if not 0 < line <= len(lines):
+    lines = rendered.rstrip().splitlines()
+    if line < 1 or not lines:
         return 0
-    wanted = lines[line - 1].strip()
+    # What is never closed is missed past the end.
+    wanted = lines[min(line, len(lines)) - 1].strip()
     heads = [part.split("{{")[0].split("{%")[0].strip() for part in source.splitlines()]
     fitting = [
         (len(head), -at) for at, head in enumerate(heads, 1) if head and wanted.startswith(head)

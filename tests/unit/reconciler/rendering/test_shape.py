@@ -210,6 +210,11 @@ REFUSED = [
     pytest.param("a: {{ parms.t }}\n", "did you mean 'params'?", id="misspelt name"),
     pytest.param("a: 1\nb: {{ 1 / 0 }}\n", "x.yaml.j2:2:1: division by zero", id="raises"),
     pytest.param("a: {{ 1 }\n", "x.yaml.j2:1:1: this is not Jinja2", id="syntax"),
+    pytest.param("a: 1\nb: {{ 1", "x.yaml.j2:2:1: this is not Jinja2: unex", id="open at the end"),
+    pytest.param("a: 1\n{% if true %}\nb: 1\n\n", "x.yaml.j2:3:1: this is", id="open block"),
+    pytest.param("a: 1\nweb: [", "x.yaml.j2:2:1: the rendered file", id="open bracket"),
+    pytest.param("a: 1\nweb: [\n\n\n", "x.yaml.j2:2:1: the rendered file", id="and blank lines"),
+    pytest.param("a: 1\nb: 'x\n", "x.yaml.j2:2:1: the rendered file", id="open quote"),
     pytest.param("a: 1\na: 2\n", "x.yaml.j2:2:1: the rendered file cannot be used", id="key twice"),
     pytest.param("{% include '../../etc/passwd' %}", "which is not there", id="outside"),
     pytest.param("a: {{ ''.__class__.__mro__ }}", "unsafe", id="escape"),
@@ -228,6 +233,7 @@ def test_a_refusal_names_the_template_the_line_and_the_fix(source: str, told: st
 
     assert told in str(caught.value)
     assert "Fix: " in str(caught.value)
+    assert ".. Fix: " not in str(caught.value)
 
 
 def test_an_error_in_an_included_file_names_that_file() -> None:
