@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.cli.codes import Code, UsageError
@@ -15,9 +15,10 @@ from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.cli.where import enclosing_tree
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.documents import paths_of
-from reconciler.observing.folder import read_folder
+from reconciler.observing.folder import read_folder, read_heads
 from reconciler.observing.observe import observe
-from reconciler.observing.snapshot import Snapshot
+from reconciler.observing.overlooked import overlooked
+from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rendering.port import Renderer
 from reconciler.web.words import count
@@ -25,17 +26,32 @@ from schemas.layout import DEPLOYMENTS, FLEET_FILE, NODES, TEMPLATE_FILE, TEMPLA
 from schemas.problem import Problem
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a check.
+
+    documents: how many there are. problems: what has to be mended. warnings: what says nothing,
+    and was hardly meant so; nobody is held for it.
+    """
+
+    documents: int
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
 def run(arguments: argparse.Namespace, terminal: Terminal, _environ: Mapping[str, str]) -> Code:
     """Check a work tree. Exit code 1 if anything has to be mended."""
     tree = work_tree(Path(arguments.path))
     asked = replace(read_folder(tree), builtin=builtin_templates())
+    observed = observe(asked)
     with closing(BoundedRenderer()) as renderer:
-        problems = check(asked, renderer)
-    documents = sum(map(_is_document, paths_of(asked)))
+        problems = check(asked, observed, renderer)
+    warnings = overlooked(read_heads(tree))
+    checked = Checked(sum(map(_is_document, paths_of(asked))), problems, warnings)
     if arguments.output == "json":
-        terminal.write(_json(documents, problems))
+        terminal.write(_json(checked))
     else:
-        _print(documents, problems, terminal)
+        _print(checked, terminal)
     return Code.PROBLEMS if problems else Code.FINE
 
 
@@ -57,9 +73,8 @@ def work_tree(path: Path) -> Path:
     return found
 
 
-def check(asked: Snapshot, renderer: Renderer) -> tuple[Problem, ...]:
-    """Every problem of a fleet's files, sorted by place."""
-    observed = observe(asked)
+def check(asked: Snapshot, observed: Observed, renderer: Renderer) -> tuple[Problem, ...]:
+    """Every problem of a fleet's files, sorted by place. `observed`: the same, understood."""
     own = {path.split("/")[1] for path in asked.desired if path.startswith(f"{TEMPLATES}/")}
     of_deployments = (problem for held in observed.held.values() for problem in held)
     found = {*observed.problems, *of_deployments, *rehearse(observed, own, renderer)}
@@ -74,20 +89,31 @@ def _is_document(path: str) -> bool:
     return path == FLEET_FILE or (top in (DEPLOYMENTS, NODES) and name.endswith((".yaml", ".yml")))
 
 
-def _print(documents: int, problems: tuple[Problem, ...], terminal: Terminal) -> None:
-    for problem in problems:
-        place = terminal.paint(str(problem.place), Paint.BOLD)
-        terminal.say(f"{place}: {safe(problem.what)}. Fix: {safe(problem.fix)}")
-    if problems:
-        verdict = terminal.paint(count(len(problems), "problem"), Paint.BAD)
-    else:
-        verdict = terminal.paint("no problems", Paint.GOOD)
-    terminal.say(f"{count(documents, 'document')}, {verdict}")
+def _print(checked: Checked, terminal: Terminal) -> None:
+    for problem in checked.problems:
+        terminal.say(_line(problem, "", terminal))
+    for warning in checked.warnings:
+        terminal.say(_line(warning, "warning: ", terminal))
+    found = [terminal.paint("no problems", Paint.GOOD)]
+    if checked.problems:
+        found = [terminal.paint(count(len(checked.problems), "problem"), Paint.BAD)]
+    if checked.warnings:
+        found.append(terminal.paint(count(len(checked.warnings), "warning"), Paint.BUSY))
+    terminal.say(", ".join((count(checked.documents, "document"), *found)))
 
 
-def _json(documents: int, problems: tuple[Problem, ...]) -> str:
-    listed = [problem_json(problem) for problem in problems]
-    return json.dumps({"documents": documents, "problems": listed}, indent=2) + "\n"
+def _line(problem: Problem, before: str, terminal: Terminal) -> str:
+    place = terminal.paint(str(problem.place), Paint.BOLD)
+    return f"{place}: {before}{safe(problem.what)}. Fix: {safe(problem.fix)}"
+
+
+def _json(checked: Checked) -> str:
+    said = {
+        "documents": checked.documents,
+        "problems": [problem_json(problem) for problem in checked.problems],
+        "warnings": [problem_json(warning) for warning in checked.warnings],
+    }
+    return json.dumps(said, indent=2) + "\n"
 
 
 def problem_json(problem: Problem) -> dict[str, object]:

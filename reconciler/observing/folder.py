@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from reconciler.observing.bounds import BYTES_MAX, FILES_MAX
 from reconciler.observing.counting import FOLDERS, counts, too_much
+from reconciler.observing.overlooked import ENDINGS, HEAD_BYTES, may_hold_documents
 from reconciler.observing.snapshot import Snapshot
 from schemas.layout import FLEET_FILE
 from schemas.problem import BadDocumentError, Place, Problem
@@ -41,6 +43,22 @@ def read_folder(path: Path) -> Snapshot:
     )
 
 
+def read_heads(path: Path) -> Mapping[str, bytes]:
+    """Read the beginnings of files in a work tree that may have been meant as documents, by path.
+
+    At most as many as a fleet may have; links are not followed.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = islice(_entries(path, may_hold_documents), FILES_MAX)
+    return {
+        name: _head(file)
+        for name, file in found
+        if file is not None and name.lower().endswith(ENDINGS)
+    }
+
+
 def read_files(path: Path) -> Mapping[str, bytes]:
     """Read every regular file below a folder of our own, by its path with `/`.
 
@@ -53,6 +71,11 @@ def read_files(path: Path) -> Mapping[str, bytes]:
         what = f"there are more than {FILES_MAX} files"
         raise BadDocumentError((Problem(Place(str(path)), what, "remove some"),))
     return {name: file.read_bytes() for name, file in files.items()}
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(HEAD_BYTES)
 
 
 def _top(name: str) -> bool:

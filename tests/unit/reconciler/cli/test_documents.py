@@ -137,6 +137,108 @@ def test_problems_as_json(miaas: Shell) -> None:
     assert set(value["problems"][0]) == {"path", "line", "column", "what", "fix"}
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        (
+            "nodes/rack/n1.yaml",
+            "kind: Node\n",
+            "nodes are not read from folders below nodes, so this file says nothing. "
+            "Fix: move it to nodes/n1.yaml",
+        ),
+        (
+            "deployments/a.json",
+            "{}",
+            "only .yaml files are read in deployments, so this file says nothing. "
+            "Fix: write it as deployments/a.yaml, or take it out of deployments",
+        ),
+        (
+            "deployments/web/A.YAML",
+            "",
+            "only .yaml files are read in deployments, so this file says nothing. "
+            "Fix: write it as deployments/A.yaml, or take it out of deployments",
+        ),
+        (
+            "nodes/n1.json",
+            "{}",
+            "only .yaml files are read in nodes, so this file says nothing. "
+            "Fix: write it as nodes/n1.yaml, or take it out of nodes",
+        ),
+        (
+            "templates/web.yaml",
+            "",
+            "a template is a folder, so this file is not read. "
+            "Fix: move it to templates/web/template.yaml",
+        ),
+        (
+            "deployment/web/a.yaml",
+            "apiVersion: miaas/v1\nkind: Deployment\n",
+            "nothing is read from the folder 'deployment'. "
+            "Fix: did you mean deployments/web/a.yaml?",
+        ),
+        (
+            "Nodes/a.json",
+            '{"kind": "Node",\n"apiVersion": "miaas/v1"}',
+            "nothing is read from the folder 'Nodes'. Fix: did you mean nodes/a.json?",
+        ),
+        (
+            "chat.yaml",
+            "# ours\napiVersion: miaas/v1\nkind: Deployment\n",
+            "a Deployment is not read from here. Fix: move it to deployments/chat.yaml",
+        ),
+    ],
+)
+def test_a_document_that_counts_for_nothing_is_a_warning(
+    miaas: Shell, path: str, text: str, words: str
+) -> None:
+    miaas("init", "edge")
+    put(miaas.folder, f"edge/{path}", text)
+
+    checked = miaas("validate", "edge")
+
+    assert checked.code == 0
+    assert checked.out == f"{path}: warning: {words}\n3 documents, no problems, 1 warning\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("nodes/README.md", "what we have\n"),
+        ("templates/own/values.json", "{}"),
+        ("deploy/site.yaml", "hosts: all\n"),
+        ("mkdocs.yml", "site_name: ours\n"),
+        ("new.yaml", "apiVersion: miaas/v1\nkind: Machine\n"),
+        ("archive/chat.yaml", "apiVersion: miaas/v1\nkind: Deployment\n"),
+    ],
+)
+def test_what_was_never_meant_as_a_document_of_ours_is_no_warning(
+    miaas: Shell, path: str, text: str
+) -> None:
+    miaas("init", "edge")
+    put(miaas.folder, f"edge/{path}", text)
+
+    assert "warning" not in miaas("validate", "edge").out
+
+
+def test_warnings_as_json(miaas: Shell) -> None:
+    miaas("init", "edge")
+    put(miaas.folder, "edge/nodes/rack/n1.yaml", "kind: Node\n")
+
+    checked = miaas("validate", "edge", "--output", "json")
+
+    value = json.loads(checked.out)
+    assert (checked.code, value["problems"]) == (0, [])
+    assert [one["path"] for one in value["warnings"]] == ["nodes/rack/n1.yaml"]
+
+
+def test_a_link_beside_the_documents_is_not_followed(miaas: Shell, tmp_path: Path) -> None:
+    miaas("init", "edge")
+    put(tmp_path, "elsewhere/n1.yaml", "kind: Node\n")
+    (miaas.folder / "edge/node").symlink_to(tmp_path / "elsewhere")
+
+    assert miaas("validate", "edge").out == "3 documents, no problems\n"
+
+
 def test_validate_finds_the_tree_around(miaas: Shell) -> None:
     miaas("init", "edge")
     miaas.go(miaas.folder / "edge" / "deployments")
