@@ -16,6 +16,7 @@ from reconciler.cli.where import enclosing_tree
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.documents import paths_of
 from reconciler.observing.folder import read_folder, read_heads
+from reconciler.observing.ineffective import ineffective
 from reconciler.observing.observe import observe
 from reconciler.observing.overlooked import overlooked
 from reconciler.observing.snapshot import Observed, Snapshot
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, _environ: Mapping[str
     observed = observe(asked)
     with closing(BoundedRenderer()) as renderer:
         problems = check(asked, observed, renderer)
-    warnings = overlooked(read_heads(tree))
+    warnings = tuple(sorted((*overlooked(read_heads(tree)), *ineffective(observed.deployments))))
     checked = Checked(sum(map(_is_document, paths_of(asked))), problems, warnings)
     if arguments.output == "json":
         terminal.write(_json(checked))

@@ -220,6 +220,30 @@ def test_what_was_never_meant_as_a_document_of_ours_is_no_warning(
     assert "warning" not in miaas("validate", "edge").out
 
 
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("  update: {soak: 10m}\n", "7:18: warning: soak has no effect without canary"),
+        (
+            "  replicas: 2\n  update: {canary: 2, soak: 10m}\n",
+            "8:29: warning: soak has no effect: with canary 2 and replicas 2 all are canaries",
+        ),
+        ("  replicas: 2\n  update: {canary: 1, soak: 10m}\n", ""),
+        ("  replicas: 2\n  update: {canary: 3}\n", ""),
+        ("  replicas: 0\n  update: {soak: 10m}\n", ""),
+    ],
+)
+def test_a_soak_for_which_nobody_waits_is_a_warning(miaas: Shell, spec: str, words: str) -> None:
+    miaas("init", "edge")
+    put(miaas.folder, f"edge/{DEPLOYMENT}", HELLO + spec)
+
+    checked = miaas("validate", "edge")
+
+    assert checked.code == 0
+    assert words in checked.out
+    assert ("1 warning" in checked.out) == bool(words)
+
+
 def test_warnings_as_json(miaas: Shell) -> None:
     miaas("init", "edge")
     put(miaas.folder, "edge/nodes/rack/n1.yaml", "kind: Node\n")
