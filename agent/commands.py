@@ -30,6 +30,7 @@ from agent.settings import (
     read_settings,
 )
 from agent.wiring import (
+    ask_rules,
     build,
     open_facts,
     open_lent_runtime,
@@ -203,6 +204,7 @@ def _doctor(
         runtime=open_runtime(settings),
         repository=open_state(settings),
         rehearse=lambda: rehearse(settings),
+        ask_rules=lambda: ask_rules(settings),
     )
     findings = examine(patient)
     sys.stdout.write(as_json(findings) if arguments.output == "json" else as_text(findings))

@@ -17,6 +17,7 @@ from agent.runtime.plugin import compose_plugin
 from agent.runtime.port import Runtime, RuntimeDownError
 from agent.settings import Settings
 from fleet.port import RejectedError, Repository, RepositoryError
+from fleet.rehearsal import Answer, Guard
 from schemas.layout import assigned_ref, heartbeat_ref
 from schemas.names import NodeName
 
@@ -44,11 +45,17 @@ def _nothing() -> None:
     """Stand in for a rehearsal where there is no remote to ask."""
 
 
+def _no_rules() -> Answer:
+    """Stand in for the question where there is no remote to ask."""
+    return Answer(Guard.UNKNOWN, "not asked")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """What is examined.
 
     rehearse: asks the remote whether we may push, and raises RepositoryError if not.
+    ask_rules: asks the remote whether a rule keeps us from refs that are not ours.
     root: where /proc, /run, /sys and /usr stand.
     """
 
@@ -56,6 +63,7 @@ class Patient:
     runtime: Runtime
     repository: Repository
     rehearse: Callable[[], None] = field(default=_nothing)
+    ask_rules: Callable[[], Answer] = field(default=_no_rules)
     root: Path = Path("/")
 
 
@@ -135,6 +143,22 @@ def _push(patient: Patient) -> tuple[str, str]:
     except RepositoryError as error:
         return str(error), "check state_url, the network, and that the key may write, not only read"
     return f"{heartbeat_ref(NodeName(patient.settings.node))} may be pushed", ""
+
+
+def _rules(patient: Patient) -> tuple[str, str]:
+    """A key that may write every ref is root on every host of the fleet."""
+    try:
+        answer = patient.ask_rules()
+    except RepositoryError as error:
+        return str(error), "check state_url, and that the key may write"
+    if answer.guard is Guard.HELD:
+        return "this host's key may not write what other hosts run", ""
+    if answer.guard is Guard.UNKNOWN:
+        return f"not known whether this key may write what other hosts run: {answer.why}", ""
+    return (
+        "this host's key may write what other hosts run: no rule of the server is in its way",
+        'see "Who may push what" in docs/operating.md',
+    )
 
 
 def _docker(patient: Patient) -> tuple[str, str]:
@@ -243,6 +267,7 @@ CHECKS: dict[str, Callable[[Patient], tuple[str, str]]] = {
     "git": _git,
     "assignment": _assignment,
     "push": _push,
+    "rules": _rules,
     "docker": _docker,
     "compose": _compose,
     "disk": _disk,

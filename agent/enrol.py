@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -27,6 +28,14 @@ STATE: Final = "var/lib/miaas-agent"
 ANSWER_SECONDS: Final = 30
 # What ssh says when nobody answered.
 NO_LINE: Final = ("refused", "timed out", "resolve hostname", "no route", "unreachable network")
+# Where docs/operating.md puts it on the server, and the paths that it opens.
+DOORKEEPER: Final = "/usr/local/bin/miaas-doorkeeper"
+PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9._/+][A-Za-z0-9._/+-]*\Z")
+FORGE_WARNING: Final = """\
+On a forge instead, a deploy key that may push:
+WARNING: unless the forge keeps it from every other ref, it is as good as root on every host of
+the fleet: whoever has it can write what other hosts run. See "Who may push what" in
+docs/operating.md. Give a shared repository no such key."""
 HEADER: Final = "# Written by `miaas-agent enrol`. See docs/operating.md for every setting.\n"
 
 
@@ -136,7 +145,10 @@ def access_fix(settings: Settings, why: str) -> str:
         )
     if any(sign in said for sign in NO_LINE):
         return f"see that the name and port in state_url are right, and the network, {again}"
-    return f"give the deploy key above to the Git server, allowed to push, {again}"
+    return (
+        "give the Git server the line for authorized_keys above, or a forge the deploy key, "
+        f"allowed to push, {again}"
+    )
 
 
 def paper(settings: Settings, key: str) -> str:
@@ -144,13 +156,32 @@ def paper(settings: Settings, key: str) -> str:
     name, parts = settings.node, []
     if key:
         parts += [
-            f"Deploy key for {redacted(settings.state_url)}, allowed to push:",
+            f"Key for {redacted(settings.state_url)}. On a server of your own, with",
+            f"{DOORKEEPER} in place, one line of authorized_keys:",
+            "",
+            door_line(settings, key),
+            "",
+            FORGE_WARNING,
             "",
             key,
             "",
         ]
     parts += [f"nodes/{name}.yaml for the pull request to the fleet repository:", ""]
     return "\n".join((*parts, record(settings)))
+
+
+def door_line(settings: Settings, key: str) -> str:
+    """The line of authorized_keys with which this key moves the heartbeat of this node alone."""
+    path = _path(settings.state_url)
+    shown = path if PLAIN_PATH.match(path) else "/PATH/AS/IN/THE/URL.git"
+    return f'restrict,command="{DOORKEEPER} node {settings.node} {shown}" {key}'
+
+
+def _path(url: str) -> str:
+    """The repository of an SSH URL, as git names it to the server."""
+    if url.startswith("ssh://"):
+        return "/" + url.removeprefix("ssh://").partition("/")[2]
+    return url.partition(":")[2]
 
 
 def _host(url: str) -> str:

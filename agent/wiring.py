@@ -37,9 +37,10 @@ from agent.shelf import Shelf
 from agent.speaker import ReadFacts, Speaker
 from agent.vigil import Vigil
 from fleet.git_repo import open_repository
+from fleet.local import local_folder
 from fleet.port import Repository
-from fleet.rehearsal import rehearse_push
-from schemas.layout import heartbeat_ref
+from fleet.rehearsal import Answer, Guard, ask_guarded, rehearse_push
+from schemas.layout import assigned_ref, heartbeat_ref
 from schemas.names import NodeName
 from schemas.policy import check
 
@@ -105,6 +106,18 @@ def rehearse(settings: Settings) -> None:
     """
     ref = heartbeat_ref(NodeName(settings.node))
     rehearse_push(settings.state_url, mirror_folder(settings), ref, access=access(settings))
+
+
+def ask_rules(settings: Settings) -> Answer:
+    """Ask the state repository whether a rule keeps this host from what hosts are told to run.
+
+    Raises:
+        RepositoryError: the URL is none that may be used.
+    """
+    url, ref = settings.state_url, assigned_ref(NodeName(settings.node))
+    if local_folder(url) is not None:
+        return Answer(Guard.UNKNOWN, "a folder of this host: whoever writes it writes every ref")
+    return ask_guarded(url, mirror_folder(settings), ref, access=access(settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,10 @@ def assigned_ref(node: NodeName) -> str:
 
 
 def heartbeat_ref(node: NodeName) -> str:
-    """Name the ref that a node's agent, and nobody else, pushes."""
+    """Name the ref that a node's agent, and nobody else, pushes.
+
+    Git knows no rights of single refs: `fleet/server/miaas-doorkeeper` holds keys to it.
+    """
     return f"{NODE_REFS}{node}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from agent.doctor import CHECKS, Finding, Patient, as_json, as_text, examine, gi
 from agent.runtime.simulated import SimulatedRuntime
 from agent.settings import Settings
 from fleet.memory import Line, MemoryRepository, MemoryServer
-from fleet.port import RejectedError
+from fleet.port import RejectedError, UnreachableError
+from fleet.rehearsal import Answer, Guard
 
 
 def _examined(folder: Path, **settings: str) -> dict[str, Finding]:
@@ -69,6 +71,33 @@ def test_a_state_folder_that_cannot_be_made_is_a_finding(tmp_path: Path) -> None
     (tmp_path / "state").write_text("a file")
 
     assert _examined(tmp_path, runtime="simulated")["state folder"].fix
+
+
+@pytest.mark.parametrize(
+    ("guard", "is_mended"),
+    [(Guard.HELD, True), (Guard.UNKNOWN, True), (Guard.OPEN, False)],
+)
+def test_a_key_that_writes_what_others_run_is_a_finding(guard: Guard, is_mended: bool) -> None:
+    found, fix = CHECKS["rules"](_asking(lambda: Answer(guard, "so said the server")))
+
+    assert (fix == "") is is_mended
+    assert ("so said the server" in found) is (guard is Guard.UNKNOWN)
+
+
+def test_a_remote_that_does_not_say_its_rules_is_a_finding() -> None:
+    def answer() -> Answer:
+        raise UnreachableError("no line")
+
+    assert CHECKS["rules"](_asking(answer))[0] == "no line"
+
+
+def _asking(answer: Callable[[], Answer]) -> Patient:
+    return Patient(
+        settings=Settings(node="alpha"),
+        runtime=SimulatedRuntime(),
+        repository=MemoryRepository(MemoryServer()),
+        ask_rules=answer,
+    )
 
 
 def test_a_remote_that_takes_no_push_is_a_finding(tmp_path: Path) -> None:

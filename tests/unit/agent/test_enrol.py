@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.enrol import access_fix, is_ssh, public_key, with_defaults
+from agent.enrol import access_fix, door_line, is_ssh, public_key, with_defaults
 from agent.settings import Settings, read_settings
 from schemas.node import parse_node
 
@@ -99,6 +99,33 @@ def test_a_remote_that_does_not_answer_leaves_all_but_the_heartbeat_done(tmp_pat
     assert all(f"\n{line}\n" in done.stdout for done in (first, second))
     assert "FIX   cannot fetch from ssh://127.0.0.1:9/state.git" in first.stdout
     assert "the name and port in state_url" in first.stdout
+
+
+def test_the_key_comes_with_the_line_that_confines_it(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+
+    done = _enrol(host, "--node", "gpu-1", "--state-url", "ssh://git@127.0.0.1:9/srv/state.git")
+
+    line = public_key(Settings(node="gpu-1", ssh_key=str(host / "etc/miaas/id_ed25519")))
+    door = "/usr/local/bin/miaas-doorkeeper node gpu-1 /srv/state.git"
+    assert f'\nrestrict,command="{door}" {line}\n' in done.stdout
+    assert "as good as root on every host" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        (SSH, "/fleet/state.git"),
+        ("git@git.example.org:fleet/state.git", "fleet/state.git"),
+        ("ssh://git@[2001:db8::1]:22/a.git", "/a.git"),
+        ('ssh://git@host/a" b.git', "/PATH/AS/IN/THE/URL.git"),
+        ("ssh://git@host/~git/a.git", "/PATH/AS/IN/THE/URL.git"),
+    ],
+)
+def test_the_line_opens_the_repository_of_the_url(url: str, path: str) -> None:
+    line = door_line(Settings(node="gpu-1", state_url=url), "ssh-ed25519 AAAA x")
+
+    assert line.partition(" node ")[2] == f'gpu-1 {path}" ssh-ed25519 AAAA x'
 
 
 def test_a_repository_that_may_only_be_read_is_told(tmp_path: Path, state: Path) -> None:
