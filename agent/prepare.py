@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from agent.files import ReplicaFiles
 from agent.memory import Prepared
 from agent.runtime.port import Project, Runtime, RuntimeDownError, RuntimeFailedError
 from schemas.assignment import AssignedReplica
+from schemas.given import Given, given_to
 from schemas.layout import COMPOSE_FILE, project_name
 from schemas.names import NodeName, ReplicaName
 from schemas.problem import Problem
@@ -28,10 +30,12 @@ def stop_after_of(replica: AssignedReplica) -> int | None:
 
 
 class Policy(Protocol):
-    """Says what in a rendered compose file is not allowed."""
+    """Says what in the files of a replica is not allowed."""
 
-    def __call__(self, text: str, *, path: str) -> tuple[Problem, ...]:
-        """All that is wrong with it; nothing means that it may run."""
+    def __call__(
+        self, text: str, *, path: str, files: Mapping[str, bytes], given: Given
+    ) -> tuple[Problem, ...]:
+        """All that is wrong with a compose file and its files; nothing means that it may run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Preparer:
         if not self.files.is_here(replica, tree):
             raise UnusableError("its files are gone from this host, and Git does not give them")
         files = self.files.read(replica, tree)
-        self._check(files.get(COMPOSE_FILE, b""))
+        self._check(files, given_to(assigned))
         folder = self.files.folder(replica, tree)
         understood = contents(
             self.runtime.resolve(folder, project_name(self.node, replica)),
@@ -108,14 +112,15 @@ class Preparer:
             stop_after=stop_after,
         )
 
-    def _check(self, compose: bytes) -> None:
+    def _check(self, files: Mapping[str, bytes], given: Given) -> None:
         """Ask the policy.
 
         Raises:
-            UnusableError: the file asks for what is not allowed here.
+            UnusableError: a file asks for what is not allowed here, or was not given.
         """
         try:
-            problems = self.policy(compose.decode("utf-8"), path=COMPOSE_FILE)
+            text = files.get(COMPOSE_FILE, b"").decode("utf-8")
+            problems = self.policy(text, path=COMPOSE_FILE, files=files, given=given)
         except UnicodeDecodeError as error:
             raise UnusableError(f"{COMPOSE_FILE} is not text: {error}") from error
         if problems:

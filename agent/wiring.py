@@ -42,7 +42,7 @@ from fleet.port import Repository
 from fleet.rehearsal import Answer, Guard, ask_guarded, rehearse_push
 from schemas.layout import assigned_ref, heartbeat_ref
 from schemas.names import NodeName
-from schemas.policy import check
+from schemas.policy import check_replica
 
 if TYPE_CHECKING:
     from agent.hands import LentCompose
@@ -137,7 +137,7 @@ class Ground:
     rng: random.Random
     files: ReplicaFiles
     shelf: Shelf
-    policy: Policy = check
+    policy: Policy = check_replica
     prober: Prober | None = None
     budget: Budget = field(default_factory=Budget)
     disk: ReadDisk = unknown_disk

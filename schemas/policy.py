@@ -2,7 +2,8 @@
 
 A positive list: `policy.schema.json` holds every key that is allowed, and the rules here look at
 what a schema cannot say. The same function speaks in a pull request, in the reconciler and in the
-agent, whose word is final. The agent runs Compose with an empty environment besides.
+agent, whose word is final; it refuses what was not given to the replica, too. The agent runs
+Compose with an empty environment besides.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from schemas.check import Finding, check_named
+from schemas.given import GPU_FIX, GPU_VARIABLE, NO_GPUS, Given, taken, taken_by_variable
 from schemas.layout import RESERVED_LABELS
 from schemas.marks import UNREADABLE, Keys
 from schemas.page import Page
@@ -25,22 +27,52 @@ Rule: TypeAlias = Callable[[Keys, Any], Iterator[Finding]]
 
 def check(text: str, *, path: str) -> tuple[Problem, ...]:
     """Everything that a rendered compose file may not say, sorted by place. Empty: it may run."""
+    try:
+        page = _page(text, path)
+    except BadDocumentError as error:
+        return error.problems
+    return _sorted(page)
+
+
+def check_replica(
+    text: str, *, path: str, files: Mapping[str, bytes], given: Given
+) -> tuple[Problem, ...]:
+    """Like `check`, and everything that a replica takes of its host without having been given it.
+
+    text: its compose file. files: all of its files, by path inside its folder.
+    """
+    try:
+        page = _page(text, path)
+    except BadDocumentError as error:
+        return error.problems
+    page.take(taken(page.value, given))
+    page.problems.extend(taken_by_variable(page.value, files, path=path))
+    return _sorted(page)
+
+
+def _page(text: str, path: str) -> Page:
+    """Read a compose file, and note all that it may not say, whoever runs it.
+
+    Raises:
+        BadDocumentError: it cannot be read at all, or not by all programs alike.
+    """
     odd = _ODD_CHARACTER.search(text)
     if odd is not None:
         line = text.count("\n", 0, odd.start()) + 1
         column = odd.start() - text.rfind("\n", 0, odd.start())
-        return (Problem(Place(path, line, column), *_ODD_WORDS),)
-    try:
-        reading = read_yaml(text, path=path)
-    except BadDocumentError as error:
-        return error.problems
+        raise BadDocumentError((Problem(Place(path, line, column), *_ODD_WORDS),))
+    reading = read_yaml(text, path=path)
     page = Page(reading.value, reading.marks, list(reading.problems))
     page.take(_explained(finding) for finding in check_named("policy", reading.value))
     for rule in _DOCUMENT_RULES:
         page.take(rule((), reading.value))
     for name, service in _map(_map(reading.value).get("services")).items():
-        for key, rule in _SERVICE_RULES.items():
-            page.take(rule(("services", name, key), _map(service).get(key)))
+        for key, service_rule in _SERVICE_RULES.items():
+            page.take(service_rule(("services", name, key), _map(service).get(key)))
+    return page
+
+
+def _sorted(page: Page) -> tuple[Problem, ...]:
     return tuple(sorted(set(page.problems)))[:PROBLEMS_MAX]
 
 
@@ -175,16 +207,14 @@ def _environment(keys: Keys, value: object) -> Iterator[Finding]:
 
 
 def _taken_gpus(keys: Keys, value: object) -> Iterator[Finding]:
-    """Where NVIDIA's runtime is the engine's default, this variable hands out any GPU."""
     entries = [((*keys, name), name, str(entry)) for name, entry in _map(value).items()]
     for index, entry in enumerate(_list(value)):
         name, _, text = str(entry).partition("=")
         entries.append(((*keys, index), name, text))
     for where, name, text in entries:
-        if name == "NVIDIA_VISIBLE_DEVICES" and text.strip() not in {"none", "void"}:
+        if name == GPU_VARIABLE and text.strip() not in NO_GPUS:
             what = f"{dotted(where)} would take GPUs that were not assigned"
-            fix = "remove it; reserve them by device_ids in deploy.resources.reservations.devices"
-            yield Finding(where, what, fix)
+            yield Finding(where, what, GPU_FIX)
 
 
 def _env_files(keys: Keys, value: object) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from reconciler.observing.snapshot import TemplateBundle
 from reconciler.placing.plan import Placement
 from reconciler.rendering.port import RenderJob
 from schemas.deployment import Deployment
+from schemas.given import Given
 from schemas.names import split_replica
 
 
@@ -36,4 +37,8 @@ def job_of(
             "disk_mib": needs.disk_mib,
         },
     }
-    return RenderJob(replica=placement.replica, bundle=bundle, context=context)
+    given = Given(
+        gpus=frozenset(one.uuid for one in placement.gpus),
+        ports=frozenset(placement.ports.values()),
+    )
+    return RenderJob(replica=placement.replica, bundle=bundle, context=context, given=given)

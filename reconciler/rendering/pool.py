@@ -12,7 +12,7 @@ from reconciler.rendering.child import Child, KilledError
 from reconciler.rendering.port import Outcome, Rendered, RenderJob, Unrendered
 from schemas.compose_references import unresolved
 from schemas.layout import COMPOSE_FILE
-from schemas.policy import check
+from schemas.policy import check_replica
 from schemas.problem import Place, Problem
 
 # Outcomes that are remembered: four times the replicas of the largest fleet that we measure.
@@ -53,7 +53,7 @@ class BoundedRenderer:
 
     def _outcome(self, job: RenderJob, kills: Counter[_Key]) -> Outcome:
         folder = _folder_key(job.bundle)
-        key = (folder, json.dumps(job.context))
+        key = (folder, json.dumps(job.context), job.given)
         if key in self._remembered:
             self._remembered.move_to_end(key)
             return self._remembered[key]
@@ -138,7 +138,8 @@ def _not_allowed(job: RenderJob, parts: Parts, files: dict[str, bytes]) -> tuple
     except UnicodeDecodeError:
         return (Problem(Place(path), "it is not UTF-8 text", "save it as UTF-8"),)
     rendered = f"{path} as rendered for {job.replica}"
-    return check(text, path=rendered) or unresolved(text, path=rendered, files=files.keys())
+    found = check_replica(text, path=rendered, files=files, given=job.given)
+    return found or unresolved(text, path=rendered, files=files.keys())
 
 
 def _refused(job: RenderJob, what: str) -> Unrendered:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from reconciler.observing.snapshot import TemplateBundle
+from schemas.given import Given
 from schemas.names import ReplicaName
 from schemas.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderJob:
-    """One replica to render. The context is made of JSON values only."""
+    """One replica to render. The context is made of JSON values only.
+
+    given: what its files may take of the node; nothing, unless it is said.
+    """
 
     replica: ReplicaName
     bundle: TemplateBundle
     context: Mapping[str, object]
+    given: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

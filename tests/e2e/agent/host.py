@@ -17,6 +17,7 @@ from examples.tour.engines import Engine
 from examples.tour.world import python_program
 from fleet.git_repo import open_repository
 from fleet.memory import MemoryServer
+from schemas.assignment import GpuShare
 from schemas.heartbeat import Heartbeat, parse_heartbeat
 from schemas.layout import HEARTBEAT_FILE, LABEL_NODE, heartbeat_ref, project_name
 from schemas.names import CommitId, NodeName, ReplicaName
@@ -99,9 +100,15 @@ class Host:
         return self.folder / "agent"
 
     def publish(self, replicas: Mapping[str, Files]) -> CommitId:
-        """Assign these replicas. What is seen by a full pass alone is seen a second later."""
+        """Assign these replicas, and give them the ports and GPUs that their files speak of.
+
+        What is seen by a full pass alone is seen a second later.
+        """
+        given = {name: _spoken_of(of_one) for name, of_one in replicas.items()}
         try:
-            return self.publisher.publish(replicas, heartbeat_seconds=1, poll_seconds=1)
+            return self.publisher.publish(
+                replicas, given=given, heartbeat_seconds=1, poll_seconds=1
+            )
         finally:
             self.publisher.remote.close()
 
@@ -260,6 +267,19 @@ def two_services(
     """
     services = {name: a_service() for name in ("side", *others)}
     return files({"web": a_service(**web), **services}, more, **(top or {}))
+
+
+def _spoken_of(files: Files) -> dict[str, Any]:
+    """The ports and GPUs that a replica has to be given, by the fields of an assignment."""
+    services = json.loads(files["compose.yaml"])["services"].values()
+    ports = [int(port.split(":")[0]) for one in services for port in one.get("ports", ())]
+    reserved = [one.get("deploy", {}).get("resources", {}) for one in services]
+    devices = [each for one in reserved for each in one.get("reservations", {}).get("devices", ())]
+    uuids = [uuid for device in devices for uuid in device["device_ids"]]
+    return {
+        "ports": {f"port-{port}": port for port in ports},
+        "gpus": tuple(GpuShare(uuid=uuid, memory_mib=1024) for uuid in uuids),
+    }
 
 
 def _fields(line: str) -> dict[str, str]:

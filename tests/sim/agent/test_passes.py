@@ -16,6 +16,7 @@ from tests.builders import an_assignment
 from tests.sim.agent.world import Host, Publisher, compose
 
 CHAT = {"chat-0": {"compose.yaml": compose()}}
+GPUS_BY_VARIABLE = "NVIDIA_VISIBLE_DEVICES=all\n"
 
 
 @pytest.fixture
@@ -317,6 +318,23 @@ def test_one_bad_replica_never_stops_the_others(host: Host, publisher: Publisher
     assert states["bad-0"][0] is ReplicaState.FAILED
     assert "refused by this host" in states["bad-0"][1]
     assert states["worse-0"][0] is ReplicaState.FAILED
+
+
+def test_what_was_not_given_is_not_taken_whoever_wrote_the_file(
+    host: Host, publisher: Publisher
+) -> None:
+    taking = {"compose.yaml": compose(extra="    ports: ['8080:80']\n")}
+    by_file = {"compose.yaml": compose(extra="    env_file: a\n"), "a": GPUS_BY_VARIABLE}
+    publisher.publish(
+        {"a-0": taking, "b-0": taking, "c-0": by_file}, given={"a-0": {"ports": {"http": 8080}}}
+    )
+
+    host.step()
+
+    states = {str(one.name): (one.state, one.message) for one in host.heartbeat().replicas}
+    assert states["a-0"][0] is ReplicaState.RUNNING
+    assert "refused by this host: compose.yaml:5:13: the host port 8080" in states["b-0"][1]
+    assert "refused by this host: a:1:1: NVIDIA_VISIBLE_DEVICES" in states["c-0"][1]
 
 
 def test_a_refused_file_leaves_the_old_version_serving(host: Host, publisher: Publisher) -> None:

@@ -39,7 +39,7 @@ from schemas.assignment import AssignedReplica, Fence, dump_assignment
 from schemas.heartbeat import Heartbeat, parse_heartbeat
 from schemas.layout import ASSIGNMENT_FILE, HEARTBEAT_FILE, assigned_ref, heartbeat_ref
 from schemas.names import CommitId, NodeName
-from schemas.policy import check
+from schemas.policy import check_replica
 from tests.builders import A_MOMENT, a_host, an_assigned_replica, an_assignment
 
 NODE = NodeName("alpha")
@@ -65,16 +65,18 @@ class Publisher:
         replicas: Mapping[str, Files],
         of_replicas: Mapping[str, Any] = MappingProxyType({}),
         fences: Mapping[str, Fence] = MappingProxyType({}),
+        given: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         **fields: Any,
     ) -> CommitId:
         """Assign these replicas with these files.
 
-        of_replicas: what is said of each of them. fences: grants, by replica.
+        of_replicas: what is said of each of them. fences: grants, by replica. given: what else is
+        said of one of them alone, such as its ports, by replica.
         """
         self.generation += 1
         fields = {"generation": self.generation, **fields}
         assigned = tuple(
-            replace(_replica(name, **of_replicas), fence=fences.get(name))
+            replace(_replica(name, **of_replicas), fence=fences.get(name), **given.get(name, {}))
             for name in sorted(replicas)
         )
         assignment = an_assignment(self.node, replicas=assigned, **fields)
@@ -125,7 +127,7 @@ class Host:
         """Start a fresh agent on what is on disk."""
         clock = Clock(wall=self._wall, boottime=lambda: self.now, boot=self.boot)
         files = ReplicaFiles(self.disk / "replicas")
-        preparer = Preparer(node=NODE, policy=check, runtime=self.runtime, files=files)
+        preparer = Preparer(node=NODE, policy=check_replica, runtime=self.runtime, files=files)
         rng, runtime, repository = self._rng, self.runtime, self.repository
         prober = ProbesAtOnce(ask=self.answer, clock=clock.boottime)
         janitor = Janitor(runtime, lambda: self.docker_disk, clock)

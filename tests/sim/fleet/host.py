@@ -18,7 +18,7 @@ from agent.shelf import Shelf, plain_fields
 from agent.wiring import Ground, assemble
 from schemas.layout import LABEL_STOP_AFTER
 from schemas.names import NodeName, ReplicaName
-from schemas.policy import check
+from schemas.policy import check_replica
 from tests.builders import a_gpu_report, a_host
 from tests.sim.fleet.actor import Points
 from tests.sim.fleet.documents import SERVICES
@@ -136,7 +136,7 @@ class Host(Machine):
                 rng=self.rng,
                 files=self.disk.files,
                 shelf=self.disk.shelf,
-                policy=check,
+                policy=check_replica,
             )
         )
 

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.assignment import GpuShare
 from schemas.check import schema_named
-from schemas.policy import _REASONS, check
+from schemas.given import Given, given_to
+from schemas.names import GpuUuid
+from schemas.policy import _REASONS, check, check_replica
 from schemas.yaml_text import write_yaml
+from tests.builders import an_assigned_replica
 
 
 def a_file(extra: dict[str, Any] | None = None, **service: Any) -> str:
@@ -355,3 +359,143 @@ def test_no_key_that_is_explained_as_harmful_is_allowed_for_a_service() -> None:
 )
 def test_no_value_makes_a_harmful_key_harmless(key: str, value: object) -> None:
     assert whats(a_file(None, **{key: value})) != []
+
+
+# what was given to a replica, and what was not
+
+GPU, OTHER = "GPU-5d1e2f6a-9a3c-4a0e-8f2b-1b7c5a9d0e11", "GPU-of-another-team"
+GIVEN = Given(gpus=frozenset({GpuUuid(GPU)}), ports=frozenset({8080}))
+
+
+def refused(
+    given: Given = GIVEN, files: dict[str, bytes] | None = None, **service: Any
+) -> list[str]:
+    problems = check_replica(
+        a_file(**service), path="t/compose.yaml", files=files or {}, given=given
+    )
+    assert all(problem.fix and problem.place.line > 0 for problem in problems)
+    return [problem.what for problem in problems]
+
+
+def reserving(*uuids: str) -> dict[str, Any]:
+    devices = [{"driver": "nvidia", "device_ids": [*uuids], "capabilities": ["gpu"]}]
+    return {"resources": {"reservations": {"devices": devices}}}
+
+
+def test_what_was_given_may_be_taken() -> None:
+    service = {"ports": ["8080:80"], "deploy": reserving(GPU)}
+
+    assert refused(**service) == []
+    assert sorted(refused(Given(), **service)) == [
+        f"the GPU '{GPU}' was not given to this replica",
+        "the host port 8080 was not given to this replica",
+    ]
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "22:22",
+        "22:22/udp",
+        "127.0.0.1:22:8080",
+        "[::1]:22:8080/tcp",
+        {"target": 8080, "published": 22},
+        {"target": 8080, "published": "22", "host_ip": "127.0.0.1"},
+    ],
+    ids=str,
+)
+def test_a_port_of_the_host_that_was_not_given_is_refused(port: object) -> None:
+    expected = ["the host port 22 was not given to this replica"]
+
+    assert refused(ports=[port]) == expected
+    assert refused(ports=["8080:80", port]) == expected
+
+
+def test_a_gpu_of_others_is_refused() -> None:
+    assert refused(deploy=reserving(GPU, OTHER)) == [
+        f"the GPU '{OTHER}' was not given to this replica"
+    ]
+
+
+def test_an_assignment_says_what_is_given() -> None:
+    replica = an_assigned_replica(
+        "chat", gpus=(GpuShare(uuid=GpuUuid(GPU), memory_mib=1),), ports={"http": 8080}
+    )
+
+    assert given_to(replica) == GIVEN
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "gpu.env",
+        "./gpu.env",
+        ".//./gpu.env",
+        ["a.env", "gpu.env"],
+        [{"path": "gpu.env"}],
+        [{"path": "./gpu.env", "required": False, "format": "raw"}],
+    ],
+    ids=str,
+)
+def test_a_file_of_variables_takes_no_gpus(named: object) -> None:
+    files = {"gpu.env": b"A=1\nNVIDIA_VISIBLE_DEVICES=all\n", "a.env": b"B=2\n"}
+
+    assert refused(files=files, env_file=named) == [
+        "NVIDIA_VISIBLE_DEVICES would take GPUs that were not assigned"
+    ]
+
+
+def test_it_is_told_where_a_file_takes_gpus() -> None:
+    files = {"a/gpu.env": b"A=1\r\n\nNVIDIA_VISIBLE_DEVICES=all"}
+
+    (problem,) = check_replica(
+        a_file(env_file="a/gpu.env"),
+        path="templates/t/compose.yaml as rendered",
+        files=files,
+        given=GIVEN,
+    )
+
+    assert str(problem).startswith("templates/t/a/gpu.env:3:1: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_harmless"),
+    [
+        ("NVIDIA_VISIBLE_DEVICES=none", True),
+        ("NVIDIA_VISIBLE_DEVICES='void'\r\nA=1", True),
+        ("MY_NVIDIA_VISIBLE_DEVICES=all", True),
+        ("export NVIDIA_VISIBLE_DEVICES=all", False),
+        ("NVIDIA_VISIBLE_DEVICES: all", False),
+        ("NVIDIA_VISIBLE_DEVICES", False),
+        ("NVIDIA_VISIBLE_DEVICES=", False),
+        ("NVIDIA_VISIBLE_DEVICES=none,GPU-1", False),
+        ("NVIDIA_VISIBLE_DEVICES=none\rNVIDIA_VISIBLE_DEVICES=all", False),
+        ("NVIDIA_VISIBLE_DEVICES=none\nNVIDIA_VISIBLE_DEVICES=0", False),
+        ("NVIDIA_VISIBLE_DEVICES='none", False),
+        ('A="\n#" NVIDIA_VISIBLE_DEVICES=all', False),
+        ("\ufeffNVIDIA_VISIBLE_DEVICES=all", False),
+        ("\udcff=1\nNVIDIA_VISIBLE_DEVICES=all", False),
+    ],
+)
+def test_only_a_plain_no_is_let_through(text: str, is_harmless: bool) -> None:
+    files = {"gpu.env": text.encode("utf-8", "surrogateescape")}
+
+    assert (refused(files=files, env_file="gpu.env") == []) is is_harmless
+
+
+def test_a_file_that_no_service_reads_for_variables_may_say_anything() -> None:
+    assert refused(files={"README": b"NVIDIA_VISIBLE_DEVICES=all"}) == []
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], {}, [[]], [{}], [None], {"a": [1]}])
+def test_odd_shapes_are_told_and_break_nothing(odd: Any) -> None:
+    for service in (
+        {"ports": odd},
+        {"env_file": odd},
+        {"deploy": odd},
+        {"deploy": {"resources": {"reservations": {"devices": odd}}}},
+        {"deploy": {"resources": {"reservations": {"devices": [{"device_ids": odd}]}}}},
+        {"ports": [{"published": odd, "target": 80}]},
+        {"ports": [{"published": "9" * 5000, "target": 80}]},
+    ):
+        refused(**service)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from reconciler.observing.snapshot import TemplateBundle
 from reconciler.rendering.child import Child, KilledError
 from reconciler.rendering.pool import KILLS_MAX, BoundedRenderer
 from reconciler.rendering.port import Rendered, RenderJob, Unrendered
+from schemas.given import Given
 from schemas.names import ReplicaName
 from tests.builders import a_template
 
@@ -235,3 +237,30 @@ def test_the_policy_has_the_last_word_on_the_rendered_file(renderer: BoundedRend
 
     assert "privileged" in text
     assert "templates/web/compose.yaml as rendered for chat-0:4:" in text
+
+
+def test_what_the_planner_did_not_give_is_not_taken(renderer: BoundedRenderer) -> None:
+    source = """\
+services:
+  web:
+    image: example.org/web:1.0
+    env_file: ./gpu.env
+    ports: ["22:22", "8080:80"]
+"""
+    job = a_job(source, files={"gpu.env.j2": b"{% if True %}NVIDIA_VISIBLE_DEVICES=all{% endif %}"})
+
+    text = told(renderer.render((replace(job, given=Given(ports=frozenset({8080}))),))[0])
+
+    assert "the host port 22 was not given to this replica" in text
+    assert "port 8080" not in text
+    assert "templates/web/gpu.env:1:1: NVIDIA_VISIBLE_DEVICES would take GPUs" in text
+
+
+def test_the_same_file_is_judged_anew_where_less_is_given(renderer: BoundedRenderer) -> None:
+    job = a_job("services:\n  web:\n    image: i\n    ports: ['8080:80']\n")
+    given = replace(job, given=Given(ports=frozenset({8080})))
+
+    first, second = renderer.render((given, job))
+
+    assert isinstance(first, Rendered)
+    assert "the host port 8080" in told(second)
