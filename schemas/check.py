@@ -37,12 +37,16 @@ FORMATS: Final = {**quantity.FORMATS, **timestamps.FORMATS}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a value. at_key: its key is to be shown, not the value."""
+    """One thing that is wrong with a value.
+
+    at_key: its key is to be shown, not the value. is_unknown: the key is one that no schema knows.
+    """
 
     keys: Keys
     what: str
     fix: str
     at_key: bool = False
+    is_unknown: bool = False
 
 
 @cache
@@ -69,6 +73,30 @@ def check_named(
 ) -> tuple[Finding, ...]:
     """As `check`, by the schema of that name."""
     return check(schema_named(name), value, written=written)
+
+
+def known_part(name: str, value: object) -> object:
+    """A value without the keys that the schema of that name does not know. Nothing is checked."""
+    root = schema_named(name)
+    return _known(root, root, value)
+
+
+def _known(root: Schema, schema: Schema, value: object) -> object:
+    # Goes no deeper than the schema does, however deep the value is.
+    schema = follow(root, schema)
+    if isinstance(value, list):
+        items = schema.get("items")
+        return [_known(root, items, one) for one in value] if isinstance(items, dict) else value
+    if not isinstance(value, dict):
+        return value
+    listed: Mapping[str, Schema] = _any(schema.get("properties", {}))
+    others = schema.get("additionalProperties", True)
+    rule = others if isinstance(others, dict) else {}
+    return {
+        key: _known(root, listed.get(key, rule), entry)
+        for key, entry in value.items()
+        if key in listed or others is not False
+    }
 
 
 @dataclass(slots=True)
@@ -181,7 +209,7 @@ class _Checker:
             known = list(_any(schema.get("properties", {})))
             homes = [] if words.nearest(key, known) else self.homes(schema, key, keys)
             what, fix = words.unknown(keys, known, homes)
-            self.findings.append(Finding(keys, what, fix, at_key=True))
+            self.findings.append(Finding(keys, what, fix, at_key=True, is_unknown=True))
             return
         names = schema.get("propertyNames")
         if isinstance(names, dict):

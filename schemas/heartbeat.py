@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from schemas.codec import dump_json, parse_json
+from schemas.codec import dump_json, parse_json_ahead
 from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName
 
 # A problem of a heartbeat that begins with this word and a colon says: the disk is nearly full.
@@ -180,12 +180,12 @@ def disk_pressure(heartbeat: Heartbeat) -> str:
 
 
 def parse_heartbeat(text: str, *, path: str) -> Heartbeat:
-    """Read heartbeat.json.
+    """Read heartbeat.json. Keys that only a newer agent knows are passed over.
 
     Raises:
         BadDocumentError: it is not valid; carries every problem.
     """
-    return parse_json(Heartbeat, text, path=path)
+    return parse_json_ahead(Heartbeat, text, path=path)
 
 
 def dump_heartbeat(heartbeat: Heartbeat) -> str:

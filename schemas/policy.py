@@ -124,7 +124,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = {
 def _explained(finding: Finding) -> Finding:
     """Say why a key is refused, where it is one of those that are known to do harm."""
     key = finding.keys[-1] if finding.keys else ""
-    if not finding.at_key or key not in _REASONS or not finding.what.endswith("is not known"):
+    if not finding.is_unknown or key not in _REASONS:
         return finding
     reason, fix = _REASONS[str(key)]
     return replace(finding, what=f"{dotted(finding.keys)} is refused: it {reason}", fix=fix)

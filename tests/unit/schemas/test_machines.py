@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from schemas.assignment import Decision, parse_assignment, parse_decision
+from schemas.assignment import (
+    Decision,
+    dump_assignment,
+    dump_decision,
+    parse_assignment,
+    parse_decision,
+)
 from schemas.heartbeat import GpuReport, Heartbeat, RuntimeReport, dump_heartbeat, parse_heartbeat
+from schemas.leader import Leader, dump_leader, parse_leader
 from schemas.names import GpuUuid, NodeName
 from schemas.problem import BadDocumentError
 from tests import builders
@@ -41,7 +49,14 @@ HEAD = '"apiVersion": "miaas/v1", "kind": "Decision"'
             '{"apiVersion": "miaas/v1", "kind": "Assignment"}',
             "kind is 'Assignment', not 'Decision'",
         ),
-        (f'{{{HEAD}, "extra": 1}}', "extra is not known"),
+        (
+            f'{{{HEAD}, "extra": 1}}',
+            "extra is not known. Fix: written by a newer miaas? Upgrade this one",
+        ),
+        (
+            f'{{{HEAD}, "problem": []}}',
+            "problem is not known. Fix: written by a newer miaas? Upgrade this one",
+        ),
         (f'{{{HEAD}, "problems": NaN}}', "NaN is no number of JSON"),
         (f'{{{HEAD}, "problems": [], "problems": []}}', "a key stands twice in one map"),
         (f'{{{HEAD}, "problems": {"[" * 100_000}', "this cannot be read as JSON"),
@@ -53,7 +68,7 @@ HEAD = '"apiVersion": "miaas/v1", "kind": "Decision"'
         ),
         (" " * (16 * 1024 * 1024 + 1), "the document has 16777217 characters"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_not_the_document_is_told(text: str, what: str) -> None:
     assert what in refused(text)
@@ -171,3 +186,66 @@ def test_volumes_of_what_is_no_replica_are_refused(volumes: object) -> None:
 
     with pytest.raises(BadDocumentError, match=r"volumes\[0\]"):
         parse_heartbeat(text, path="x")
+
+
+# what a newer version wrote
+
+
+def newer(text: str, *places: tuple[str | int, ...]) -> str:
+    """A document as a newer version may write it: with keys at these places that we do not know."""
+    plain = json.loads(text)
+    for place in places:
+        at = plain
+        for key in place:
+            at = at[key]
+        at["newer"] = {"apiVersion": [{}]}
+    return json.dumps(plain)
+
+
+FULL = builders.a_heartbeat(
+    gpus=(GpuReport(uuid=GpuUuid("GPU-a"), index=0, vendor="nvidia", model="", memory_mib=1),)
+)
+
+
+@pytest.mark.parametrize("place", [(), ("host",), ("gpus", 0)], ids=str)
+def test_what_a_newer_agent_adds_does_not_make_its_node_mute(place: tuple[str | int, ...]) -> None:
+    text = newer(dump_heartbeat(FULL), place)
+
+    assert parse_heartbeat(text, path="heartbeat.json") == FULL
+
+
+def test_any_number_of_new_keys_is_passed_over_at_once() -> None:
+    gpus = tuple(replace(FULL.gpus[0], uuid=GpuUuid(f"GPU-{n}"), index=n) for n in range(128))
+    beat = replace(FULL, gpus=gpus)
+    text = newer(dump_heartbeat(beat), *(("gpus", n) for n in range(128)))
+
+    assert parse_heartbeat(text, path="heartbeat.json") == beat
+
+
+def test_what_is_known_of_a_newer_heartbeat_has_to_be_right() -> None:
+    text = newer(dump_heartbeat(FULL), ()).replace('"sequence": ', '"sequence": -')
+
+    with pytest.raises(BadDocumentError) as caught:
+        parse_heartbeat(text, path="heartbeat.json")
+
+    assert [problem.what.split()[0] for problem in caught.value.problems] == ["sequence"]
+
+
+@pytest.mark.parametrize("hole", ["node", "apiVersion", "kind"])
+def test_a_new_key_stands_for_no_old_one(hole: str) -> None:
+    plain = json.loads(newer(dump_heartbeat(FULL), ()))
+    del plain[hole]
+
+    with pytest.raises(BadDocumentError, match=f"{hole} is missing"):
+        parse_heartbeat(json.dumps(plain), path="heartbeat.json")
+
+
+def test_what_has_to_be_obeyed_is_obeyed_whole_or_not_at_all() -> None:
+    leader = Leader(holder="a", term=1, sequence=1, lease_seconds=5, since=FULL.sent_at)
+    for text, parse in (
+        (dump_assignment(builders.an_assignment()), parse_assignment),
+        (dump_decision(Decision()), parse_decision),
+        (dump_leader(leader), parse_leader),
+    ):
+        with pytest.raises(BadDocumentError, match=r"newer is not known\. Fix: written by a newer"):
+            parse(newer(text, ()), path="x")
