@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,6 +21,10 @@ class Place:
         return f"{self.path}:{self.line}:{self.column}"
 
 
+# Where something is wrong with a commit as a whole, and with no file of it.
+REPOSITORY: Final = Place(".")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing to fix: where it is, what is wrong, and the fix."""
@@ -29,12 +34,13 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Print as one line: `path:line:column: what. Fix: fix`.
+        """Print as one line: `path:line:column: what. Fix: fix`. Of no file: without a place.
 
         Names and values come from files of strangers: what would move a terminal's cursor is shown
         as an escape.
         """
-        line = f"{self.place}: {self.what}. Fix: {self.fix}"
+        where = "" if self.place == REPOSITORY else f"{self.place}: "
+        line = f"{where}{self.what}. Fix: {self.fix}"
         if line.isprintable():
             return line
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)

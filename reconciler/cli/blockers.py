@@ -69,7 +69,8 @@ def _dependency(view: FleetView, name: str, seen: frozenset[str]) -> Iterator[st
     if ready is not None and not fine:
         yield f"{name} is not ready: {ready.message}{_since(ready.since)}"
     for problem in one.problems:
-        yield f"{name} is held: {problem.place}: {problem.what}"
+        where = f"{problem.place}: " if problem.place else ""
+        yield f"{name} is held: {where}{problem.what}"
     for refusal in one.unplaced:
         why = "; ".join(reason.text for reason in refusal.reasons)
         yield f"  {refusal.replica} has no node: {why or 'no node fits it'}"

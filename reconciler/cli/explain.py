@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.cli.blockers import blockers
@@ -16,9 +16,11 @@ from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal, safe
 from reconciler.cli.where import where
 from reconciler.cli.why_not import NodeAnswer, why_not
+from reconciler.observing.causes import said
 from reconciler.web.plain import dumps
 from reconciler.web.views import DeploymentView, FleetView
 from schemas.names import DeploymentName, NodeName
+from schemas.problem import Problem
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
@@ -78,12 +80,17 @@ def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
     name = DeploymentName(one.name)
     wanted = {d.name: d for d in looked.facts.observed.deployments}
     if name not in wanted or name in looked.facts.held:
-        why = "its documents are broken" if one.problems else "it is no longer wanted"
-        return NodeAnswer(deployment=name, node=node, here=(), objections=(why,))
+        why = _stays(looked.facts.held.get(name, ()))
+        here = tuple(r.name for r in one.replicas if r.node == node)
+        return NodeAnswer(deployment=name, node=node, here=here, objections=(why,))
     if node not in {judged.name for judged in looked.facts.nodes}:
         why = f"{node} gets nothing until nodes/{node}.yaml is committed"
         return NodeAnswer(deployment=name, node=node, here=(), objections=(why,))
     return why_not(looked.facts, name, NodeName(node))
+
+
+def _stays(problems: Sequence[Problem]) -> str:
+    return f"it stays as it last was: {said(problems)}" if problems else "it is no longer wanted"
 
 
 def _plain(

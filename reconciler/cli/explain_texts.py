@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from reconciler.cli.blockers import blockers
-from reconciler.cli.status_texts import problem_line, refusal_lines
+from reconciler.cli.status_texts import problem_lines, refusal_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.web.scores import points, two_digits
 from reconciler.web.views import (
@@ -25,7 +25,7 @@ def explanation(
     """Write what these replicas wait for, and why each is where it is, or nowhere."""
     lines = [
         f"{terminal.paint(one.name, Paint.BOLD)}: {one.wanted} wanted, {one.placed} placed",
-        *(f"  {problem_line(problem)}" for problem in one.problems),
+        *(f"  {line}" for line in problem_lines(one)),
         *(f"  {safe(line)}" for line in blockers(view, one, replicas)),
     ]
     for replica in one.replicas:

@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.cli.terminal import Paint, Terminal, safe, table
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.deployments import hold_text
+from reconciler.observing.causes import is_of_a_node
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import (
     DeploymentView,
@@ -165,7 +166,15 @@ def _problems(problems: tuple[ProblemView, ...], terminal: Terminal) -> str:
 
 def problem_line(problem: ProblemView) -> str:
     """Write a problem as compilers do."""
-    return safe(f"{problem.place}: {problem.what}. Fix: {problem.fix}")
+    where = f"{problem.place}: " if problem.place else ""
+    return safe(f"{where}{problem.what}. Fix: {problem.fix}")
+
+
+def problem_lines(one: DeploymentView) -> Iterator[str]:
+    """Write why a deployment stays as it last was; where that is a node, that it is held by it."""
+    for problem in one.problems:
+        whose = "held by " if is_of_a_node(problem.path) else ""
+        yield f"{whose}{problem_line(problem)}"
 
 
 def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
@@ -187,11 +196,12 @@ def node_text(node: NodeView, now: datetime, terminal: Terminal) -> str:
         ("disk", _given(node.promised.disk_mib, node.room.disk_mib)),
     ]
     gpus = (f"  {line}\n" for line in _gpus(node))
+    broken = (f"  {problem_line(problem)}\n" for problem in node.to_mend)
     problems = (f"  {safe(text)}\n" for text in node.problems)
     replicas = (line for one in node.replicas for line in _replica(one, now, terminal))
     head = _facts(f"node {node.name}", facts, terminal)
     told = condition_lines(node.conditions, now, terminal)
-    return "".join((head, *gpus, *problems, *told, *replicas))
+    return "".join((head, *broken, *gpus, *problems, *told, *replicas))
 
 
 def condition_lines(
@@ -240,7 +250,7 @@ def deployment_text(one: DeploymentView, now: datetime, terminal: Terminal) -> s
         ("written in", one.source),
         ("last error", one.last_error),
     ]
-    problems = (f"  {problem_line(problem)}\n" for problem in one.problems)
+    problems = (f"  {line}\n" for line in problem_lines(one))
     replicas = (line for replica in one.replicas for line in _replica(replica, now, terminal))
     unplaced = (f"  {line}\n" for refusal in one.unplaced for line in refusal_lines(refusal))
     head = _facts(f"deployment {one.name}", facts, terminal)

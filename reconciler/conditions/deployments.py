@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.conditions.condition import Condition, ConditionType, Status, camel
 from reconciler.conditions.since import FAILED, Since
+from reconciler.observing.causes import Cause
 from schemas.assignment import Hold, Phase
 
 # More names than this are a number: a line has to stay one.
@@ -29,7 +30,8 @@ class Deployment:
     wanted: replicas that it asks for. replicas: the conditions of each that has a node.
     lacking: why replicas have no node, one clause; empty: all that are not held have one.
     progress: how far its newest version has come. message: why that stalled or was rolled back.
-    broken: why its documents, or nothing in the fleet, can be used; empty: they can.
+    broken: why it stays as it last was, as where its documents cannot be used; empty: it does not.
+    cause: the word for that.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Deployment:
     message: str = ""
     holds: tuple[Hold, ...] = ()
     broken: str = ""
+    cause: Cause = Cause.DOCUMENTS
 
 
 def deployment_conditions(one: Deployment, since: Since) -> tuple[Condition, ...]:
@@ -63,10 +66,8 @@ def _ready(one: Deployment, since: Since) -> Condition:
     found = [_of(each, ConditionType.READY) for each in one.replicas]
     good = [each for each in found if each.status is Status.TRUE]
     kind = ConditionType.READY
-    if not one.wanted and one.broken:
-        return _made(
-            kind, Status.FALSE, "DocumentsUnusable", "it never ran", since.held.get(one.name)
-        )
+    if not one.replicas and one.broken:
+        return _made(kind, Status.FALSE, one.cause.value, "it never ran", since.held.get(one.name))
     if not one.wanted:
         return _made(kind, Status.TRUE, "NoReplicas", "asks for no replicas")
     if len(good) >= one.wanted:
@@ -87,7 +88,8 @@ def _ready(one: Deployment, since: Since) -> Condition:
 
 def _progressing(one: Deployment, at: datetime | None) -> Condition:
     is_rolling = one.phase is Phase.ROLLING
-    text = one.progress or one.message or "its newest version is everywhere"
+    rest = "it stays as it last was" if one.broken else "its newest version is everywhere"
+    text = one.progress or one.message or rest
     status = Status.TRUE if is_rolling else Status.FALSE
     return _made(ConditionType.PROGRESSING, status, _REASONS[one.phase], text, at)
 
@@ -125,6 +127,8 @@ def _pending(one: Deployment, since: Since) -> Condition:
         at = since.unplaced.get(one.name)
         return _made(kind, Status.TRUE, "NoNodeFits", one.lacking, at)
     waits = one.wanted - len(one.replicas)
+    if waits > 0 and one.broken:
+        return _made(kind, Status.TRUE, one.cause.value, one.broken, since.held.get(one.name))
     if waits > 0 and one.holds:
         return _holding(kind, one.holds[0], since)
     return _made(kind, Status.FALSE, "Placed", "every replica has a node")
@@ -134,7 +138,7 @@ def _held(one: Deployment, since: Since) -> Condition:
     kind = ConditionType.HELD
     if one.broken:
         at = since.held.get(one.name)
-        return _made(kind, Status.TRUE, "DocumentsUnusable", one.broken, at)
+        return _made(kind, Status.TRUE, one.cause.value, one.broken, at)
     if one.holds:
         return _holding(kind, one.holds[0], since)
     return _made(kind, Status.FALSE, "NotHeld", "nothing holds it")

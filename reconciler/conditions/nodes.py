@@ -19,7 +19,8 @@ class Host:
 
     duty: as its record says. seen_at: when it was last heard of. back_at: when it came back from
     being lost; None: it was not lost. left: replicas that it still has, or was told to run. stays:
-    why one of these cannot leave for now.
+    why one of these cannot leave for now. broken: what is wrong with its document, and where;
+    empty: nothing. Then `duty` is the one of a stand-in.
     duties: since when main says of it what it says. source: the commit of main that says so.
     docker_since, disk_since: since when its engine answers or not, and its disk is nearly full or
     not, as it says itself; None: it does not.
@@ -36,6 +37,7 @@ class Host:
     docker_since: datetime | None = None
     disk_since: datetime | None = None
     stays: str = ""
+    broken: str = ""
 
 
 def node_conditions(one: Host) -> tuple[Condition, ...]:
@@ -109,7 +111,9 @@ def _after(one: Host, span: timedelta) -> datetime | None:
 def _cordoned(one: Host) -> Condition:
     status = Status.TRUE
     reason, text = one.duty.value.capitalize(), "it takes nothing new"
-    if one.node.suspended:
+    if one.broken:
+        reason, text = "DocumentUnusable", f"it takes nothing new: {one.broken}"
+    elif one.node.suspended:
         reason, text = "Suspended", "suspended: nothing on it is changed; what runs goes on"
     elif one.duty is Duty.ACTIVE:
         status, text = Status.FALSE, "it takes work"

@@ -22,11 +22,15 @@ _OLD_ENDING: Final = ".yml"
 
 @dataclass(slots=True)
 class Sorted:
-    """Deployments that are whole, those that are held and why, and problems that hold nothing."""
+    """Deployments that are whole, those that are held and why, and problems that hold nothing.
+
+    aside: held ones whose own documents can be understood.
+    """
 
     whole: list[Deployment] = field(default_factory=list)
     held: dict[DeploymentName, Problems] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    aside: dict[DeploymentName, Deployment] = field(default_factory=dict)
 
 
 def sort_deployments(snapshot: Snapshot, templates: Catalogue) -> Sorted:

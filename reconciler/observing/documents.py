@@ -20,7 +20,7 @@ from schemas.layout import LEADER_FILE
 from schemas.leader import Leader, parse_leader
 from schemas.names import CommitId
 from schemas.node import NodeRecord, parse_node
-from schemas.problem import BadDocumentError, Place, Problem
+from schemas.problem import REPOSITORY, BadDocumentError, Place, Problem
 from schemas.template import Template, parse_template
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def rewound(left: CommitId, head: CommitId | None) -> Problem:
     """What to say where the branch that people commit to does not follow what was accepted."""
     what = f"the branch is at {head}, which does not follow {left}, the last accepted commit"
     fix = "push that commit back, or say that this is meant: miaas accept-rewind"
-    return Problem(Place("."), what, fix)
+    return Problem(REPOSITORY, what, fix)
 
 
 def paths_of(snapshot: Snapshot) -> tuple[str, ...]:

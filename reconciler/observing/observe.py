@@ -72,11 +72,13 @@ def observe(snapshot: Snapshot) -> Observed:
         assignments=assignments,
         decision=decision,
         held=dict(sorted(deployments.held.items())),
+        aside={} if snapshot.left else dict(sorted(deployments.aside.items())),
         problems=(*frozen, *nodes.problems, *broken_templates, *deployments.problems),
         frozen=frozen,
         leader=leader_of(snapshot.leader),
         unreadable=unreadable,
         odd_refs=_odd_refs(snapshot),
+        broken_nodes=nodes.broken,
     )
 
 
@@ -231,4 +233,5 @@ def _running(assignments: Mapping[NodeName, Assignment]) -> set[DeploymentName]:
 def _hold(deployments: Sorted, name: DeploymentName, problems: Iterable[Problem]) -> None:
     known = deployments.held.get(name, ())
     deployments.held[name] = (*known, *(one for one in problems if one not in known))
+    deployments.aside.update({one.name: one for one in deployments.whole if one.name == name})
     deployments.whole = [one for one in deployments.whole if one.name != name]

@@ -75,11 +75,13 @@ class Observed:
     source: the commit of the desired branch that is in force: the last accepted one, if the branch
         left it. None where a folder was read instead.
     held: deployments that must stay as they last were, with the problems that hold them.
+    aside: held ones whose own documents can be understood, as main has them: what they ask for.
     problems: those of documents that belong to no deployment.
     frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
         `fleet` is a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
     leader: the lease of the reconciler that leads; None: there is none that can be understood.
+    broken_nodes: the problems of node documents, by the node that each is to speak of.
     unreadable: the problems of heartbeats that could not be understood.
     odd_refs: the problems of other refs of machines that could not be read.
     own_bundles: templates that are one deployment's own: as they were when it last was good.
@@ -100,6 +102,8 @@ class Observed:
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
     odd_refs: tuple[Problem, ...] = ()
     own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
+    aside: Mapping[DeploymentName, Deployment] = field(default_factory=dict)
+    broken_nodes: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
 
     def bundle(self, deployment: Deployment) -> TemplateBundle | None:
         """The template that a deployment is made from; None: there is none that can be used."""

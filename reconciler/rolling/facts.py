@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Final
 
+from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.documents import paths_of
 from reconciler.observing.inventory import judge, sighted, silences
 from reconciler.observing.node import Node
@@ -31,10 +31,6 @@ from schemas.fleet import Fleet
 from schemas.layout import DEPLOYMENTS
 from schemas.names import DeploymentName, ReplicaName
 from schemas.problem import Place, Problem
-
-REMOVALS_FIX: Final = (
-    "say `Miaas-Allow-Removals: yes` in the newest commit's message, or raise the guard"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

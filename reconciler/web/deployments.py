@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from reconciler.conditions.deployments import hold_text
-from reconciler.rolling.facts import REMOVALS_FIX
+from reconciler.observing.causes import Cause, cause_of, leading, said
 from reconciler.web.facts import Index
 from reconciler.web.replicas import leftover_view, replica_view
 from reconciler.web.rollouts import Going, going, waits
@@ -43,18 +44,22 @@ _SYNC_ORDER: Final = (Sync.OUT_OF_SYNC, Sync.UNKNOWN, Sync.SYNCED)
 class _Case:
     """All that is known of one deployment.
 
-    old_template: as it was last assigned. frozen: nothing in the fleet may change.
+    written: as main asks for it, also where it is held; None: there is no document of it that can
+    be understood. old_template: as it was last assigned. frozen: nothing in the fleet may change.
+    held_by: which deployments each problem holds.
     pending: what the reconciler has yet to do. waits: what those without a node wait for.
     refused: replicas that have no node, and why. staying: why it runs on though nobody wants it.
     """
 
     name: DeploymentName
     desired: Deployment | None
+    written: Deployment | None
     decided: DeploymentDecision | None
     old_template: str
     held: bool
     frozen: bool
-    problems: tuple[ProblemView, ...]
+    problems: tuple[Problem, ...]
+    held_by: Mapping[Problem, tuple[str, ...]]
     replicas: tuple[ReplicaView, ...]
     refused: tuple[Refusal, ...]
     pending: str
@@ -68,9 +73,9 @@ class _Case:
 
     @property
     def wanted(self) -> int:
-        """How many replicas it asks for. While it is held: as many as it last did."""
-        if self.desired is not None and not self.held:
-            return self.desired.replicas
+        """How many replicas it asks for; as many as it last did where nothing says that now."""
+        if self.written is not None:
+            return self.written.replicas
         if self.decided is not None and self.is_wanted:
             return self.decided.replicas
         return len(self.placed) if self.is_wanted else 0
@@ -92,23 +97,38 @@ def deployment_views(index: Index) -> tuple[DeploymentView, ...]:
 
 
 def _going(index: Index, case: _Case) -> Going:
-    first = case.problems[0] if case.problems else None
-    broken = f"{first.place}: {first.what}" if first else ""
+    broken = said(case.problems) if case.problems else ""
     if case.frozen:
         broken = broken or "nothing in the fleet may change"
-    placed = case.placed
-    return going(index, case.name, case.wanted, placed, case.refusals, broken=broken)
+    return going(
+        index,
+        case.name,
+        case.wanted,
+        case.placed,
+        case.refusals,
+        broken=broken,
+        cause=cause_of(case.problems),
+    )
 
 
-def problem_view(problem: Problem, deployment: str = "") -> ProblemView:
-    """Show a problem of a document."""
+def held_by(held: Mapping[DeploymentName, Iterable[Problem]]) -> Mapping[Problem, tuple[str, ...]]:
+    """Say of every problem which deployments it holds."""
+    found: dict[Problem, list[str]] = {}
+    for name, problems in sorted(held.items()):
+        for problem in dict.fromkeys(problems):
+            found.setdefault(problem, []).append(name)
+    return {problem: tuple(names) for problem, names in found.items()}
+
+
+def problem_view(problem: Problem, holds: tuple[str, ...] = ()) -> ProblemView:
+    """Show a problem of a document. holds: deployments that stay as they last were for it."""
     return ProblemView(
         path=problem.place.path,
         line=problem.place.line,
         column=problem.place.column,
         what=problem.what,
         fix=problem.fix,
-        deployment=deployment,
+        holds=holds,
     )
 
 
@@ -117,16 +137,19 @@ def _cases(index: Index) -> tuple[_Case, ...]:
     desired = {deployment.name: deployment for deployment in facts.observed.deployments}
     decided = {decision.name: decision for decision in facts.observed.decision.deployments}
     # A decision on what nobody wants and nothing runs is history, and no state.
+    holders = held_by(facts.held)
     names = {*desired, *facts.held, *index.assigned, *index.leftovers}
     return tuple(
         _Case(
             name=name,
             desired=desired.get(name),
+            written=desired.get(name) or facts.observed.aside.get(name),
             decided=decided.get(name),
             old_template=next((one.template for _, one in index.assigned.get(name, ())), ""),
             held=name in facts.held,
             frozen=bool(facts.observed.frozen),
-            problems=tuple(problem_view(p, name) for p in sorted(facts.held.get(name, ()))),
+            problems=tuple(sorted(facts.held.get(name, ()))),
+            held_by=holders,
             replicas=_replicas(index, name),
             refused=facts.refused.get(name, ()),
             pending=facts.pending.get(name, ""),
@@ -160,10 +183,10 @@ def _view(case: _Case, goes: Going) -> DeploymentView:
     health = _health(case)
     return DeploymentView(
         name=case.name,
-        template=case.desired.template if case.desired else case.old_template,
+        template=case.written.template if case.written else case.old_template,
         source=_source(case),
-        priority=case.desired.priority if case.desired else 0,
-        labels=dict(sorted(case.desired.labels.items())) if case.desired else {},
+        priority=case.written.priority if case.written else 0,
+        labels=dict(sorted(case.written.labels.items())) if case.written else {},
         wanted=case.wanted,
         placed=len(case.placed),
         healthy=sum(replica.health.state is Health.HEALTHY for replica in case.placed),
@@ -172,21 +195,21 @@ def _view(case: _Case, goes: Going) -> DeploymentView:
         rollout=goes.rollout,
         conditions=goes.conditions,
         last_error=_last_error(case),
-        depends_on=tuple(case.desired.depends_on) if case.desired else (),
+        depends_on=tuple(case.written.depends_on) if case.written else (),
         replicas=case.replicas,
         unplaced=tuple(map(_refusal, case.refusals)),
         absent=goes.absent,
         holds=goes.holds,
         holders=goes.holders,
-        problems=case.problems,
+        problems=tuple(problem_view(one, case.held_by[one]) for one in case.problems),
     )
 
 
 def _source(case: _Case) -> str:
-    if case.desired is not None:
-        return case.desired.place.path
-    found = (p.path for p in case.problems if p.path.startswith(f"{DEPLOYMENTS}/"))
-    return next(found, "")
+    if case.written is not None:
+        return case.written.place.path
+    paths = (one.place.path for one in case.problems)
+    return next((path for path in paths if path.startswith(f"{DEPLOYMENTS}/")), "")
 
 
 def _sync(case: _Case, waiting: str) -> SyncMark:
@@ -213,8 +236,15 @@ def _amiss(case: _Case) -> str:
 
 
 def _what_is_wrong(case: _Case) -> str:
-    guarded = any(one.fix == REMOVALS_FIX for one in case.problems)
-    return "too much would be removed at once" if guarded else "its documents are broken"
+    if case.frozen:
+        return "nothing in the fleet may change"
+    match cause_of(case.problems):
+        case Cause.DOCUMENTS:
+            return "its documents are broken"
+        case Cause.NODE:
+            return f"held by {leading(case.problems).place}"
+        case Cause.REMOVALS:
+            return "too much would be removed at once"
 
 
 def _undecided(case: _Case) -> str:
@@ -262,6 +292,9 @@ def _absent(case: _Case) -> HealthMark:
 def _lacking(case: _Case) -> HealthMark:
     if case.waits and not case.refusals:
         return HealthMark(state=Health.PROGRESSING, why=case.waits)
+    if case.problems and not case.refusals:
+        why = f"{_without_node(case)}: {_what_is_wrong(case)}"
+        return HealthMark(state=Health.PROGRESSING, why=why)
     return HealthMark(state=Health.DEGRADED, why=_without_node(case))
 
 
@@ -295,11 +328,10 @@ def _all_run(case: _Case) -> str:
 
 def _last_error(case: _Case) -> str:
     if case.problems:
-        first = case.problems[0]
-        return f"{first.place}: {first.what}"
+        return said(case.problems)
     ailing = (r for r in case.placed if r.health.state is Health.DEGRADED)
-    said = next((f"{r.name} on {r.node}: {r.message or r.health.why}" for r in ailing), "")
-    return said or (_nowhere(case) if case.refusals else "")
+    told = next((f"{r.name} on {r.node}: {r.message or r.health.why}" for r in ailing), "")
+    return told or (_nowhere(case) if case.refusals else "")
 
 
 def _refusal(refusal: Refusal) -> RefusalView:

@@ -13,12 +13,12 @@ from typing import Final
 
 from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
+from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
 from reconciler.observing.node import Node
 from reconciler.observing.read import NO_HISTORY, History
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
-from reconciler.rolling.facts import REMOVALS_FIX
 from reconciler.rolling.holding import Because
 from reconciler.web.facts import Facts, Return
 from reconciler.web.words import count

@@ -8,6 +8,7 @@ from datetime import datetime
 from reconciler.conditions.nodes import Host, is_drained, node_conditions
 from reconciler.observing.duties import UNKNOWN
 from reconciler.observing.node import Freshness, Node
+from reconciler.web.deployments import held_by, problem_view
 from reconciler.web.facts import Index
 from reconciler.web.replicas import amounts
 from reconciler.web.views import (
@@ -17,6 +18,7 @@ from reconciler.web.views import (
     NodeMark,
     NodeState,
     NodeView,
+    ProblemView,
     ReplicaView,
     Sync,
     SyncMark,
@@ -83,7 +85,15 @@ def _view(
         gpus=tuple(_gpu(gpu, replicas) for gpu in beat.gpus) if beat else (),
         replicas=replicas,
         problems=_problems(index, name),
+        to_mend=_to_mend(index, name),
     )
+
+
+def _to_mend(index: Index, name: NodeName) -> tuple[ProblemView, ...]:
+    """What is wrong with its document, and which deployments that holds."""
+    broken = sorted(index.facts.observed.broken_nodes.get(name, ()))
+    holders = held_by(index.facts.held) if broken else {}
+    return tuple(problem_view(one, holders.get(one, ())) for one in broken)
 
 
 def _word(
@@ -96,6 +106,7 @@ def _word(
     told = {one.name for one in assignment.replicas} if assignment else set()
     seen = {one.name for one in beat.replicas} if beat else set()
     back = index.facts.returns.get(name)
+    broken = index.facts.observed.broken_nodes.get(name, ())
     return Host(
         node=judged,
         duty=record.duty,
@@ -107,6 +118,7 @@ def _word(
         source=index.facts.observed.source or "",
         docker_since=beat.runtime.since if beat else None,
         disk_since=beat.disk_since if beat else None,
+        broken=f"{min(broken).place}: {min(broken).what}" if broken else "",
         stays=next((hold.text for one in sorted(told) if (hold := index.holds.get(one))), ""),
     )
 
@@ -159,6 +171,12 @@ def _duty(word: Host | None) -> str:
     """What the operator lets a node do, and how far that has come; empty: it takes work."""
     if word is None:
         return ""
+    if word.broken:
+        return f"its document is broken: {word.broken}; keeps what it has, takes nothing new"
+    return _asked(word)
+
+
+def _asked(word: Host) -> str:
     if word.node.suspended:
         return "suspended: nothing on it is changed; what runs goes on"
     if word.duty is Duty.CORDONED:

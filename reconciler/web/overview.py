@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from reconciler.conditions.condition import camel
 from reconciler.conditions.deployments import hold_text
+from reconciler.observing.causes import REMOVALS_FIX, is_of_a_node
 from reconciler.web.banners import banners
-from reconciler.web.deployments import deployment_views, problem_view
+from reconciler.web.deployments import deployment_views, held_by, problem_view
 from reconciler.web.facts import Facts, index
 from reconciler.web.nodes import node_views
 from reconciler.web.views import (
@@ -25,6 +25,7 @@ from reconciler.web.views import (
 )
 from reconciler.web.words import count
 from schemas.assignment import Phase
+from schemas.layout import NODE_REFS
 from schemas.problem import Problem
 
 # A deployment in one of these wants a person; one that progresses only wants patience.
@@ -42,7 +43,7 @@ def fleet_view(facts: Facts) -> FleetView:
     by_name = index(facts)
     deployments = deployment_views(by_name)
     nodes = node_views(by_name, deployments)
-    problems = _problems(facts, deployments)
+    problems = _problems(facts)
     leader = facts.observed.leader
     return FleetView(
         name=facts.observed.fleet.name,
@@ -63,13 +64,18 @@ def fleet_view(facts: Facts) -> FleetView:
     )
 
 
-def _problems(facts: Facts, deployments: tuple[DeploymentView, ...]) -> tuple[ProblemView, ...]:
-    general = set(map(problem_view, (*facts.problems, *facts.observed.frozen)))
-    own = {problem for deployment in deployments for problem in deployment.problems}
-    # What is wrong with the fleet or a node may hold many deployments, and is told once.
-    told_alone = {problem for problem in own if replace(problem, deployment="") not in general}
-    found = general | told_alone
-    return tuple(sorted(found, key=lambda p: (p.path, p.line, p.column, p.what, p.deployment)))
+def _problems(facts: Facts) -> tuple[ProblemView, ...]:
+    """What is wrong with documents, each once, with all that it holds."""
+    frozen = set(facts.observed.frozen)
+    held = held_by(facts.held)
+    found = {one for one in {*facts.problems, *frozen, *held} if _is_of_documents(one)}
+    # What freezes the fleet holds everything, and saying that of it would be a list of all names.
+    return tuple(problem_view(p, () if p in frozen else held.get(p, ())) for p in sorted(found))
+
+
+def _is_of_documents(problem: Problem) -> bool:
+    """Whether it stands in a document: the guard speaks in a banner, and machines in notices."""
+    return problem.fix != REMOVALS_FIX and not problem.place.path.startswith(NODE_REFS)
 
 
 def _is_settled(deployment: DeploymentView) -> bool:
@@ -140,8 +146,8 @@ def _faults(
     ailing = sum(_is_bad(one) and not _has_failed(one) for one in deployments)
     failed = sum(map(_has_failed, deployments))
     down = sum(node.mark.state in _BAD_NODE for node in nodes)
-    # Those that hold a deployment are told by it already; if there are others, all are counted.
-    general = any(not problem.deployment for problem in problems)
+    # Those of a deployment are told by it already; if there are others, all are counted.
+    general = any(not one.holds or is_of_a_node(one.path) for one in problems)
     found = (
         f"{ailing} of {count(len(deployments), 'deployment')} not well" if ailing else "",
         f"{failed} of {count(len(deployments), 'deployment')} rolled back or stalled"
@@ -177,6 +183,8 @@ def _node_state(node: NodeView) -> str:
     """The state of a node, or what its operator wants of it where it is ready."""
     if node.mark.state is not NodeState.READY:
         return node.mark.state
+    if node.to_mend:
+        return "Held"
     if node.suspended:
         return "Suspended"
     return "Drained" if node.drained else node.duty.capitalize()
@@ -198,6 +206,5 @@ def _deployment(deployment: DeploymentView) -> ExceptionView:
         state, why = str(deployment.health.state), deployment.health.why
     else:
         state, why = str(deployment.sync.state), deployment.sync.why
-    first = deployment.problems[0] if deployment.problems else None
-    told = f"{first.place}: {first.what}" if first else why
+    told = deployment.last_error if deployment.problems else why
     return ExceptionView(kind="deployment", name=deployment.name, state=state, why=told)

@@ -15,6 +15,7 @@ from reconciler.conditions.deployments import (
     hold_text,
 )
 from reconciler.conditions.replicas import absent_conditions
+from reconciler.observing.causes import Cause
 from reconciler.rolling.holding import Because
 from reconciler.web.facts import Index
 from reconciler.web.rollout_views import AbsentView, HolderView, HoldView, RolloutView
@@ -50,8 +51,12 @@ def going(  # noqa: PLR0913 - all that is known of one deployment
     refusals: Sequence[Refusal],
     *,
     broken: str,
+    cause: Cause,
 ) -> Going:
-    """Say how a deployment goes. broken: why its documents cannot be used; empty: they can."""
+    """Say how a deployment goes.
+
+    broken: why it stays as it last was; empty: it does not. cause: the word for that.
+    """
     decided = index.decided.get(name)
     rollout = _rollout(index, name, decided, wanted, placed)
     holds = decided.holds if decided else ()
@@ -67,12 +72,14 @@ def going(  # noqa: PLR0913 - all that is known of one deployment
         message=decided.message if decided else "",
         holds=holds,
         broken=broken,
+        cause=cause,
     )
     since = index.facts.since
+    stopped = Hold(reason=cause.value, text=broken, replicas=()) if broken else None
     return Going(
         rollout=rollout,
         holds=tuple(_hold(one, index) for one in holds),
-        absent=_absent(index, name, wanted, placed, refusals),
+        absent=_absent(index, name, wanted, placed, refusals, stopped),
         holders=_holders(index, name),
         conditions=deployment_conditions(told, since),
     )
@@ -155,24 +162,29 @@ def _first_reason(refusal: Refusal) -> str:
     return "; ".join(one.text for one in refusal.reasons) or "no node fits it"
 
 
-def _absent(
+def _absent(  # noqa: PLR0913, PLR0917 - all that is known of one deployment
     index: Index,
     name: DeploymentName,
     wanted: int,
     placed: Sequence[ReplicaView],
     refusals: Sequence[Refusal],
+    stopped: Hold | None,
 ) -> tuple[AbsentView, ...]:
     here = {one.name for one in placed}
     refused = {one.replica: one for one in refusals}
     missing = (replica_name(name, number) for number in range(wanted))
-    return tuple(_without_node(index, one, refused.get(one)) for one in missing if one not in here)
-
-
-def _without_node(index: Index, name: ReplicaName, refusal: Refusal | None) -> AbsentView:
-    hold, since = index.holds.get(name), index.facts.since
-    at = (
-        since.waits.get((name, hold.reason)) if hold else since.unplaced.get(split_replica(name)[0])
+    return tuple(
+        _without_node(index, one, refused.get(one), stopped) for one in missing if one not in here
     )
+
+
+def _without_node(
+    index: Index, name: ReplicaName, refusal: Refusal | None, stopped: Hold | None
+) -> AbsentView:
+    hold, since, owner = index.holds.get(name), index.facts.since, split_replica(name)[0]
+    at = since.waits.get((name, hold.reason)) if hold else since.unplaced.get(owner)
+    if stopped is not None:
+        hold, at = stopped, since.held.get(owner)
     why = _first_reason(refusal) if refusal else ""
     return AbsentView(
         name=name,

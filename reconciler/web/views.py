@@ -18,6 +18,7 @@ from reconciler.web.rollout_views import (
     HoldView,
     RolloutView,
 )
+from schemas.problem import REPOSITORY
 
 
 class Sync(StrEnum):
@@ -86,18 +87,24 @@ class NodeMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemView:
-    """Something to mend in a document: where, what, and how. Line 0: the document as a whole."""
+    """Something to mend in a document: where, what, and how. Line 0: the document as a whole.
+
+    path: `.`: it is of no file, but of the commit as a whole. holds: deployments that stay as they
+    last were because of it.
+    """
 
     path: str
     line: int
     column: int
     what: str
     fix: str
-    deployment: str = ""
+    holds: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
-        """Print as editors and compilers do."""
+        """Print as editors and compilers do; empty: it is of no file."""
+        if self.path == REPOSITORY.path:
+            return ""
         return f"{self.path}:{self.line}:{self.column}" if self.line else self.path
 
 
@@ -285,7 +292,8 @@ class NodeView:
     nothing new before; null: it is not held down.
     seen_at: when a heartbeat was last seen to arrive; None: never. room: what can be given out.
     promised: what is given out. generation: of its assignment; observed_generation: the one that
-    its agent last converged to.
+    its agent last converged to. to_mend: what is wrong with its document; while that is so, its
+    `duty` is the one of a stand-in: cordoned.
     """
 
     name: str
@@ -314,6 +322,7 @@ class NodeView:
     gpus: tuple[GpuView, ...]
     replicas: tuple[ReplicaView, ...]
     problems: tuple[str, ...]
+    to_mend: tuple[ProblemView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

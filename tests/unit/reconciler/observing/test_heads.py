@@ -91,7 +91,7 @@ def test_a_rewound_branch_changes_nothing_and_is_told() -> None:
     assert [p for p, c in world.tree().items() if before.get(p) != c] == ["decision.json"]
     (problem,) = outcome.result.problems
     assert str(problem).startswith(
-        f".: the branch is at {first}, which does not follow {second}, the last accepted commit"
+        f"the branch is at {first}, which does not follow {second}, the last accepted commit"
     )
     assert "miaas accept-rewind" in problem.fix
     assert {one.verdict for one in outcome.result.decision.deployments} == {Verdict.HELD}

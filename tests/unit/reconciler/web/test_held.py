@@ -1,0 +1,167 @@
+"""What is said of deployments that stay as they last were for a fault that is not their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from reconciler.cli.explain_texts import explanation
+from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
+from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.web.facts import Facts
+from reconciler.web.looking import facts_of
+from reconciler.web.overview import fleet_view
+from reconciler.web.views import FleetView, Health
+from tests.unit.reconciler.cli.screens import a_terminal
+from tests.unit.reconciler.web.fleets import NOW
+from tests.unit.reconciler.web.pages import a_page, seen
+from tests.unit.reconciler.world import deployment
+from tests.unit.rolling.fleet import Fleet, a_fleet_of
+
+CHAT = "deployments/search/chat.yaml"
+BROKEN = "nodes/alpha.yaml:1:1"
+TERMINAL = a_terminal()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a fleet: the facts, and all that is shown of them."""
+
+    facts: Facts
+    view: FleetView
+
+    def page(self, path: str) -> str:
+        """The words of a page."""
+        return seen(a_page(self.facts), path).text
+
+
+def look(fleet: Fleet) -> Look:
+    facts = facts_of(fleet.world.decide())
+    return Look(facts, fleet_view(facts))
+
+
+def a_fleet_with_a_broken_node(replicas: int = 4) -> Fleet:
+    """Chat runs twice, on alpha; then alpha's document breaks, and chat asks for more at once."""
+    fleet = a_fleet_of("alpha", chat=deployment("chat", replicas=2))
+    fleet.world.commit(
+        {
+            "nodes/alpha.yaml": "x: 1\n",
+            "deployments/chat.yaml": None,
+            CHAT: deployment("chat", replicas=replicas),
+        }
+    )
+    fleet.rest(2)
+    return fleet
+
+
+def condition(conditions: tuple[Condition, ...], kind: ConditionType) -> tuple[str, str, str]:
+    (found,) = (one for one in conditions if one.type is kind)
+    return found.status.value, found.reason, found.message
+
+
+def test_what_a_broken_node_holds_is_shown_as_main_has_it() -> None:
+    chat = look(a_fleet_with_a_broken_node()).view.deployments_by_name["chat"]
+
+    assert (chat.source, chat.wanted, chat.placed) == (CHAT, 4, 2)
+    assert chat.sync.why == f"held by {BROKEN}: it stays as it last was"
+    assert chat.health.state is Health.PROGRESSING
+    assert chat.health.why == f"2 of 4 replicas have no node: held by {BROKEN}"
+    assert chat.last_error == f"held by {BROKEN}: apiVersion is missing"
+
+
+@pytest.mark.parametrize("kind", [ConditionType.HELD, ConditionType.PENDING])
+def test_conditions_name_the_node_and_not_the_deployment(kind: ConditionType) -> None:
+    chat = look(a_fleet_with_a_broken_node()).view.deployments_by_name["chat"]
+    told = (Status.TRUE, "NodeNotUnderstood", f"held by {BROKEN}: apiVersion is missing")
+
+    assert condition(chat.conditions, kind) == told
+    assert [one.name for one in chat.absent] == ["chat-2", "chat-3"]
+    assert condition(chat.absent[0].conditions, kind) == told
+
+
+def test_one_that_asks_for_fewer_is_ready_and_held() -> None:
+    chat = look(a_fleet_with_a_broken_node(replicas=1)).view.deployments_by_name["chat"]
+
+    assert (chat.wanted, chat.placed) == (1, 2)
+    assert condition(chat.conditions, ConditionType.PENDING)[0] == Status.FALSE
+    assert condition(chat.conditions, ConditionType.HELD)[0] == Status.TRUE
+
+
+def test_a_node_says_that_its_document_is_broken_and_where() -> None:
+    alpha = look(a_fleet_with_a_broken_node()).view.nodes_by_name["alpha"]
+    text = node_text(alpha, NOW, TERMINAL)
+
+    assert alpha.duty_text == (
+        f"its document is broken: {BROKEN}: apiVersion is missing; keeps what it has, takes "
+        "nothing new"
+    )
+    assert alpha.to_mend[0].holds == ("chat",)
+    assert condition(alpha.conditions, ConditionType.CORDONED) == (
+        Status.TRUE,
+        "DocumentUnusable",
+        f"it takes nothing new: {BROKEN}: apiVersion is missing",
+    )
+    assert f"  {BROKEN}: apiVersion is missing. Fix: " in text
+    assert "cordoned: keeps" not in text
+
+
+def test_pages_name_the_file_that_holds() -> None:
+    found = look(a_fleet_with_a_broken_node())
+
+    chat, alpha = found.page("/deployments/chat"), found.page("/nodes/alpha")
+
+    assert CHAT in chat
+    assert "no file any more" not in chat
+    assert "its newest version is everywhere" not in chat
+    assert f"held by {BROKEN}" in chat
+    assert f"its document is broken: {BROKEN}" in alpha
+    assert "To mend in its document" in alpha
+
+
+def test_explain_names_the_file_that_holds() -> None:
+    found = look(a_fleet_with_a_broken_node()).view
+    chat = found.deployments_by_name["chat"]
+
+    text = explanation(found, chat, frozenset(one.name for one in chat.replicas), TERMINAL)
+
+    assert text.startswith(
+        f"chat: 4 wanted, 2 placed\n  held by {BROKEN}: apiVersion is missing. Fix: "
+    )
+
+
+def test_a_problem_that_holds_many_is_counted_once_and_names_them() -> None:
+    fleet = a_fleet_of("alpha", chat=deployment("chat"), code=deployment("code"))
+    fleet.world.commit({"nodes/alpha.yaml": "x: 1\n"})
+
+    found = look(fleet)
+
+    of_the_file = fleet.world.decide().observed.broken_nodes
+    assert len(found.view.problems) == sum(map(len, of_the_file.values()))
+    assert {one.holds for one in found.view.problems} == {("chat", "code")}
+    assert found.view.verdict.text == (
+        f"2 of 2 deployments not well, {len(found.view.problems)} problems in documents."
+    )
+    assert found.page("/problems").count("apiVersion is missing") == 1
+
+
+def test_what_a_machine_wrote_is_no_problem_of_a_document() -> None:
+    fleet = a_fleet_of("alpha", chat=deployment("chat"))
+    fleet.world.push_heartbeat("alpha", b"{}")
+
+    found = look(fleet).view
+
+    assert found.problems == ()
+    assert found.notices
+    assert found.deployments_by_name["chat"].sync.why.startswith("held by refs/miaas/nodes/alpha")
+
+
+def test_texts_of_the_fleet_name_the_file_that_holds() -> None:
+    found = look(a_fleet_with_a_broken_node())
+
+    table = fleet_text(found.view, NOW, TERMINAL)
+    chat = deployment_text(found.view.deployments_by_name["chat"], NOW, TERMINAL)
+
+    assert f"held by {BROKEN}: apiVersion is missing" in table
+    assert f"  written in  {CHAT}\n" in chat
+    assert f"  held by {BROKEN}: apiVersion is missing. Fix: " in chat
