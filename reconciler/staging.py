@@ -83,7 +83,7 @@ def _emptied(facts: Facts, stages: Stages) -> Broken:
         return {}
     new = facts.deployments.keys() - running - stages.now.held.keys()
     what = f"{len(gone)} of {len(running)} running deployments would stop at once, {why}"
-    return removals_problems(gone | new, what)
+    return removals_problems(gone | new, what, facts.observed)
 
 
 def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         return _run_at(arguments, terminal, environ)
     looked = look(arguments, environ)
     one, replicas = asked_for(looked.view, arguments.name)
-    answer = _answer(looked, one, arguments.node) if arguments.node else None
+    answer = answer_at(looked, one, arguments.node) if arguments.node else None
     if arguments.output == "json":
         terminal.write(dumps(_plain(looked.view, one, replicas, answer)))
     elif answer is not None:
@@ -73,7 +73,12 @@ def _replicas(one: DeploymentView) -> frozenset[str]:
     return frozenset((*placed, *absent, *(refusal.replica for refusal in one.unplaced)))
 
 
-def _answer(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
+def answer_at(looked: Looked, one: DeploymentView, node: str) -> NodeAnswer:
+    """Say why a deployment is not on a node, or that it is.
+
+    Raises:
+        UsageError: there is no such node.
+    """
     if node not in looked.view.nodes_by_name:
         known = hint(node, looked.view.nodes_by_name)
         raise UsageError(f"there is no node {node!r}.{known}")

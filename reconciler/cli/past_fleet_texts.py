@@ -12,6 +12,7 @@ from reconciler.cli.past import Past
 from reconciler.cli.past_texts import Remembered, past_json, remembered
 from reconciler.cli.terminal import Paint, Terminal, safe, table
 from reconciler.conditions.deployments import hold_text
+from reconciler.observing.causes import said
 from reconciler.observing.trailers import source_of
 from reconciler.web.words import utc
 from schemas.assignment import Phase, Verdict
@@ -86,6 +87,8 @@ def _told(then: Remembered) -> Iterator[str]:
     """How its newest version came in, what was held, and what had no node."""
     if then.verdict is None:
         return
+    if then.verdict.problems:
+        yield f"{then.name}: stays as it last was: {said(then.verdict.problems)}"
     if then.verdict.phase is not Phase.SETTLED:
         message = f": {then.verdict.message}" if then.verdict.message else ""
         yield f"{then.name}: {then.verdict.phase}{message}"

@@ -76,6 +76,7 @@ def past_json(past: Past, then: Remembered) -> dict[str, object]:
             for node, replica in then.replicas
         ],
         "unplaced": [refusal_json(refusal) for refusal in _refusals(then)],
+        "problems": [str(one) for one in then.verdict.problems] if then.verdict else [],
     }
 
 

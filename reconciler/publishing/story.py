@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from reconciler.decide import Pass
+from reconciler.observing.causes import Cause, cause_of, said
 from reconciler.placing.rebalance import Move
 from reconciler.preview import Fate, Preview, ReplicaChange
 from reconciler.publishing.turns import (
@@ -216,9 +217,19 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
         return
     for one in result.decision.deployments:
         if one.verdict is Verdict.HELD:
-            yield f"{one.name} cannot be used as it is written"
+            yield _flat(_held(one))
         elif one.verdict is not Verdict.PLACED:
             yield f"{one.name} finds too few nodes"
+
+
+def _held(one: DeploymentDecision) -> str:
+    match cause_of(one.problems):
+        case Cause.DOCUMENTS:
+            return f"{one.name} cannot be used as it is written"
+        case Cause.NODE:
+            return f"{one.name} is {said(one.problems)}"
+        case Cause.REMOVALS:
+            return f"{one.name} is held: {said(one.problems)}"
 
 
 def _at_least_one(reasons: Iterator[str], result: Pass) -> list[str]:

@@ -28,9 +28,8 @@ from reconciler.rolling.windows import closed
 from schemas.assignment import Tenure
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
-from schemas.layout import DEPLOYMENTS
 from schemas.names import DeploymentName, ReplicaName
-from schemas.problem import Place, Problem
+from schemas.problem import REPOSITORY, Place, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,17 +156,20 @@ def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     if why is None:
         return observed
     new = wanted - running - observed.held.keys()
-    held = removals_problems(gone | new, why)
+    held = removals_problems(gone | new, why, observed)
     return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
 
 
 def removals_problems(
-    names: Iterable[DeploymentName], why: str
+    names: Iterable[DeploymentName], why: str, observed: Observed
 ) -> Mapping[DeploymentName, tuple[Problem, ...]]:
-    """What is wrong with deployments that the guard against removals holds, by name."""
+    """What is wrong with deployments that the guard against removals holds, by name.
+
+    One whose document is gone has no file to look into: nothing that is kept says which it was.
+    """
+    places = {one.name: Place(one.place.path) for one in observed.deployments}
     return {
-        name: (Problem(Place(f"{DEPLOYMENTS}/{name}.yaml"), why, REMOVALS_FIX),)
-        for name in sorted(names)
+        name: (Problem(places.get(name, REPOSITORY), why, REMOVALS_FIX),) for name in sorted(names)
     }
 
 

@@ -28,7 +28,4 @@ def too_many(guards: Guards, gone: int, running: int) -> str | None:
     most = guards.max_removals.of(running, least=LEAST_REMOVALS)
     if gone <= most:
         return None
-    return (
-        f"and guards.maxRemovals ({guards.max_removals}) allows {most}. If that is meant, say "
-        "`Miaas-Allow-Removals: yes` in the message of the newest commit"
-    )
+    return f"and guards.maxRemovals ({guards.max_removals}) allows {most}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.rolling.failover import mass_loss
 from reconciler.web.facts import Facts
 from reconciler.web.rollout_views import BannerView
@@ -27,6 +28,7 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
         text = "The fleet is suspended: nothing is changed until fleet.yaml says otherwise."
         yield BannerView(kind="suspended", text=text)
     if facts.removals:
-        yield BannerView(kind="removals", text=f"Removals are held: {facts.removals}.")
+        fix = f"{REMOVALS_FIX[0].upper()}{REMOVALS_FIX[1:]}"
+        yield BannerView(kind="removals", text=f"Removals are held: {facts.removals}. {fix}.")
     if facts.closed:
         yield BannerView(kind="window", text=f"Planned changes wait: {facts.closed}.")

@@ -161,6 +161,33 @@ def test_a_move_names_both_nodes() -> None:
     assert "Reason: chat-0 could not stay on alpha" in story(world)
 
 
+def test_a_broken_node_is_the_reason_of_what_it_holds() -> None:
+    world = one_node()
+    world.pass_once()
+    world.commit({"nodes/alpha.yaml": "x: 1\n"})
+
+    told = story(world)
+
+    assert "Reason: chat is held by nodes/alpha.yaml:1:1: apiVersion is missing\n" in told
+    assert "cannot be used as it is written" not in told
+
+
+def test_what_the_guard_holds_says_so_of_each_and_names_no_file() -> None:
+    names = [f"d{number}" for number in range(4)]
+    files = {f"deployments/{name}.yaml": deployment(name) for name in names}
+    world = a_world("alpha", files={**a_small_fleet(), **files})
+    world.pass_once()
+    world.commit(dict.fromkeys(files))
+
+    told = story(world)
+
+    why = "main removes 4 of 5 running deployments, and guards.maxRemovals (30%) allows 3"
+    assert f"Reason: d0 is held: {why}\n" in told
+    assert f"d0 is held: {why}. Fix: if that is meant, say `Miaas-Allow-Removals: yes`" in told
+    assert "deployments/d0.yaml" not in told
+    assert "cannot be used as it is written" not in told
+
+
 def test_a_nodes_own_commit_tells_its_part() -> None:
     world = one_node()
     world.pass_once()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from reconciler.cli.explain import answer_at
 from reconciler.cli.explain_texts import explanation
+from reconciler.cli.looked import Looked
+from reconciler.cli.past import Past
+from reconciler.cli.past_fleet_texts import fleet_past_text
+from reconciler.cli.past_texts import past_json, remembered
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.conditions.condition import Condition, ConditionType, Status
+from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.web.facts import Facts
 from reconciler.web.looking import facts_of
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView, Health
+from tests.unit.reconciler.cli.pasts import a_commit
 from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW
 from tests.unit.reconciler.web.pages import a_page, seen
@@ -165,3 +172,73 @@ def test_texts_of_the_fleet_name_the_file_that_holds() -> None:
     assert f"held by {BROKEN}: apiVersion is missing" in table
     assert f"  written in  {CHAT}\n" in chat
     assert f"  held by {BROKEN}: apiVersion is missing. Fix: " in chat
+
+
+WHY = "main removes 4 of 5 running deployments, and guards.maxRemovals (30%) allows 3"
+GONE = tuple(f"d{number}" for number in range(4))
+
+
+def a_fleet_with_removals_held(**more: str) -> Fleet:
+    """Five deployments, of which main removes four at once; and adds some."""
+    texts = {name: deployment(name) for name in (*GONE, "stays")}
+    fleet = a_fleet_of("alpha", fleet="  guards: {maxRemovals: 30%}\n", **texts)
+    gone = {f"deployments/{name}.yaml": None for name in GONE}
+    new = {f"deployments/team/{name}.yaml": text for name, text in more.items()}
+    fleet.world.commit({**gone, **new})
+    fleet.rest(2)
+    return fleet
+
+
+def test_removals_that_are_held_have_a_reason_of_their_own_and_no_file() -> None:
+    found = look(a_fleet_with_removals_held())
+    gone = found.view.deployments_by_name["d0"]
+    told = (Status.TRUE, "RemovalsHeld", WHY)
+
+    assert condition(gone.conditions, ConditionType.HELD) == told
+    assert gone.source == ""
+    assert [one.place for one in gone.problems] == [""]
+    assert gone.last_error == WHY
+    assert "deployments/d0.yaml" not in found.page("/deployments/d0")
+    assert "deployments/d0.yaml" not in deployment_text(gone, NOW, TERMINAL)
+
+
+def test_removals_that_are_held_are_no_problem_of_documents() -> None:
+    found = look(a_fleet_with_removals_held()).view
+
+    assert found.problems == ()
+    assert found.verdict.text == "4 of 5 deployments not well."
+    assert [one.text for one in found.banners] == [
+        f"Removals are held: {WHY}. If that is meant, say `Miaas-Allow-Removals: yes` in the "
+        "message of the newest commit, or raise guards.maxRemovals."
+    ]
+
+
+def test_what_waits_beside_held_removals_keeps_its_file_and_what_it_asks_for() -> None:
+    found = look(a_fleet_with_removals_held(new=deployment("new", replicas=3)))
+    new = found.view.deployments_by_name["new"]
+
+    assert (new.source, new.wanted, new.placed) == ("deployments/team/new.yaml", 3, 0)
+    assert new.health.state is Health.MISSING
+    assert new.health.why == "too much would be removed at once, and it never ran"
+    assert condition(new.conditions, ConditionType.READY)[1] == "RemovalsHeld"
+
+
+def test_explain_of_a_node_says_what_holds_it() -> None:
+    found = look(a_fleet_with_removals_held())
+    gone = found.view.deployments_by_name["d0"]
+    looked = Looked(found.facts, found.view, NOW)
+
+    assert answer_at(looked, gone, "alpha").text == "d0-0 is on alpha"
+    elsewhere = replace(gone, replicas=())
+    assert answer_at(looked, elsewhere, "alpha").text == (
+        f"not on alpha: it stays as it last was: {WHY}"
+    )
+
+
+def test_a_past_decision_says_what_held_it() -> None:
+    observed = a_fleet_with_removals_held().world.decide().observed
+    past = Past(a_commit(), observed.assignments, observed.decision)
+
+    assert f"d0: stays as it last was: {WHY}\n" in fleet_past_text(past, TERMINAL)
+    (then,) = (one for one in [remembered(past, "d0")] if one is not None)
+    assert past_json(past, then)["problems"] == [f"{WHY}. Fix: {REMOVALS_FIX}"]
