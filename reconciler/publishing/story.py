@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.observing.causes import Cause, cause_of, said
 from reconciler.placing.rebalance import Move
@@ -196,7 +197,8 @@ def _first_reason(decision: DeploymentDecision) -> str:
     if decision.problems:
         return str(decision.problems[0])
     texts = [reason.text for refusal in decision.refusals for reason in refusal.reasons]
-    return texts[0] if texts else "no reason known"
+    waits = [hold_text(hold.replicas, hold.text) for hold in decision.holds]
+    return next(iter((*texts, *waits)), "no reason known")
 
 
 def _reasons(result: Pass, found: Preview) -> Iterator[str]:
@@ -219,7 +221,7 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
         if one.verdict is Verdict.HELD:
             yield _flat(_held(one))
         elif one.verdict is not Verdict.PLACED:
-            yield f"{one.name} finds too few nodes"
+            yield _flat(_lacks(one))
 
 
 def _held(one: DeploymentDecision) -> str:
@@ -230,6 +232,13 @@ def _held(one: DeploymentDecision) -> str:
             return f"{one.name} is {said(one.problems)}"
         case Cause.REMOVALS:
             return f"{one.name} is held: {said(one.problems)}"
+
+
+def _lacks(one: DeploymentDecision) -> str:
+    """Why not all of it has a node. What has one and waits for something finds enough of them."""
+    if one.holds and not one.refusals:
+        return hold_text((one.name,), one.holds[0].text)
+    return f"{one.name} finds too few nodes"
 
 
 def _at_least_one(reasons: Iterator[str], result: Pass) -> list[str]:

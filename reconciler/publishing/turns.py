@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.conditions.deployments import hold_text
 from reconciler.conditions.since import PHASE_TRAILERS, WAITS
 from reconciler.decide import Pass
 from reconciler.preview import Fate, Preview, ReplicaChange
@@ -98,7 +99,7 @@ def turn_reasons(result: Pass, found: Preview) -> Iterator[str]:
         if turn.phase is Phase.ROLLING and turn.name in known:
             yield f"a new version of {turn.name} comes in"
     for hold in new_holds(result):
-        yield f"{split_replica(hold.replicas[0])[0]} waits: {hold.text}"
+        yield hold_text((split_replica(hold.replicas[0])[0],), hold.text)
     yield from (f"{name} waits no longer" for name in _freed(result))
     for replica, node, _ in granted_anew(result):
         yield f"{replica} needs a new grant on {node}"

@@ -18,6 +18,7 @@ from tests.unit.reconciler.world import (
     deployment,
     node,
 )
+from tests.unit.rolling.fleet import a_fleet_of
 
 
 def one_node() -> World:
@@ -186,6 +187,23 @@ def test_what_the_guard_holds_says_so_of_each_and_names_no_file() -> None:
     assert f"d0 is held: {why}. Fix: if that is meant, say `Miaas-Allow-Removals: yes`" in told
     assert "deployments/d0.yaml" not in told
     assert "cannot be used as it is written" not in told
+
+
+def test_what_has_a_node_and_waits_says_for_what() -> None:
+    ledger = {"deployments/ledger.yaml": deployment("ledger", disconnect="{stopAfter: 4m}")}
+    fleet = a_fleet_of("alpha", "beta", chat=deployment("chat"))
+    fleet.world.commit(ledger)
+    fleet.rest(4)
+    (home,) = fleet.homes("ledger").values()
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+
+    told = story(fleet.world)
+
+    (hold,) = fleet.world.decide().decision.deployments[1].holds
+    assert f"\nledger is unplaced: ledger-0 {hold.text}\n" in told
+    assert f"\nReason: ledger {hold.text}\n" in told
+    assert "too few nodes" not in told
+    assert "no reason known" not in told
 
 
 def test_a_nodes_own_commit_tells_its_part() -> None:

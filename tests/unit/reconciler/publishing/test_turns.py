@@ -96,7 +96,7 @@ def test_a_decision_that_only_makes_something_wait_says_so() -> None:
     text = newest(fleet)
 
     assert "Waits: web-0 (dependency)" in told(text)
-    assert "web waits: waits for db to be ready" in reasons(text)
+    assert "web waits for db to be ready" in reasons(text)
 
 
 def test_who_waits_no_longer_is_told_too() -> None:
