@@ -217,7 +217,7 @@ def _with_versions(
     """Let the last good version stand for what people ask for, where that was rejected.
 
     But for whether it is suspended and who may run it twice, which no version has to say: a host
-    that is cut off knows only what it was told last.
+    that is cut off knows only what it was told last. And but for its file: people look into main.
     """
     asked = asked_for(snapshot, observed)
     main = {one.name: one for one in observed.deployments}
@@ -225,8 +225,14 @@ def _with_versions(
     for name, going in courses.items():
         if going.wanted != asked[name] and (found := understood(going.wanted, name)) is not None:
             deployment, bundle = found
-            suspend, disconnect = main[name].suspend, main[name].disconnect
-            good[name] = (replace(deployment, suspend=suspend, disconnect=disconnect), bundle)
+            asked_now = main[name]
+            kept = replace(
+                deployment,
+                suspend=asked_now.suspend,
+                disconnect=asked_now.disconnect,
+                place=asked_now.place,
+            )
+            good[name] = (kept, bundle)
     if not good:
         return observed
     return replace(

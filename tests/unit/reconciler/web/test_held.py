@@ -1,4 +1,4 @@
-"""What is said of deployments that stay as they last were for a fault that is not their own."""
+"""What is said of deployments that do not run as main asks for a fault that is not the file's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from reconciler.web.facts import Facts
 from reconciler.web.looking import facts_of
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView, Health
+from schemas.assignment import Phase
+from schemas.heartbeat import ReplicaState
 from tests.unit.reconciler.cli.pasts import a_commit
 from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW
@@ -242,3 +244,18 @@ def test_a_past_decision_says_what_held_it() -> None:
     assert f"d0: stays as it last was: {WHY}\n" in fleet_past_text(past, TERMINAL)
     (then,) = (one for one in [remembered(past, "d0")] if one is not None)
     assert past_json(past, then)["problems"] == [f"{WHY}. Fix: {REMOVALS_FIX}"]
+
+
+def test_what_was_rolled_back_is_written_where_main_has_it() -> None:
+    fleet = a_fleet_of("alpha", chat=deployment("chat"))
+    moved = {"deployments/chat.yaml": None, CHAT: deployment("chat", parameters="{text: two}")}
+    fleet.states["chat-0"] = ReplicaState.FAILED
+    fleet.world.commit(moved)
+    fleet.rest(6)
+
+    found = look(fleet)
+    chat = found.view.deployments_by_name["chat"]
+
+    assert chat.rollout.phase is Phase.ROLLED_BACK
+    assert chat.source == CHAT
+    assert "versions/chat" not in found.page("/deployments/chat")
