@@ -82,7 +82,10 @@ def _validate(commands: Any) -> None:
 
 def _plan(commands: Any) -> None:
     made = _command(commands, "plan", "show what a push would change, and change nothing")
-    text = "a work tree; default: the one around here, else what is committed already"
+    text = (
+        "a work tree, planned as it is, whatever --branch says; default: the one around here, "
+        "else what is committed already"
+    )
     made.add_argument("path", metavar="PATH", nargs="?", help=text)
     _remotes(made)
     made.add_argument("--diff", action="store_true", help="show how each rendered file changes")
@@ -202,14 +205,22 @@ def _output(made: Parser, *formats: str) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    number = _number(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return number
 
 
+def _number(text: str) -> int:
+    # What int() says would be told under the name of the function that called it.
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
 def _port(text: str) -> int:
-    number = int(text)
+    number = _number(text)
     if not 0 <= number <= 65535:  # noqa: PLR2004 - the range of TCP
         raise argparse.ArgumentTypeError("a port is 0 to 65535")
     return number

@@ -25,7 +25,8 @@ from schemas.problem import Problem
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     """Explain one deployment, or one replica of it, as it is or as it was."""
-    if arguments.at:
+    # An empty revision names none, and is no wish to see how it is now.
+    if arguments.at is not None:
         return _run_at(arguments, terminal, environ)
     looked = look(arguments, environ)
     one, replicas = asked_for(looked.view, arguments.name)

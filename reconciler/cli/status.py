@@ -21,7 +21,8 @@ from reconciler.web.views import DeploymentView, FleetView, NodeView
 
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     """Show the fleet, or what of it has the name that was asked for, as it is or as it was."""
-    if arguments.at:
+    # An empty revision names none, and is no wish to see how it is now.
+    if arguments.at is not None:
         return _run_at(arguments, terminal, environ)
     looked = look(arguments, environ)
     named = found(looked.view, arguments.name) if arguments.name else None

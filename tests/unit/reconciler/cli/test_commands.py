@@ -279,6 +279,18 @@ def test_explain_tells_what_was_decided_before(miaas: Shell, remote: Remote) -> 
     assert value["verdict"] == "placed"
 
 
+@pytest.mark.parametrize("words", [("status",), ("status", "hello"), ("explain", "hello")])
+def test_an_empty_revision_names_no_decision(
+    miaas: Shell, remote: Remote, words: tuple[str, ...]
+) -> None:
+    remote.decide()
+
+    ran = miaas(*words, "--at", "")
+
+    assert (ran.code, ran.out) == (Code.USAGE, "")
+    assert "'' is no revision" in ran.err
+
+
 @pytest.mark.usefixtures("remote")
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -316,7 +328,12 @@ def test_from_nowhere_it_says_where_to_look(miaas: Shell) -> None:
         pytest.param(("status", "-o", "jsn"), Code.USAGE, "Did you mean json?", id="format"),
         pytest.param(("plan", "--dif"), Code.USAGE, "--dif", id="no abbreviations"),
         pytest.param(("serve", "--port", "70000"), Code.USAGE, "0 to 65535", id="port"),
-        pytest.param(("serve", "--port", "x"), Code.USAGE, "invalid", id="no port"),
+        pytest.param(
+            ("serve", "--port", "x"), Code.USAGE, "--port: 'x' is no whole number", id="no port"
+        ),
+        pytest.param(
+            ("history", "--limit", "x"), Code.USAGE, "--limit: 'x' is no whole number", id="limit"
+        ),
         pytest.param(
             ("status", "--desired", "ext::sh -c id"), Code.WORLD, "unknown scheme", id="scheme"
         ),
