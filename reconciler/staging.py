@@ -22,6 +22,7 @@ from reconciler.rolling.gates import gates, starts, surging
 from reconciler.rolling.grants import waiting
 from reconciler.rolling.guards import too_many
 from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.rolling.homeless import stranded
 from reconciler.rolling.outlook import Outlook, Pending
 from reconciler.settling import Held as Broken
 from reconciler.settling import Question, Settled, settle
@@ -110,7 +111,8 @@ def _braked(
 ) -> tuple[Brakes, Settled]:
     """Plan around what is held; and again, if that puts somebody where it must not start yet.
 
-    What is held takes room that others count on in the end, and those may land anywhere.
+    What is held takes room that others count on in the end: those may land anywhere, and where
+    nothing else takes them, they stay as well.
     """
     brakes, now = gates(outlook), aim
     bound = brakes.bound
@@ -122,9 +124,15 @@ def _braked(
         free = tuple(one for one in question.previous if one.replica not in bound.frozen)
         now = settle(replace(question, previous=(*stay, *free), bound=bound), renderer)
         late = _detours(facts, outlook, brakes, now)
-        if not late:
+        kept = _stranded(outlook, brakes, now)
+        if not late and not kept:
             return brakes, now
-        brakes = replace(brakes, absent={**brakes.absent, **late})
+        brakes = replace(brakes, frozen={**brakes.frozen, **kept}, absent={**brakes.absent, **late})
+
+
+def _stranded(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[ReplicaName, Held]:
+    placed = {one.replica for one in now.plan.placements}
+    return stranded(outlook, placed | brakes.absent.keys(), now.held)
 
 
 def _detours(

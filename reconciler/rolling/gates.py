@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.rolling.depending import missing
 from reconciler.rolling.holding import Because, Brakes, Held
+from reconciler.rolling.homeless import keeps
 from reconciler.rolling.inputs import understood
 from reconciler.rolling.outlook import (
     Outlook,
@@ -15,13 +16,13 @@ from reconciler.rolling.outlook import (
     is_ready,
     is_settled,
     replicas_of,
+    rolls,
 )
 from reconciler.rolling.rollout import Course
 from reconciler.rolling.waves import Front, canaries, front_of, wave_of
 from schemas.assignment import Phase
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, ReplicaName, split_replica
-from schemas.node import Duty
 from schemas.quantity import format_duration
 from schemas.rollout import UpdateStrategy
 
@@ -94,7 +95,7 @@ def _of_one(
                 yield replica, held
             if held is not None and held.because is Because.CANARY:
                 unproven.add(replica)
-        if view.pending[replica] is Pending.REMOVE and (held := _homeless(replica, view)):
+        if view.pending[replica] is Pending.REMOVE and (held := keeps(replica, view)):
             yield replica, held
     touched = [
         replica
@@ -123,7 +124,7 @@ def _added(
     replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
 ) -> Held | None:
     """Say why a version that is not proven comes to no additional replica yet."""
-    if replica in view.recovering or not _rolls(deployment.name, view):
+    if replica in view.recovering or not rolls(deployment.name, view):
         return None
     if replica == extra_of(deployment):
         return _without_use(deployment, view, front)
@@ -143,31 +144,6 @@ def _without_use(deployment: Deployment, view: Outlook, front: Front) -> Held | 
     ]
     reasons = [view.held.get(one) or _before_extra(one, deployment, view, front) for one in ours]
     return reasons[0] if reasons and all(reasons) else None
-
-
-def _homeless(replica: ReplicaName, view: Outlook) -> Held | None:
-    """Keep what would stop though it is wanted, as no node takes it: off a drained one, or anew.
-
-    Of a new version only what serves is kept: the last good state stays until there is another.
-    """
-    name, index = split_replica(replica)
-    node = view.nodes.get(view.previous[replica].node)
-    if index >= view.deployments[name].replicas or node is None:
-        return None
-    if node.duty is Duty.DRAINING:
-        return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
-    if _rolls(name, view) and is_ready(replica, view):
-        why = view.refused.get(replica)
-        return Held(Because.HOMELESS, f"no node takes its new version{f': {why}' if why else ''}")
-    return None
-
-
-def _rolls(name: DeploymentName, view: Outlook) -> bool:
-    """Whether another version than the last good one comes in."""
-    going = view.courses.get(name)
-    if going is None or going.phase is not Phase.ROLLING:
-        return False
-    return going.versions.next is not None and going.versions.good is not None
 
 
 def _touched(

@@ -11,6 +11,7 @@ from reconciler.placing.plan import Placement
 from reconciler.rolling.holding import Held
 from reconciler.rolling.rollout import Course
 from reconciler.rolling.standing import Standing
+from schemas.assignment import Phase
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
@@ -59,6 +60,14 @@ def is_ready(replica: ReplicaName, view: Outlook) -> bool:
 def is_settled(replica: ReplicaName, view: Outlook) -> bool:
     """Whether a replica is ready in the version that is wanted."""
     return is_ready(replica, view) and replica not in view.pending
+
+
+def rolls(name: DeploymentName, view: Outlook) -> bool:
+    """Whether another version than the last good one comes in."""
+    going = view.courses.get(name)
+    if going is None or going.phase is not Phase.ROLLING:
+        return False
+    return going.versions.next is not None and going.versions.good is not None
 
 
 def replicas_of(deployment: Deployment) -> list[ReplicaName]:

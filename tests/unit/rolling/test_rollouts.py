@@ -8,6 +8,7 @@ import pytest
 
 from schemas.assignment import Phase
 from schemas.heartbeat import ReplicaState
+from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import a_fleet_of, spread
 
 MINUTE = timedelta(minutes=1)
@@ -379,6 +380,37 @@ def test_what_serves_stays_until_a_node_takes_its_new_version() -> None:
     fleet.world.commit({"deployments/chat.yaml": spread(3, "three")})
     fleet.rest(9)
     assert set(fleet.texts().values()) == {"three"}
+
+
+HALF = "{cpu: 10}"
+
+
+@pytest.mark.parametrize("why", ["drained", "new version"])
+def test_who_is_to_have_the_room_of_one_that_stays_does_not_stop_for_it(why: str) -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=a_half("chat"), web=a_half("web"))
+    homes = {**fleet.homes("chat"), **fleet.homes("web")}
+    home, other = homes["chat-0"], homes["web-0"]
+    pinned = a_half("chat", placement=f"{{pin: [{other}]}}", parameters="{text: two}")
+    moving = {
+        "drained": {f"nodes/{home}.yaml": node(home, duty="draining")},
+        "new version": {"deployments/chat.yaml": pinned},
+    }
+    web = a_half("web", placement="{pin: [alhpa]}", parameters="{text: two}")
+    fleet.world.commit({"deployments/web.yaml": web, **moving[why]})
+
+    fleet.rest(4)
+
+    assert {**fleet.homes("chat"), **fleet.homes("web")} == homes
+    (hold,) = fleet.decision("chat").holds
+    assert hold.text == f"its place on {other} is not free yet"
+    fleet.world.commit({"deployments/web.yaml": None})
+    fleet.rest(4)
+    assert fleet.homes("chat") == {"chat-0": other}
+
+
+def a_half(name: str, **spec: object) -> str:
+    """The text of a deployment of which one fits on a node."""
+    return deployment(name, resources=HALF, **spec)
 
 
 CAREFUL = "{canary: 1, soak: 30m}"
