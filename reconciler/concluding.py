@@ -67,7 +67,7 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
     assignments = told(observed, now.plan, now.held, frozen)
     if not observed.frozen:
         assignments = with_fences(assignments, observed.assignments, fences)
-    aimed = assignments if stages.aim is now else told(observed, stages.aim.plan, stages.aim.held)
+    end, staying = stages.end.settled, stages.end.staying
     return Concluded(
         published=changes_of(
             facts.snapshot,
@@ -78,7 +78,7 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
             version_files(_versions(facts, courses)),
         ),
         decision=decision,
-        aimed=aimed,
+        aimed=assignments if end is now else told(observed, end.plan, end.held, staying),
         memory=_memory(facts, stages, _marks(facts, stages, courses), decision),
     )
 

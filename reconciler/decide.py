@@ -22,7 +22,7 @@ from reconciler.publishing.changes import Changes
 from reconciler.rendering.port import Renderer
 from reconciler.rescheduling import moves_off
 from reconciler.rolling.facts import Facts, gather
-from reconciler.rolling.holding import NO_BRAKES, Brakes
+from reconciler.rolling.holding import NO_BRAKES, Brakes, Held
 from reconciler.rolling.marks import Memory
 from reconciler.staging import staged
 from schemas.assignment import Assignment, Decision
@@ -32,11 +32,15 @@ from schemas.problem import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What is finally wanted, once nothing is held back any longer."""
+    """What it comes to, once nothing is held back any longer.
+
+    staying: who stays as it was since no node takes it, and why. It is placed, and refused too.
+    """
 
     plan: Plan
     rendered: Mapping[ReplicaName, Mapping[str, bytes]]
     assignments: Mapping[NodeName, Assignment]
+    staying: Mapping[ReplicaName, Held] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +132,10 @@ def _passed(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Pass:
         decision=concluded.decision,
         changes=concluded.published.changes,
         aim=Aim(
-            plan=stages.aim.plan,
-            rendered=stages.aim.rendered,
+            plan=stages.end.settled.plan,
+            rendered=stages.end.settled.rendered,
             assignments=concluded.aimed,
+            staying=stages.end.staying,
         ),
         brakes=stages.brakes,
     )

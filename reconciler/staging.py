@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.ending import Ending, ending
 from reconciler.observing.node import Node
 from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
@@ -36,13 +37,13 @@ Files = Mapping[str, bytes]
 class Stages:
     """Both plans of a pass.
 
-    aim: what is finally wanted. now: what of it is done. outlook: what the gates saw. pending:
-    replicas that are not yet as they are wanted. failover: as it came out. moves: those that were
-    counted on.
+    aim: what is finally wanted. now: what of it is done. end: what it comes to. outlook: what the
+    gates saw. failover: as it came out. moves: those that were counted on.
     """
 
     aim: Settled
     now: Settled
+    end: Ending
     outlook: Outlook
     brakes: Brakes
     failover: Failover
@@ -103,7 +104,10 @@ def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Bro
     if question.surging:
         outlook = _outlook(facts, aim, moved)
     brakes, now = _braked(facts, question, aim, outlook, renderer)
-    return Stages(aim=aim, now=now, outlook=outlook, brakes=brakes, failover=moved, moves=moves)
+    end = ending(question, aim, outlook, renderer)
+    return Stages(
+        aim=aim, now=now, end=end, outlook=outlook, brakes=brakes, failover=moved, moves=moves
+    )
 
 
 def _braked(

@@ -14,6 +14,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.decide import decide
 from reconciler.observing.observe import observe
 from reconciler.placing.capacity import capacity
+from reconciler.placing.plan import Bound
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
 from reconciler.settling import desired_of
@@ -27,7 +28,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     sightings = first_sightings(observe(snapshot).heartbeats, now)
     with closing(BoundedRenderer()) as renderer:
         result = decide(snapshot, now, Memory(sightings=sightings), renderer)
-    found = capacity(desired_of(result.observed, result.held), result.nodes, result.previous)
+    desired = desired_of(result.observed, result.held)
+    bound = Bound(frozen=frozenset(result.aim.staying))
+    found = capacity(desired, result.nodes, result.previous, bound)
     if arguments.output == "json":
         terminal.write(capacity_json(found))
     else:

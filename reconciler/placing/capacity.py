@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted, plan
 from reconciler.placing.improving import free_to_go
 from reconciler.placing.newcomers import find_place, find_place_without
-from reconciler.placing.plan import Desired, Need, Placement
+from reconciler.placing.plan import FREE, Bound, Desired, Need, Placement
 from reconciler.placing.room import Choices, count_fitting
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
 from schemas.resources import Resources
@@ -59,10 +59,16 @@ class Capacity:
 
 
 def capacity(
-    desired: tuple[Desired, ...], inventory: tuple[Node, ...], previous: tuple[Placement, ...]
+    desired: tuple[Desired, ...],
+    inventory: tuple[Node, ...],
+    previous: tuple[Placement, ...],
+    bound: Bound = FREE,
 ) -> Capacity:
-    """Say what still fits, and which single node the fleet could not lose."""
-    draft = drafted(desired, inventory, previous)
+    """Say what still fits, and which single node the fleet could not lose.
+
+    bound: who stays where it is though no node takes it, and has its room.
+    """
+    draft = drafted(desired, inventory, previous, bound)
     open_ = np.flatnonzero(draft.columns.takes_work).tolist()
     models = sorted({gpu.model for row in open_ for gpu in draft.ground.gpus[row]})
     cpu, memory, disk = (_roomiest(column, open_, draft) for column in range(3))
@@ -145,9 +151,15 @@ def _sure(
     gone = draft.ground.nodes[row].name
     nodes = tuple(node for node in draft.ground.nodes if node.name != gone)
     placed = tuple(draft.placed.values())
-    after = {one.replica for one in plan(desired, nodes, placed).placements}
+    after = {one.replica for one in plan(desired, nodes, placed, _without(gone, draft)).placements}
     tied = {one.replica for one in placed if one.node == gone and one.pinned}
     return tuple(sorted({one.replica for one in placed} - after | tied))
+
+
+def _without(gone: NodeName, draft: Draft) -> Bound:
+    """What is bound, but for who is on this node."""
+    frozen = {one for one in draft.bound.frozen if draft.placed[one].node != gone}
+    return replace(draft.bound, frozen=frozenset(frozen))
 
 
 def _homeless(row: int, draft: Draft) -> tuple[ReplicaName, ...]:
