@@ -6,9 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from reconciler.decide import Pass
+from reconciler.decide import Pass, decide
 from reconciler.observing.snapshot import Snapshot
+from reconciler.observing.trailers import ALLOW_REMOVALS
 from reconciler.publishing.assignments import without_why
+from reconciler.rendering.port import Renderer
+from reconciler.rolling.facts import REMOVALS_FIX
+from reconciler.rolling.marks import Memory
 from reconciler.staging import published_files
 from schemas.assignment import AssignedReplica, Assignment
 from schemas.layout import COMPOSE_FILE, NODE_REFS, project_name
@@ -72,7 +76,7 @@ def with_desired(snapshot: Snapshot, asked: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         source=None,
-        message="",
+        message=asked.message,
         left=None,
         desired=asked.desired,
         too_large={**asked.too_large, **heartbeats},
@@ -88,11 +92,38 @@ def preview(result: Pass) -> Preview:
 
 
 def preview_of_aim(result: Pass) -> Preview:
-    """Tell what it will come to, once nothing is held back any longer."""
+    """Tell what it will come to, once nothing is held back any longer.
+
+    Removals that are held are no problems of documents: see `waiting_for_a_word`.
+    """
     replicas = tuple(_replicas(result, result.aim.assignments, result.aim.rendered))
     nodes = {one for change in replicas for one in (change.was_on, change.goes_to) if one}
     told = nodes | set(result.changes.nodes)
-    return Preview(replicas=replicas, nodes=tuple(sorted(told)), problems=result.problems)
+    problems = tuple(one for one in result.problems if not _is_guarded(one))
+    return Preview(replicas=replicas, nodes=tuple(sorted(told)), problems=problems)
+
+
+def waiting_for_a_word(
+    result: Pass, memory: Memory, renderer: Renderer
+) -> tuple[ReplicaChange, ...]:
+    """What the guard against removals holds, as it would be if the newest commit allowed it.
+
+    memory: that the pass was made with.
+
+    Raises:
+        BrokenPlanError: as for `decide`.
+    """
+    if not any(_is_guarded(one) for problems in result.held.values() for one in problems):
+        return ()
+    allowed = replace(result.snapshot, message=f"allowed\n\n{ALLOW_REMOVALS}: yes")
+    other = decide(allowed, result.facts.now, memory, renderer)
+    known = set(preview_of_aim(result).replicas)
+    return tuple(one for one in preview_of_aim(other).replicas if one not in known)
+
+
+def _is_guarded(problem: Problem) -> bool:
+    """Whether it is no fault of a document, but a removal that is held."""
+    return problem.fix == REMOVALS_FIX
 
 
 def _replicas(

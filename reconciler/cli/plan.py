@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code
+from reconciler.cli.committed import read_tree
 from reconciler.cli.plan_texts import Previewed, written
 from reconciler.cli.proposal_texts import Proposal
 from reconciler.cli.remotes import read_committed, read_with
@@ -17,10 +18,9 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.validate import work_tree
 from reconciler.cli.where import enclosing_tree, where
 from reconciler.decide import Pass, decide
-from reconciler.observing.folder import read_folder
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
-from reconciler.preview import preview_of_aim
+from reconciler.preview import preview_of_aim, waiting_for_a_word
 from reconciler.rebalancing import PROPOSED, proposals, unrest
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
@@ -32,21 +32,23 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     clock = even_clock()
     snapshot = asked_snapshot(arguments, environ)
     now = clock()
-    sightings = first_sightings(observe(snapshot).heartbeats, now)
+    memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
-        result = decide(snapshot, now, Memory(sightings=sightings), renderer)
+        result = decide(snapshot, now, memory, renderer)
+        waiting = waiting_for_a_word(result, memory, renderer)
     shown = Previewed(
         preview=preview_of_aim(result),
         refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
         remarks=remarks_of(result),
         steps=steps_of(result),
+        waiting=waiting,
         rebalance=_proposal(result) if arguments.rebalance else None,
     )
     terminal.write(written(shown, arguments.output, terminal))
     if shown.preview.problems:
         return Code.PROBLEMS
-    pending = arguments.detailed_exitcode and bool(shown.preview.replicas)
+    pending = arguments.detailed_exitcode and bool(shown.preview.replicas or shown.waiting)
     return Code.PENDING if pending else Code.FINE
 
 
@@ -68,4 +70,6 @@ def asked_snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     if tree is None or (arguments.desired and not arguments.path):
         return read_committed(where(arguments, environ, here), environ)
     # What is planned is the work tree; its origin tells only where the machines' word is.
-    return read_with(read_folder(tree), where(arguments, environ, tree), environ, even_clock()())
+    return read_with(
+        read_tree(tree, environ), where(arguments, environ, tree), environ, even_clock()()
+    )

@@ -28,6 +28,7 @@ _PAINTS: Final = {
     Fate.MOVE: Paint.BUSY,
     Fate.REMOVE: Paint.BAD,
 }
+WAITING: Final = "If the removals were allowed"
 # A comment on a pull request is cut off by forges; 65,536 characters is the least that they take.
 _MARKDOWN_MAX: Final = 60_000
 
@@ -38,7 +39,7 @@ class Previewed:
 
     with_files: how each rendered file changes, too. remarks: sentences to be said first.
     rebalance: what is proposed for what runs; None: it was not asked for. steps: of deployments of
-    which not all is done at once.
+    which not all is done at once. waiting: what would change besides if removals were allowed.
     """
 
     preview: Preview
@@ -47,6 +48,7 @@ class Previewed:
     remarks: tuple[str, ...] = ()
     rebalance: Proposal | None = None
     steps: tuple[Step, ...] = ()
+    waiting: tuple[ReplicaChange, ...] = ()
 
 
 def written(shown: Previewed, output: str, terminal: Terminal) -> str:
@@ -76,6 +78,7 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
     parts = (
         "".join(f"{safe(remark)}\n" for remark in shown.remarks),
         _changes(shown, terminal),
+        _waiting(shown, terminal),
         _steps(shown.steps, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
@@ -85,10 +88,20 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
     return "\n".join(filter(None, parts))
 
 
+def _waiting(shown: Previewed, terminal: Terminal) -> str:
+    if not shown.waiting:
+        return ""
+    head = terminal.paint(f"{WAITING}:", Paint.BOLD)
+    return f"{head}\n{_listed(shown.waiting, shown, terminal)}"
+
+
 def _changes(shown: Previewed, terminal: Terminal) -> str:
-    changes = shown.preview.replicas
-    if not changes:
+    if not shown.preview.replicas:
         return "Nothing would change.\n"
+    return _listed(shown.preview.replicas, shown, terminal)
+
+
+def _listed(changes: tuple[ReplicaChange, ...], shown: Previewed, terminal: Terminal) -> str:
     names = max(len(change.replica) for change in changes)
     places = max(len(where_of(change)) for change in changes)
     lines = []
@@ -193,8 +206,9 @@ def as_markdown(shown: Previewed) -> str:
     parts = [f"### MIaaS plan: {summary(shown.preview)}\n"]
     parts += [f"{_plain(remark)}\n" for remark in shown.remarks]
     if shown.preview.replicas:
-        rows = "".join(map(_row, shown.preview.replicas))
-        parts.append(f"| | replica | where | why |\n|---|---|---|---|\n{rows}")
+        parts.append(_table(shown.preview.replicas))
+    if shown.waiting:
+        parts.append(f"**{WAITING}**\n\n{_table(shown.waiting)}")
     if shown.steps:
         lines = "".join(f"- {_plain(step.text)}\n" for step in shown.steps)
         parts.append(f"**How it comes in**\n\n{lines}")
@@ -207,8 +221,15 @@ def as_markdown(shown: Previewed) -> str:
     if shown.rebalance:
         parts.append(proposal_markdown(shown.rebalance))
     if shown.with_files:
-        parts.extend(_folded(change) for change in shown.preview.replicas if change.files)
+        parts.extend(
+            _folded(change) for change in (*shown.preview.replicas, *shown.waiting) if change.files
+        )
     return _bounded("\n".join(parts))
+
+
+def _table(changes: tuple[ReplicaChange, ...]) -> str:
+    rows = "".join(map(_row, changes))
+    return f"| | replica | where | why |\n|---|---|---|---|\n{rows}"
 
 
 def _row(change: ReplicaChange) -> str:
@@ -257,6 +278,11 @@ def as_json(shown: Previewed) -> str:
         **({"remarks": list(shown.remarks)} if shown.remarks else {}),
         "summary": {str(fate): preview.count(fate) for fate in Fate},
         "changes": [_change_json(change, shown) for change in preview.replicas],
+        **(
+            {"ifRemovalsWereAllowed": [_change_json(change, shown) for change in shown.waiting]}
+            if shown.waiting
+            else {}
+        ),
         "steps": [_step_json(step) for step in shown.steps],
         "unplaced": [refusal_json(refusal) for refusal in shown.refusals],
         "problems": [

@@ -12,12 +12,13 @@ from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.plan import asked_snapshot
 from reconciler.cli.plan_texts import Previewed, written
+from reconciler.cli.steps import removals_of
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal
 from reconciler.decide import decide
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed
-from reconciler.preview import preview_of_aim
+from reconciler.preview import preview_of_aim, waiting_for_a_word
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
 from reconciler.supposing import Supposed, moved_back, suppose, volumes_lost
@@ -42,16 +43,18 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     _check_lost(supposed, observed)
     now = even_clock()()
     snapshot, origins = suppose(real, observed, supposed, now)
-    sightings = first_sightings(observe(snapshot).heartbeats, now)
+    memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
-        result = decide(snapshot, now, Memory(sightings=sightings), renderer)
+        result = decide(snapshot, now, memory, renderer)
+        waiting = waiting_for_a_word(result, memory, renderer)
     found = preview_of_aim(result)
     found = replace(found, problems=tuple(moved_back(one, origins) for one in found.problems))
     shown = Previewed(
         preview=found,
         refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
-        remarks=(_told(supposed), *_warnings(observed, supposed)),
+        waiting=waiting,
+        remarks=(_told(supposed), *_warnings(observed, supposed), *removals_of(result)),
     )
     terminal.write(written(shown, arguments.output, terminal))
     return Code.PROBLEMS if found.problems else Code.FINE

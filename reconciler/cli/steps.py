@@ -35,6 +35,11 @@ def remarks_of(result: Pass) -> tuple[str, ...]:
     return tuple(one.text for one in banners(facts_of(result)))
 
 
+def removals_of(result: Pass) -> tuple[str, ...]:
+    """Say that removals are held; nothing, where none are."""
+    return tuple(one.text for one in banners(facts_of(result)) if one.kind == "removals")
+
+
 def steps_of(result: Pass) -> tuple[Step, ...]:
     """Say it of every deployment that something of what it comes to is held back, by name."""
     changes = preview_of_aim(result).replicas

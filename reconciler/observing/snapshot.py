@@ -21,7 +21,7 @@ class Snapshot:
     """The one read of a pass: bytes and ids, not yet understood.
 
     source: the commit of the desired branch, or None where a folder was read instead.
-    message: of that commit, whole; empty where a folder was read.
+    message: of that commit, whole; of a folder, of the commit that it is without a change, if any.
     left: the last accepted commit of that branch, if `source` does not follow it: the branch was
         rewound or replaced. None: all is well.
     desired: every file of the fleet repository that counts, by path.

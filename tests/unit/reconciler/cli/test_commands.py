@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.codes import Code
-from tests.unit.reconciler.cli.fleets import Remote
+from tests.unit.reconciler.cli.fleets import Remote, git
 from tests.unit.reconciler.cli.screens import Shell
 
 DEPLOYMENT = """apiVersion: miaas/v1
@@ -121,6 +121,73 @@ def test_a_diff_shows_the_rendered_files(miaas: Shell) -> None:
 
     assert "      +++ b/hello-0/compose.yaml\n" in planned.out
     assert miaas("plan", "--diff", "-o", "markdown").out.count("```diff") == 1
+
+
+MANY = ("hello", "one", "two", "three", "four")
+ALLOWED = "drop them\n\nMiaas-Allow-Removals: yes"
+
+
+@pytest.fixture
+def emptied(miaas: Shell, remote: Remote) -> Path:
+    """A work tree from which all five deployments that run are taken, not committed."""
+    tree = miaas.folder / "edge"
+    for name in MANY[1:]:
+        write(name, "  volumes: {onRemove: delete}\n")
+    remote.push(tree)
+    remote.decide()
+    for name in MANY:
+        Path("deployments", f"{name}.yaml").unlink()
+    return tree
+
+
+def test_a_committed_word_that_allows_removals_counts(miaas: Shell, emptied: Path) -> None:
+    git("add", "-A", folder=emptied)
+    git("commit", "-qm", ALLOWED, folder=emptied)
+
+    planned = miaas("plan", "--detailed-exitcode")
+
+    assert planned.code == Code.PENDING
+    assert "Removals are held" not in planned.out
+    assert planned.out.endswith("Plan: 0 to add, 0 to change, 5 to remove.\n")
+
+
+@pytest.mark.usefixtures("emptied")
+def test_what_is_not_committed_has_no_word_yet(miaas: Shell) -> None:
+    """The word of the last commit was about that one, and the next one has to say its own."""
+    folder = miaas.folder / "edge"
+    git("commit", "-q", "--allow-empty", "-m", ALLOWED, folder=folder)
+
+    planned = miaas("plan")
+
+    assert "Removals are held: main removes 5 of 5 running deployments" in planned.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [((), Code.FINE), (("--detailed-exitcode",), Code.PENDING)]
+)
+@pytest.mark.usefixtures("emptied")
+def test_held_removals_are_listed_and_are_no_problem(
+    miaas: Shell, words: tuple[str, ...], code: Code
+) -> None:
+    planned = miaas("plan", *words)
+    value = json.loads(miaas("plan", "-o", "json").out)
+
+    assert planned.code == code
+    assert "Nothing would change.\n\nIf the removals were allowed:\n  - four-0" in planned.out
+    assert "What these documents say" not in planned.out
+    assert (value["changes"], value["problems"]) == ([], [])
+    gone = {one["replica"]: one["fate"] for one in value["ifRemovalsWereAllowed"]}
+    assert gone == {f"{name}-0": "remove" for name in MANY}
+    assert "**If the removals were allowed**\n" in miaas("plan", "-o", "markdown").out
+
+
+@pytest.mark.usefixtures("emptied")
+def test_what_waits_with_held_removals_is_listed_with_them(miaas: Shell) -> None:
+    write("new")
+
+    planned = miaas("plan").out
+
+    assert "  + new-0    on node-1" in planned.partition("If the removals were allowed:")[2]
 
 
 def test_capacity_tells_what_is_left_and_what_cannot_be_lost(miaas: Shell, remote: Remote) -> None:

@@ -96,6 +96,8 @@ def a_previewed(*, with_files: bool = False, why: str = "best of 3 nodes") -> Pr
 def test_what_people_read_of_a_plan(golden: Golden) -> None:
     terminal = a_terminal()
     nothing = Previewed(preview=Preview(replicas=(), nodes=(), problems=()), refusals=())
+    removed = tuple(c for c in a_previewed().preview.replicas if c.fate is Fate.REMOVE)
+    held = replace(nothing, remarks=("Removals are held: too many.",), waiting=removed)
 
     golden(
         "cli/plan",
@@ -106,6 +108,9 @@ def test_what_people_read_of_a_plan(golden: Golden) -> None:
             "plan-diff.json": as_json(a_previewed(with_files=True)).encode(),
             "nothing.txt": as_text(nothing, terminal).encode(),
             "nothing.md": as_markdown(nothing).encode(),
+            "held.txt": as_text(held, terminal).encode(),
+            "held.md": as_markdown(held).encode(),
+            "held.json": as_json(held).encode(),
         },
     )
 
