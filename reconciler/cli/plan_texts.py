@@ -19,6 +19,7 @@ from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
 from reconciler.web.words import count, enumerate_names
 from schemas.assignment import Refusal
+from schemas.names import ReplicaName
 from schemas.problem import Problem
 
 _SIGNS: Final = {Fate.ADD: "+", Fate.CHANGE: "~", Fate.MOVE: "-/+", Fate.REMOVE: "-"}
@@ -79,7 +80,7 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
         "".join(f"{safe(remark)}\n" for remark in shown.remarks),
         _changes(shown, terminal),
         _waiting(shown, terminal),
-        _steps(shown.steps, terminal),
+        _steps(shown, terminal),
         _unplaced(shown.refusals, terminal),
         _problems(shown.preview.problems, terminal),
         proposal_text(shown.rebalance, terminal) if shown.rebalance else "",
@@ -165,11 +166,32 @@ def coloured(text: str, terminal: Terminal) -> str:
     )
 
 
-def _steps(steps: tuple[Step, ...], terminal: Terminal) -> str:
-    if not steps:
+def _steps(shown: Previewed, terminal: Terminal) -> str:
+    if not shown.steps:
         return ""
     head = terminal.paint("How it comes in:", Paint.BOLD)
-    return f"{head}\n" + "".join(f"  {safe(step.text)}\n" for step in steps)
+    return f"{head}\n" + "".join(f"  {safe(line)}\n" for line in _step_lines(shown))
+
+
+def _step_lines(shown: Previewed) -> Iterator[str]:
+    yield from (step.text for step in shown.steps)
+    if names := enumerate_names(_unsettled(shown)):
+        yield (
+            f"No room is kept for {names}: by then it may be another node, or another replica "
+            "that moves"
+        )
+
+
+def _unsettled(shown: Previewed) -> tuple[ReplicaName, ...]:
+    """Who waits to come to a node, while other deployments change: they may take the room."""
+    if len({change.deployment for change in shown.preview.replicas}) <= 1:
+        return ()
+    waits = {one for step in shown.steps for hold in step.holds for one in hold.replicas}
+    return tuple(
+        change.replica
+        for change in shown.preview.replicas
+        if change.replica in waits and change.fate in {Fate.ADD, Fate.MOVE}
+    )
 
 
 def _unplaced(refusals: tuple[Refusal, ...], terminal: Terminal) -> str:
@@ -210,7 +232,7 @@ def as_markdown(shown: Previewed) -> str:
     if shown.waiting:
         parts.append(f"**{WAITING}**\n\n{_table(shown.waiting)}")
     if shown.steps:
-        lines = "".join(f"- {_plain(step.text)}\n" for step in shown.steps)
+        lines = "".join(f"- {_plain(line)}\n" for line in _step_lines(shown))
         parts.append(f"**How it comes in**\n\n{lines}")
     if shown.refusals:
         lines = "".join(f"- {_plain(line)}\n" for line in _refusal_lines(shown.refusals))
@@ -284,6 +306,7 @@ def as_json(shown: Previewed) -> str:
             else {}
         ),
         "steps": [_step_json(step) for step in shown.steps],
+        "mayLandElsewhere": list(_unsettled(shown)),
         "unplaced": [refusal_json(refusal) for refusal in shown.refusals],
         "problems": [
             {

@@ -30,6 +30,7 @@ from reconciler.web.plain import dumps
 from schemas.assignment import (
     Decision,
     DeploymentDecision,
+    Hold,
     Reason,
     Refusal,
     RunnerUp,
@@ -194,6 +195,7 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
 
     assert f"How it comes in:\n  {said}\n" in as_text(shown, a_terminal())
     assert f"**How it comes in**\n\n- {said}\n" in as_markdown(shown)
+    assert json.loads(as_json(shown))["mayLandElsewhere"] == []
     assert json.loads(as_json(shown))["steps"] == [
         {
             "deployment": "chat",
@@ -207,6 +209,33 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
             ],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("replica", "others", "named"),
+    [
+        pytest.param("store-0", True, ["store-0"], id="moves"),
+        pytest.param("chat-0", True, ["chat-0"], id="is new"),
+        pytest.param("ports-0", True, [], id="stays on its node"),
+        pytest.param("web-0", True, [], id="goes"),
+        pytest.param("store-0", False, [], id="nobody else changes"),
+    ],
+)
+def test_a_plan_says_whose_place_may_be_taken_before_its_turn(
+    replica: str, others: bool, named: list[str]
+) -> None:
+    name = ReplicaName(replica)
+    waits = Hold(reason="gate", text="waits for x-0 to be ready", replicas=(name,))
+    step = Step(deployment=split_replica(name)[0], first=(), holds=(waits,))
+    preview = a_previewed().preview
+    changes = tuple(one for one in preview.replicas if others or one.replica == name)
+    shown = Previewed(preview=replace(preview, replicas=changes), refusals=(), steps=(step,))
+
+    text = f"No room is kept for {replica}: by then it may be another node"
+
+    assert json.loads(as_json(shown))["mayLandElsewhere"] == named
+    assert (text in as_text(shown, a_terminal())) is bool(named)
+    assert (text in as_markdown(shown)) is bool(named)
 
 
 def a_capacity() -> Capacity:
