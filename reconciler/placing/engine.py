@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.observing.node import Node
 from reconciler.placing.around import has_rules
 from reconciler.placing.draft import Draft
+from reconciler.placing.gangs import blocking
 from reconciler.placing.improving import improve
 from reconciler.placing.newcomers import place_newcomers
 from reconciler.placing.plan import FREE, Bound, Desired, Placement, Plan
@@ -54,6 +55,7 @@ def drafted(
 def refusals_of(draft: Draft) -> tuple[Refusal, ...]:
     """Say for each replica without a node why, and for each that waits where it is."""
     said: dict[object, tuple[tuple[Reason, ...], str]] = {}
+    blocked: dict[str, tuple[DeploymentName, ...]] = {}
     refusals = []
     for replica in _wanted(draft):
         if replica in draft.refused:
@@ -65,21 +67,34 @@ def refusals_of(draft: Draft) -> tuple[Refusal, ...]:
         plain = not (need.ports or need.rules.gang or has_rules(need, draft))
         key = id(draft.ask(need)) if plain else name
         if key not in said:
-            said[key] = _why_none(name, draft)
+            gang = need.rules.gang
+            if gang is not None and gang not in blocked:
+                blocked[gang] = blocking(gang, draft)
+            said[key] = _why_none(name, draft, blocked.get(gang or "", ()))
         why, advice = said[key]
         own = (draft.gave_way[replica],) if replica in draft.gave_way else ()
         refusals.append(Refusal(replica=replica, reasons=(*own, *why), hint=advice))
     return tuple(refusals)
 
 
-def _why_none(name: DeploymentName, draft: Draft) -> tuple[tuple[Reason, ...], str]:
-    """Reasons and hint, the same for every replica of a deployment."""
+def _why_none(
+    name: DeploymentName, draft: Draft, blocked: tuple[DeploymentName, ...]
+) -> tuple[tuple[Reason, ...], str]:
+    """Reasons and hint, the same for every replica of a deployment.
+
+    blocked: the members of its gang that find no place even without the others.
+    """
     need = draft.needs[name]
-    found = reasons(need, draft)
-    if need.rules.gang is None:
-        return found, hint(need, draft)
-    whole = Reason(text=f"gang {need.rules.gang} is placed whole or not at all")
-    return (whole, *found), hint(need, draft)
+    gang = need.rules.gang
+    if gang is None:
+        return reasons(need, draft), hint(need, draft)
+    whole = f"gang {gang} is placed whole or not at all"
+    if name in blocked:
+        return (Reason(text=whole), *reasons(need, draft)), hint(need, draft)
+    if not blocked:
+        return (Reason(text=f"{whole}; each of it would fit alone"), *reasons(need, draft)), ""
+    others = ", ".join(blocked)
+    return (Reason(text=f"{whole}, and there is no place for {others}"),), f"what helps {others}"
 
 
 def _wanted(draft: Draft) -> list[ReplicaName]:

@@ -9,9 +9,19 @@ import pytest
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.engine import plan
 from reconciler.placing.plan import Need
+from schemas.names import NodeName
 from schemas.node import Duty
-from schemas.resources import GpuNeed, Resources, Sharing
-from tests.unit.placing.build import a_gpu, a_gpu_node, a_need, a_node, changed_node, where, why_not
+from schemas.resources import GpuNeed, Resources, Sharing, Taint
+from tests.unit.placing.build import (
+    a_gpu,
+    a_gpu_node,
+    a_need,
+    a_node,
+    a_ruled,
+    changed_node,
+    where,
+    why_not,
+)
 
 SHARED = Sharing.SHARED
 
@@ -193,6 +203,34 @@ def test_the_hint_names_the_one_thing_in_the_way() -> None:
     made = plan((a_need(),), (a_node("a", duty=Duty.CORDONED),), ())
 
     assert made.refusals[0].hint == "a would take it but for: cordoned"
+
+
+def test_a_gang_points_at_the_member_that_is_in_the_way() -> None:
+    one = a_ruled("one", gang="red")
+    two = a_ruled("two", gang="red", pin=(NodeName("nix"),))
+    tainted = a_node("b", taints=(Taint(key="dedicated"),))
+
+    made = plan((one, two), (a_node("a"), tainted), ())
+
+    whole = "gang red is placed whole or not at all"
+    assert why_not(made) == {
+        "one-0": (f"{whole}, and there is no place for two",),
+        "two-0": (whole, "pinned to nix"),
+    }
+    assert [refusal.hint for refusal in made.refusals] == [
+        "what helps two",
+        "a would take it but for: pinned to nix",
+    ]
+
+
+def test_a_gang_of_which_each_would_fit_alone_says_so() -> None:
+    node = a_node("a", room=Resources(cpu_milli=1500, memory_mib=9000, disk_mib=9000))
+
+    made = plan((a_ruled("one", gang="red"), a_ruled("two", gang="red")), (node,), ())
+
+    text = "gang red is placed whole or not at all; each of it would fit alone"
+    assert why_not(made) == {"one-0": (text,), "two-0": (text,)}
+    assert {refusal.hint for refusal in made.refusals} == {""}
 
 
 def test_mig_instances_are_gpus() -> None:
