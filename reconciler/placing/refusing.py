@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from reconciler.placing.plan import Need
 from schemas.assignment import Reason
 from schemas.names import NodeName
 
+# What a refusal says of a rule about others, and the rows that it leaves.
+Rule: TypeAlias = tuple[str, Bools]
+
 
 class Room(NamedTuple):
     """One thing that may run short: which rows have enough, and how much each has."""
@@ -44,20 +47,21 @@ EMPTY_FLEET: Final = Reason(text="the fleet has no node")
 def reasons(need: Need, draft: Draft) -> tuple[Reason, ...]:
     """Group all nodes by the first thing that speaks against them, the most frequent first.
 
-    Of nodes that are short of the same thing, the text tells the one that has most of it.
+    Of nodes that are short of the same thing, the text tells the one that has most of it. Where a
+    rule about others forbids them as well, it says so: more room alone would not help.
     """
     if not draft.ground.nodes:
         return (EMPTY_FLEET,)
     left, found = _static(need, draft)
+    rules = tuple(each_rule(need, draft))
     for room in rooms(need, draft):
-        short = left & ~room.enough
-        if short.any():
+        for short, besides in _by_rule(left & ~room.enough, rules):
             best = int(np.where(short, room.has, -np.inf).argmax())
             text = room.check(need, draft.hosted(best)) or f"too little {room.what}"
-            found[text].extend(_names(short, draft))
+            found[f"{text}{besides}"].extend(_names(short, draft))
         left = left & room.enough
     _ports(need, draft, left, found)
-    for text, rows in each_rule(need, draft):
+    for text, rows in rules:
         found[text].extend(_names(left & ~rows, draft))
         left = left & rows
     ranked = sorted(
@@ -68,26 +72,42 @@ def reasons(need: Need, draft: Draft) -> tuple[Reason, ...]:
 
 
 def hint(need: Need, draft: Draft) -> str:
-    """Say the smallest single change that would let it fit; empty if no single one would."""
+    """Say the smallest single change that would let it fit; empty if no single one would.
+
+    Whatever else speaks against a node is asked too, so that the one change is enough.
+    """
     if not draft.ground.nodes:
         return "add a node"
-    rules = _rules(need, draft)
+    rules = tuple(each_rule(need, draft))
     found = rooms(need, draft)
     open_, _ = _static(need, draft)
-    lesser = [
-        option
-        for room in found
-        if (option := _less(room, open_ & rules & _others(room, found, draft), draft)) is not None
-    ]
-    if lesser:
-        return min(lesser)[1]
-    fits = _others(None, found, draft)
-    for row in np.flatnonzero(~open_ & rules & fits).tolist():
+    allowed, fits = _allowed(rules, draft), _others(None, found, draft)
+    return (
+        _with_less(need, found, open_ & allowed, draft)
+        or _but_for_a_mark(need, ~open_ & allowed & fits, draft)
+        or _but_for_a_rule(need, rules, open_ & fits, draft)
+    )
+
+
+def _with_less(need: Need, found: tuple[Room, ...], rows: Bools, draft: Draft) -> str:
+    """Ask for less of one thing: of all that would do, what takes the smallest part away."""
+    options = (_less(need, room, rows & _others(room, found, draft), draft) for room in found)
+    return min(filter(None, options), default=(0.0, ""))[1]
+
+
+def _but_for_a_mark(need: Need, rows: Bools, draft: Draft) -> str:
+    for row in np.flatnonzero(rows).tolist():
         texts = _static_texts(need, row, draft)
-        if len(texts) == 1:
+        if len(texts) == 1 and _has_ports(need, row, draft):
             return f"{draft.ground.nodes[row].name} would take it but for: {texts[0]}"
-    for text, rows in each_rule(need, draft):
-        if (open_ & fits & ~rows).any():
+    return ""
+
+
+def _but_for_a_rule(need: Need, rules: tuple[Rule, ...], rows: Bools, draft: Draft) -> str:
+    for place, (text, allowed) in enumerate(rules):
+        others = _allowed((*rules[:place], *rules[place + 1 :]), draft)
+        only = np.flatnonzero(rows & others & ~allowed).tolist()
+        if any(_has_ports(need, row, draft) for row in only):
             return f"there is room but for the rule: {text}"
     return ""
 
@@ -156,6 +176,16 @@ def _static_texts(need: Need, row: int, draft: Draft) -> list[str]:
     return [text for check in STATIC_CHECKS if (text := check(need, node)) is not None]
 
 
+def _by_rule(short: Bools, rules: tuple[Rule, ...]) -> Iterator[tuple[Bools, str]]:
+    """Part rows by the first rule that forbids them; and what to say of it, empty for none."""
+    for text, rows in rules:
+        if (short & ~rows).any():
+            yield short & ~rows, f", and {text}"
+        short = short & rows
+    if short.any():
+        yield short, ""
+
+
 def _ports(need: Need, draft: Draft, left: Bools, found: defaultdict[str, list[NodeName]]) -> None:
     """Look for ports, where there is anything to look for, on the rows that are left."""
     if not need.ports:
@@ -167,9 +197,14 @@ def _ports(need: Need, draft: Draft, left: Bools, found: defaultdict[str, list[N
             left[row] = False
 
 
-def _rules(need: Need, draft: Draft) -> Bools:
+def _has_ports(need: Need, row: int, draft: Draft) -> bool:
+    return not need.ports or ports_are_free(need, draft.hosted(row)) is None
+
+
+def _allowed(rules: tuple[Rule, ...], draft: Draft) -> Bools:
+    """Which rows all of some rules leave."""
     rows = np.ones(len(draft.ground.nodes), dtype=np.bool_)
-    for _, left in each_rule(need, draft):
+    for _, left in rules:
         rows &= left
     return rows
 
@@ -183,17 +218,17 @@ def _others(room: Room | None, rooms_: tuple[Room, ...], draft: Draft) -> Bools:
     return rows
 
 
-def _less(room: Room, rows: Bools, draft: Draft) -> tuple[float, str] | None:
+def _less(need: Need, room: Room, rows: Bools, draft: Draft) -> tuple[float, str] | None:
     """How much less of one thing would do, and how to say it; None if nothing of it is left."""
-    short = rows & ~room.enough
-    if not short.any():
-        return None
-    row = int(np.where(short, room.has, -np.inf).argmax())
-    has = float(room.has[row])
-    if has <= 0:
-        return None
-    text = f"it would fit on {draft.ground.nodes[row].name} with at most {room.say(has)}"
-    return (room.asked - has) / room.asked, f"{text} {room.what}"
+    has = np.where(rows & ~room.enough, room.has, 0.0)
+    for row in np.argsort(-has, kind="stable").tolist():
+        most = float(has[row])
+        if most <= 0:
+            return None
+        if _has_ports(need, row, draft):
+            text = f"it would fit on {draft.ground.nodes[row].name} with at most {room.say(most)}"
+            return (room.asked - most) / room.asked, f"{text} {room.what}"
+    return None
 
 
 def _at_least(has: Floats, amount: int) -> Bools:

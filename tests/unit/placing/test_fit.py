@@ -9,9 +9,9 @@ import pytest
 from reconciler.observing.node import Freshness, Node
 from reconciler.placing.engine import plan
 from reconciler.placing.plan import Need
-from schemas.names import NodeName
+from schemas.names import DeploymentName, NodeName
 from schemas.node import Duty
-from schemas.resources import GpuNeed, Resources, Sharing, Taint
+from schemas.resources import GpuNeed, Neighbourhood, PlacementRules, Resources, Sharing, Taint
 from tests.unit.placing.build import (
     a_gpu,
     a_gpu_node,
@@ -203,6 +203,55 @@ def test_the_hint_names_the_one_thing_in_the_way() -> None:
     made = plan((a_need(),), (a_node("a", duty=Duty.CORDONED),), ())
 
     assert made.refusals[0].hint == "a would take it but for: cordoned"
+
+
+def test_a_node_that_is_full_and_forbidden_says_both_and_room_is_no_hint() -> None:
+    """A node with one of chat, which must be apart from itself, and too little memory besides."""
+    apart = PlacementRules(apart=(Neighbourhood(deployments=(DeploymentName("chat"),)),))
+    need = a_need(replicas=2, rules=apart, resources=Resources(cpu_milli=1, memory_mib=20_000))
+
+    made = plan((need,), (a_node("a"),), ())
+
+    text = "needs 19.53 GiB of memory, 12.47 GiB free, and must be apart from chat over miaas/node"
+    assert why_not(made) == {"chat-1": (text,)}
+    assert made.refusals[0].hint == ""
+
+
+@pytest.mark.parametrize(
+    ("node", "rules", "hint"),
+    [
+        pytest.param({"duty": Duty.CORDONED}, {}, "", id="cordoned, and the port is taken"),
+        pytest.param({"room": Resources(cpu_milli=500, memory_mib=9000)}, {}, "", id="small"),
+        pytest.param(
+            {},
+            {"near": (Neighbourhood(deployments=(DeploymentName("x"),)),)},
+            "",
+            id="a rule, and the port is taken",
+        ),
+    ],
+)
+def test_a_hint_is_enough_by_itself(
+    node: dict[str, object], rules: dict[str, object], hint: str
+) -> None:
+    need = a_need(ports={"http": 80}, rules=PlacementRules(**rules))  # type: ignore[arg-type]
+    taken = a_node("a", ports=frozenset({80}), **node)
+    free = replace(taken, ports=frozenset())
+
+    assert plan((need,), (taken,), ()).refusals[0].hint == hint
+    assert plan((need,), (free,), ()).refusals[0].hint != ""
+
+
+def test_a_rule_is_no_hint_where_another_forbids_the_node_as_well() -> None:
+    names = (DeploymentName("x"), DeploymentName("y"))
+    near = tuple(Neighbourhood(deployments=(name,)) for name in names)
+
+    both = plan((a_need(rules=PlacementRules(near=near)),), (a_node("a"),), ())
+    one = plan((a_need(rules=PlacementRules(near=near[:1])),), (a_node("a"),), ())
+
+    assert both.refusals[0].hint == ""
+    assert (
+        one.refusals[0].hint == "there is room but for the rule: must be near x, which runs nowhere"
+    )
 
 
 def test_a_gang_points_at_the_member_that_is_in_the_way() -> None:
