@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.placing.explain import explain
+from reconciler.placing.plan import Bound
 from reconciler.publishing.assignments import previous_placements
 from reconciler.settling import desired_of
 from reconciler.web.facts import Facts
@@ -30,7 +31,8 @@ class NodeAnswer:
         """The answer as a sentence."""
         if self.here:
             verb = "is" if len(self.here) == 1 else "are"
-            return f"{', '.join(self.here)} {verb} on {self.node}"
+            more = f"no more: {'; '.join(self.objections)}" if self.objections else "one more fits"
+            return f"{', '.join(self.here)} {verb} on {self.node}; {more}"
         if self.objections:
             return f"not on {self.node}: {'; '.join(self.objections)}"
         return (
@@ -43,12 +45,15 @@ def why_not(facts: Facts, deployment: DeploymentName, node: NodeName) -> NodeAns
     """Say what the planner has against a deployment on a node, with all else where it is."""
     desired = desired_of(facts.observed, facts.held)
     placed = previous_placements(facts.observed)
-    told = explain(desired, facts.nodes, placed, deployment)
+    still = Bound(frozen=frozenset(one.replica for one in placed))
+    told = explain(desired, facts.nodes, placed, deployment, still)
     (answer,) = (one for one in told.nodes if one.node == node)
     return NodeAnswer(
         deployment=deployment,
         node=node,
-        here=answer.replicas,
-        objections=() if answer.replicas else answer.objections,
+        here=tuple(
+            one.replica for one in placed if one.node == node and one.deployment == deployment
+        ),
+        objections=answer.objections,
         score=None if answer.why is None else answer.why.score,
     )

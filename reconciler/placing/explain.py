@@ -11,7 +11,7 @@ from reconciler.placing.around import each_rule
 from reconciler.placing.checks import FREE_CHECKS, STATIC_CHECKS
 from reconciler.placing.draft import Draft
 from reconciler.placing.engine import drafted, refusals_of
-from reconciler.placing.plan import Desired, Need, Placement
+from reconciler.placing.plan import FREE, Bound, Desired, Need, Placement
 from reconciler.placing.why import why_here
 from schemas.assignment import Refusal, Why
 from schemas.names import DeploymentName, GpuUuid, NodeName, ReplicaName, replica_name
@@ -49,13 +49,14 @@ def explain(
     inventory: tuple[Node, ...],
     previous: tuple[Placement, ...],
     deployment: DeploymentName,
+    bound: Bound = FREE,
 ) -> Explanation:
-    """Explain one deployment as the plan made now would leave it.
+    """Explain one deployment as the plan made now would leave it, around what is bound.
 
     Raises:
         KeyError: no such deployment is desired, or it is held.
     """
-    draft = drafted(desired, inventory, previous)
+    draft = drafted(desired, inventory, previous, bound)
     need = draft.needs[deployment]
     replica = _one_more(need, draft)
     return Explanation(

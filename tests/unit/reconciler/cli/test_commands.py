@@ -320,11 +320,37 @@ def test_explain_says_why_here_and_why_not_there(miaas: Shell, remote: Remote) -
 
     assert "hello-0 is on node-1\n  because: " in miaas("explain", "hello").out
     assert miaas("explain", "hello-0").out == miaas("explain", "hello").out
-    assert miaas("explain", "hello", "--node", "node-1").out == "hello: hello-0 is on node-1\n"
+    more = miaas("explain", "hello", "--node", "node-1").out
+    assert more == "hello: hello-0 is on node-1; one more fits\n"
     assert "pinned: not on node-1: " in miaas("explain", "pinned", "--node", "node-1").out
     value = json.loads(miaas("explain", "pinned", "--node", "node-1", "-o", "json").out)
     assert value["node"]["objections"]
     assert [one["replica"] for one in value["unplaced"]] == ["pinned-0"]
+
+
+def test_explain_asks_for_one_more_where_one_runs(miaas: Shell, remote: Remote) -> None:
+    write("apart", "  placement: {apart: [{deployments: [apart]}]}\n")
+    remote.push(Path())
+    remote.decide()
+
+    told = miaas("explain", "apart", "--node", "node-1").out
+    value = json.loads(miaas("explain", "apart", "--node", "node-1", "-o", "json").out)
+
+    reason = "must be apart from apart over miaas/node"
+    assert told == f"apart: apart-0 is on node-1; no more: {reason}\n"
+    assert (value["node"]["here"], value["node"]["objections"]) == (["apart-0"], [reason])
+
+
+def test_explain_leaves_all_else_where_it_is(miaas: Shell, remote: Remote) -> None:
+    """What no node takes any longer still has its room."""
+    write("large", "  resources: {cpu: 10}\n")
+    remote.push(Path())
+    remote.decide()
+    write("large", "  resources: {cpu: 10}\n  placement: {pin: [nix]}\n")
+    write("other", "  resources: {cpu: 10}\n")
+    remote.push(Path())
+
+    assert "needs 10 CPUs" in miaas("explain", "other", "--node", "node-1").out
 
 
 def test_explain_tells_what_was_decided_before(miaas: Shell, remote: Remote) -> None:
