@@ -205,10 +205,18 @@ def _write(stream: IO[bytes], value: object) -> None:
 
 def main() -> None:
     """Serve on the two pipes that we were started with."""
-    said = os.fdopen(os.dup(1), "wb")
+    heard, said = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    _close_input()  # a program that asks something must neither wait for us nor read our calls
     os.dup2(2, 1)  # whatever a library prints must not get between our answers
     with contextlib.suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, said)
+        serve(heard, said)
+
+
+def _close_input() -> None:
+    """Have nobody behind the standard input, for us and for all that we start."""
+    nobody = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nobody, 0)
+    os.close(nobody)
 
 
 if __name__ == "__main__":

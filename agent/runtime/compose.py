@@ -36,6 +36,9 @@ CHILD_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 KILL_AFTER_SECONDS: Final = 5
 # By this a plugin knows that it stands in for `docker compose`, and not for `docker-compose`.
 PLUGIN_MARK: Final = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND"
+# Compose asks before it deletes a volume that its file describes otherwise by now. Nobody answers,
+# which it takes for no: the volume stays as it is, and a terminal or a pipe is not waited for.
+UNASKED: Final = ("-c", 'exec "$@" </dev/null', "sh")
 # As coreutils' timeout answers: ended in time after being asked, or killed.
 TIMED_OUT: Final = frozenset({124, 137, -9})
 
@@ -265,6 +268,8 @@ class ComposeRuntime:
             f"DOCKER_CONFIG={settings.config}",
             f"DOCKER_HOST={settings.host or DEFAULT_HOST}",
             f"{PLUGIN_MARK}={docker}",
+            self._program("sh"),
+            *UNASKED,
             self._program("timeout"),
             f"--kill-after={settings.kill_after_seconds:g}",
             f"{bound:g}",

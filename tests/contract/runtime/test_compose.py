@@ -53,6 +53,41 @@ def test_volumes_outlive_their_project(docker_world: DockerWorld, tmp_path: Path
     assert docker_world.docker("exec", again.id, "cat", "/data/file") == "precious\n"
 
 
+@pytest.mark.usefixtures("unanswered_input")
+def test_a_volume_that_its_file_describes_otherwise_stays_as_it_was_made(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    first, then = (
+        a_project(
+            tmp_path / purpose,
+            "db-0",
+            {"db": a_service(volumes=["kept:/data"], **{"x-hash": purpose})},
+            volumes={"kept": {"labels": {"purpose": purpose}}},
+        )
+        for purpose in ("first", "then")
+    )
+    docker_world.runtime.up(first)
+    (container,) = docker_world.runtime.containers(NODE)
+    docker_world.docker("exec", container.id, "sh", "-c", "echo precious > /data/file")
+
+    docker_world.runtime.up(then)
+
+    (again,) = docker_world.runtime.containers(NODE)
+    assert (again.content_hash, again.state) == ("then", "running")
+    assert docker_world.docker("exec", again.id, "cat", "/data/file") == "precious\n"
+
+
+@pytest.fixture
+def unanswered_input() -> Iterator[None]:
+    """Have a standard input that is open and says nothing, as a terminal is."""
+    before, (end, other) = os.dup(0), os.pipe()
+    os.dup2(end, 0)
+    yield
+    os.dup2(before, 0)
+    for one in (before, end, other):
+        os.close(one)
+
+
 def test_the_agents_environment_stays_out_of_containers(
     docker_world: DockerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

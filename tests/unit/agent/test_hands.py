@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from agent.hands import LentCompose
-from agent.runtime.compose import DockerSettings
-from agent.runtime.port import RuntimeDownError, RuntimeFailedError
+from agent.runtime.compose import Bounds, ComposeRuntime, DockerSettings
+from agent.runtime.port import Project, RuntimeDownError, RuntimeFailedError
 
 BOUND_SECONDS = 20.0
 # What a client may print beside its answer must not get between ours.
 PLUGIN = """#!/bin/sh
 echo noise >&2
 case "$*" in
+*up*) read -r said; echo "heard: $said" >"$HOME/heard" ;;
 *config*) echo '{"services": {"web": {"image": "img:1"}}}' ;;
 *) echo "up says something"; exit 0 ;;
 esac
@@ -67,7 +68,11 @@ def settings(tmp_path: Path) -> Iterator[DockerSettings]:
     engine.start()
     path = f"{programs}:{os.defpath}"
     yield DockerSettings(
-        host=f"unix://{tmp_path}/docker.sock", config=config, home=tmp_path, path=path
+        host=f"unix://{tmp_path}/docker.sock",
+        config=config,
+        home=tmp_path,
+        path=path,
+        bounds=Bounds(up=BOUND_SECONDS / 10),
     )
     engine.stop()
 
@@ -140,6 +145,38 @@ def test_a_child_ends_with_the_agent_however_that_ends(lent: LentCompose) -> Non
     child._process.stdin.close()  # what the kernel does for an agent that was killed
 
     _until(lambda: child._process.poll() is not None)
+
+
+def test_a_client_that_asks_something_hears_nobody_from_a_child(
+    lent: LentCompose, tmp_path: Path
+) -> None:
+    lent.up(_project(tmp_path))
+
+    assert (tmp_path / "heard").read_text() == "heard: \n"
+
+
+@pytest.mark.usefixtures("unanswered_input")
+def test_a_client_that_asks_something_does_not_wait_for_who_started_the_agent(
+    settings: DockerSettings, tmp_path: Path
+) -> None:
+    ComposeRuntime(settings).up(_project(tmp_path))
+
+    assert (tmp_path / "heard").read_text() == "heard: \n"
+
+
+@pytest.fixture
+def unanswered_input() -> Iterator[None]:
+    """Have a standard input that is open and says nothing, as a terminal is."""
+    before, (end, other) = os.dup(0), os.pipe()
+    os.dup2(end, 0)
+    yield
+    os.dup2(before, 0)
+    for one in (before, end, other):
+        os.close(one)
+
+
+def _project(folder: Path) -> Project:
+    return Project(name="miaas-a", folder=folder, overlay=folder / "overlay.json")
 
 
 def _until(is_so: Callable[[], bool]) -> None:
