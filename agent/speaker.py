@@ -11,6 +11,7 @@ from typing import Protocol
 
 from agent.backoff import failed, waits
 from agent.clock import Clock
+from agent.fitting import fitting_text
 from agent.grants import limits_of
 from agent.host.facts import Facts
 from agent.lease import heard, speaking
@@ -20,7 +21,7 @@ from agent.pacing import Budget, next_keep_alive
 from agent.report import substance, with_volumes
 from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
-from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport, dump_heartbeat
+from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 
@@ -193,7 +194,7 @@ class Speaker:
         Raises:
             RepositoryError: it did not arrive, or nobody knows.
         """
-        text = dump_heartbeat(heartbeat)
+        text = fitting_text(heartbeat)
         tree = self.repository.write(None, {HEARTBEAT_FILE: text.encode()})
         message = f"Heartbeat {heartbeat.sequence} of {self.node}"
         commit = self.repository.commit(tree, parent=None, message=message, at=heartbeat.sent_at)

@@ -10,6 +10,8 @@ from typing import Final
 from schemas.codec import dump_json, parse_json_ahead
 from schemas.names import CommitId, DeploymentName, GpuUuid, NodeName, ReplicaName
 
+# Bytes of a heartbeat that reconcilers read; 64 GPUs and 1,000 replicas take about half of it.
+HEARTBEAT_MAX: Final = 1024 * 1024
 # A problem of a heartbeat that begins with this word and a colon says: the disk is nearly full.
 DISK_PRESSURE: Final = "DiskPressure"
 

@@ -10,8 +10,6 @@ FILES_MAX: Final = 20_000
 BYTES_MAX: Final = 1024 * 1024
 # All files of a pass together: what a small machine still holds in memory, twice.
 TOTAL_MAX: Final = 256 * 1024 * 1024
-# 64 GPUs and 1,000 replicas take about half of it.
-HEARTBEAT_MAX: Final = 1024 * 1024
 # Generations of a node, or grants of a replica, that a restored state can have lost: one a second
 # for half a year. A machine that claims more is ill or lies: we do not count on from there.
 LOST_MAX: Final = 2**24

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fleet.port import Commit, File, Repository, RepositoryError, Tree
-from reconciler.observing.bounds import BYTES_MAX, HEARTBEAT_MAX, LOG_MAX
+from reconciler.observing.bounds import BYTES_MAX, LOG_MAX
 from reconciler.observing.builtin import builtin_templates
 from reconciler.observing.counting import FOLDERS, counts, too_much
 from reconciler.observing.duties import Duties
@@ -15,6 +15,7 @@ from reconciler.observing.duty_log import DutyLog
 from reconciler.observing.heads import Heads
 from reconciler.observing.machine_refs import MachineRefs
 from reconciler.observing.snapshot import Snapshot
+from schemas.heartbeat import HEARTBEAT_MAX
 from schemas.layout import (
     ASSIGNED_REFS,
     ASSIGNMENTS_REF,
