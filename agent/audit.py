@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent.clock import Clock
 from agent.converge import Wanted, own_containers
-from agent.drift import Findings, Stranger, limits_changed
+from agent.drift import Findings, Stranger, in_vain, limits_changed
 from agent.notebook import Notebook
 from agent.runtime.port import Container, Limits, Runtime, RuntimeDownError, RuntimeFailedError
 from schemas.layout import project_name
@@ -40,20 +40,31 @@ class Auditor:
         """Look now. Where the engine does not answer, what was found last still counts."""
         now = self.clock.boottime()
         try:
-            found = self._findings(wanted, containers)
+            found = self._findings(notebook.memory.findings, wanted, containers)
         except (RuntimeDownError, RuntimeFailedError):
             notebook.memory = replace(notebook.memory, audit_due=now + AGAIN_SECONDS)
             return
         due = now + AUDIT_SECONDS
         notebook.memory = replace(notebook.memory, findings=found, audit_due=due)
 
-    def _findings(self, wanted: tuple[Wanted, ...], containers: tuple[Container, ...]) -> Findings:
+    def _findings(
+        self, before: Findings, wanted: tuple[Wanted, ...], containers: tuple[Container, ...]
+    ) -> Findings:
         projects = frozenset(project_name(self.node, want.replica) for want in wanted)
         strangers = self.runtime.strangers(projects) if projects else ()
         ids = tuple(one.id for one in containers)
         limits = self.runtime.limits(ids) if ids else {}
+        found = deviating(self.node, wanted, with_limits(containers, limits))
+        vain = in_vain(before, containers, found)
+        contents = {
+            one.id: one.content_hash
+            for one in containers
+            if one.id in found and vain.get(one.content_hash) != found[one.id]
+        }
         return Findings(
-            limits=deviating(self.node, wanted, with_limits(containers, limits)),
+            limits={name: found[name] for name in contents},
+            contents=contents,
+            vain=vain,
             strangers=tuple(
                 Stranger(id=one.id, project=one.project, image=one.image)
                 for one in strangers[:MOST_STRANGERS]

@@ -282,7 +282,8 @@ def _restart(restart: str, policy: Mapping[str, Any] | None) -> str:
         name = str(policy.get("condition") or "")  # the specification says any; Compose says no
         attempts = str(policy.get("max_attempts") or "")
     name = ENGINE_WORDS.get(name, name)
-    return f"{name}:{attempts}" if name == "on-failure" and attempts else name
+    most = int(attempts or 0)  # the engine keeps a number, of which 0 is none
+    return f"{name}:{most}" if name == "on-failure" and most else name
 
 
 def _fenced(want: ServiceWant, stop_after: int) -> ServiceWant:

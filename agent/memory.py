@@ -168,8 +168,12 @@ def _present(value: dict[str, Any]) -> Present:
 
 
 def _findings(value: dict[str, Any]) -> Findings:
-    limits = {name: Limits(**part) for name, part in value["limits"].items()}
-    return Findings(limits=limits, strangers=tuple(Stranger(**one) for one in value["strangers"]))
+    return Findings(
+        limits={name: Limits(**part) for name, part in value["limits"].items()},
+        contents=value.get("contents", {}),
+        vain={name: Limits(**part) for name, part in value.get("vain", {}).items()},
+        strangers=tuple(Stranger(**one) for one in value["strangers"]),
+    )
 
 
 def _service(value: dict[str, Any]) -> ServiceWant:

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 from agent.content import ServiceWant
 from agent.converge import Wanted, intruder_text
-from agent.drift import Stranger, without_limits
+from agent.drift import Stranger, vain_texts, without_limits
 from agent.faults import faults
 from agent.grants import running_of
-from agent.runtime.port import Container
+from agent.runtime.port import Container, Limits
 from agent.watched import Watch
 from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState, ServiceReport
 from schemas.layout import replica_of
@@ -37,7 +37,8 @@ class Course:
     tree: what it last started from; empty: no start went well. message: why the last try failed.
     delay: for whom it waits before it can change. watch: what watching over it told.
     intruders: containers put into its project by hand. bar: why it must not be started here now.
-    epoch: of the grant that it was started under; 0: it needed none.
+    epoch: of the grant that it was started under; 0: it needed none. vain: limits that the engine
+    gives to a content though others are wanted, by content hash.
     """
 
     tree: str = ""
@@ -46,6 +47,7 @@ class Course:
     epoch: int = 0
     delay: str = ""
     watch: Watch = field(default_factory=Watch)
+    vain: Mapping[str, Limits] = field(default_factory=dict)
     intruders: tuple[Stranger, ...] = ()
 
 
@@ -83,8 +85,9 @@ def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -
     drifted = _drifted(want, containers, course)
     message = _message(state, services, judged, course)
     if drifted and state in {ReplicaState.RUNNING, ReplicaState.DEGRADED}:
-        watch = course.watch
-        parts = (f"drifted: {drifted}", watch.fell, watch.failing)
+        watch, is_told = course.watch, want.drift is Drift.REPORT
+        rest = (watch.fell, watch.failing) if is_told else (message,)
+        parts = (f"drifted: {drifted}", *rest)
         message = "; ".join(part for part in parts if part)
     return ReplicaReport(
         name=want.replica,
@@ -101,10 +104,13 @@ def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -
 
 def _drifted(want: Wanted, containers: tuple[Container, ...], course: Course) -> str:
     """In what a replica differs from the files that it started from, where that is only told."""
-    if want.drift is not Drift.REPORT or want.services is None or course.tree != want.tree:
+    if want.services is None or course.tree != want.tree:
         return ""
+    vain = vain_texts(want.services, containers, course.vain)
+    if want.drift is not Drift.REPORT:
+        return "; ".join(vain)
     strange = [intruder_text(one) for one in course.intruders]
-    return "; ".join((*faults(want.services, containers), *strange))
+    return "; ".join((*faults(want.services, containers), *vain, *strange))
 
 
 def _message(

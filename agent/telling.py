@@ -42,6 +42,7 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, own_problem: st
             bar=grants.bar(name),
             epoch=grants.epochs.get(name, 0),
             intruders=intruders(desk.node, name, memory.findings.strangers),
+            vain=memory.findings.vain,
             watch=watches.get(name, Watch()),
         )
         for name in map(ReplicaName, names)

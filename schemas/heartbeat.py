@@ -120,7 +120,7 @@ class ReplicaReport:
     """One replica as the agent sees it.
 
     observed: tree id of the files that it runs from. drifted: in what it differs from them though
-    nobody decided so, where its deployment wants that told and not healed.
+    nobody decided so, where its deployment wants that told and not healed, or nothing heals it.
     logs: of services that fail, from when they began to.
     since: when `state` last changed, by the node's own clock; for people. None: unknown.
     epoch: of the grant under which it was started; 0: it needs none.

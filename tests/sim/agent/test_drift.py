@@ -189,3 +189,43 @@ def test_an_engine_that_cannot_be_asked_for_limits_costs_nothing_but_that(
     world.host.script.point = lambda _name: None
     world.host.pass_time(60)
     assert world.web().limits == Limits(memory_bytes=2**30, restart="unless-stopped")
+
+
+def test_what_the_engine_makes_of_a_limit_however_often_is_told_and_not_healed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Drifting(tmp_path, Drift.HEAL)
+    real = world.host.runtime.limits
+
+    def other(ids: tuple[str, ...]) -> dict[str, Limits]:
+        return {one: replace(limits, restart="on-failure") for one, limits in real(ids).items()}
+
+    monkeypatch.setattr(world.host.runtime, "limits", other)
+    world.host.pass_time(3600)
+
+    assert world.host.runtime.calls.count("remove") == 2, "each of two containers once"
+    (report,) = world.host.heartbeat().replicas
+    assert (report.state, report.message) == (
+        ReplicaState.RUNNING,
+        "drifted: service web has the restart policy on-failure, unless-stopped wanted, also after "
+        "it was made anew; service worker has the restart policy on-failure, unless-stopped wanted,"
+        " also after it was made anew",
+    )
+
+    world.host.start()
+    world.host.pass_time(400)
+    assert world.host.runtime.calls.count("remove") == 2, "an agent remembers it"
+
+    monkeypatch.setattr(world.host.runtime, "limits", real)
+    world.host.pass_time(400)
+    assert world.host.heartbeat().replicas[0].drifted == ""
+
+
+def test_the_same_update_by_hand_is_healed_each_time(tmp_path: Path) -> None:
+    world = Drifting(tmp_path, Drift.HEAL)
+    for _ in range(2):
+        world.update()
+        world.host.pass_time(1000)
+
+        assert world.web().limits == Limits(memory_bytes=2**30, restart="unless-stopped")
+    assert world.host.heartbeat().replicas[0].drifted == ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.content import BadContentError, Contents, Owner, contents
+from agent.runtime.port import Limits
 
 STORE = Path("/state/replicas/chat-0/store")
 FILES = {
@@ -161,6 +162,34 @@ def test_knows_which_services_may_end(web: dict[str, Any], finishes: bool) -> No
     by_name = {service.name: service for service in _contents(FILES, **web).services}
 
     assert by_name["web"].finishes is finishes
+
+
+@pytest.mark.parametrize(
+    ("web", "restart"),
+    [
+        pytest.param({}, "no", id="no word"),
+        pytest.param({"restart": "on-failure"}, "on-failure", id="without a number"),
+        pytest.param({"restart": "on-failure:0"}, "on-failure", id="none is no number"),
+        pytest.param({"restart": "on-failure:3"}, "on-failure:3", id="number"),
+        pytest.param({"restart": "on-failure:03"}, "on-failure:3", id="as the engine counts"),
+        pytest.param(
+            {"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 0}}},
+            "on-failure",
+            id="none, in the words of deploy",
+        ),
+        pytest.param(
+            {"deploy": {"restart_policy": {"condition": "on-failure", "max_attempts": 3}}},
+            "on-failure:3",
+            id="number, in the words of deploy",
+        ),
+    ],
+)
+def test_says_restart_policies_in_the_words_of_the_engine(
+    web: dict[str, Any], restart: str
+) -> None:
+    by_name = {service.name: service for service in _contents(FILES, **web).services}
+
+    assert by_name["web"].limits == Limits(restart=restart)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,11 @@ def _anew(reason: str, container: Container) -> tuple[Act, ...]:
             id="cpu",
         ),
         pytest.param(
+            a_container(limits=replace(LIMITED, cpu_milli=2002)),
+            "has 2.002 cores, 2 cores wanted",
+            id="cpu, one above what rounding makes",
+        ),
+        pytest.param(
             a_container(limits=replace(LIMITED, pids=10)),
             "has 10 processes, no limit of processes wanted",
             id="processes",
@@ -153,6 +158,14 @@ def test_makes_anew_what_compose_would_leave_and_nothing_else(web: Container, re
     "fine",
     [
         pytest.param(a_container(limits=LIMITED, networks=(NETWORK,)), id="as wanted"),
+        pytest.param(
+            a_container(limits=replace(LIMITED, cpu_milli=2001), networks=(NETWORK,)),
+            id="a thousandth of a core more",
+        ),
+        pytest.param(
+            a_container(limits=replace(LIMITED, cpu_milli=1999), networks=(NETWORK,)),
+            id="a thousandth of a core less",
+        ),
         pytest.param(a_container(), id="nobody looked, and the engine names no networks"),
         pytest.param(a_container(networks=("by-hand", NETWORK)), id="one network more"),
         pytest.param(
