@@ -14,7 +14,9 @@ from typing import Final
 
 from schemas.heartbeat import (
     HEARTBEAT_MAX,
+    GpuReport,
     Heartbeat,
+    HostReport,
     LogTail,
     ReplicaReport,
     dump_heartbeat,
@@ -44,6 +46,14 @@ def fitting_text(heartbeat: Heartbeat) -> str:
         if len(text) <= HEARTBEAT_MAX:
             break
     return text
+
+
+def with_other_facts(
+    heartbeat: Heartbeat, host: HostReport, gpus: tuple[GpuReport, ...], why: str
+) -> Heartbeat:
+    """The same with facts that can be told, and with why its own cannot be."""
+    problem = f"what this host has cannot be told: {why}. Fix: report this as a fault of the agent"
+    return replace(heartbeat, host=host, gpus=gpus, problems=(problem, *heartbeat.problems))
 
 
 def with_shared_logs(heartbeat: Heartbeat) -> Heartbeat:

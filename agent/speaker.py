@@ -11,7 +11,7 @@ from typing import Protocol
 
 from agent.backoff import failed, waits
 from agent.clock import Clock
-from agent.fitting import fitting_text
+from agent.fitting import fitting_text, with_other_facts
 from agent.grants import limits_of
 from agent.host.facts import Facts
 from agent.lease import heard, speaking
@@ -21,11 +21,15 @@ from agent.pacing import Budget, next_keep_alive
 from agent.report import substance, with_volumes
 from agent.runtime.port import Container, Runtime, RuntimeDownError, RuntimeFailedError
 from fleet.port import Repository, RepositoryError
-from schemas.heartbeat import Heartbeat, ReplicaReport, RuntimeReport
+from schemas.heartbeat import Heartbeat, HostReport, ReplicaReport, RuntimeReport
 from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 
 log = logging.getLogger(__name__)
+
+
+class UntellableError(Exception):
+    """A heartbeat that breaks its own schema. The message says in what."""
 
 
 class ReadFacts(Protocol):
@@ -53,6 +57,21 @@ class News:
     disk_since: datetime | None = None
 
 
+NOTHING_KNOWN = Facts(
+    host=HostReport(os="unknown", architecture="unknown", cpu_milli=0, memory_mib=0, disk_mib=0)
+)
+
+
+@dataclass(slots=True)
+class LastFacts:
+    """The facts of the host as this process told them last.
+
+    They are better than none: nobody moves what runs here for a number that is odd.
+    """
+
+    facts: Facts = NOTHING_KNOWN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
     """The one writer of this node's own ref. budget: of pushes on change."""
@@ -65,6 +84,7 @@ class Speaker:
     clock: Clock
     rng: random.Random
     budget: Budget = field(default_factory=Budget)
+    last: LastFacts = field(default_factory=LastFacts)
 
     def speak(self, notebook: Notebook, news: News, every_seconds: int) -> bool:
         """Send a heartbeat if there is reason to, and say whether one arrived."""
@@ -84,7 +104,7 @@ class Speaker:
             heartbeat = self._heartbeat(notebook, news, now)
             with self.repository.within(notebook.patience(self.clock.boottime())):
                 self._send(heartbeat)
-        except RepositoryError as error:
+        except (RepositoryError, UntellableError) as error:
             longest = notebook.longest_wait()
             tries = failed(tries, "push", str(error), now, self.rng, longest=longest)
             notebook.note("push", tries)
@@ -193,12 +213,35 @@ class Speaker:
 
         Raises:
             RepositoryError: it did not arrive, or nobody knows.
+            UntellableError: nobody could read it.
         """
-        text = fitting_text(heartbeat)
+        text = self._text(heartbeat)
         tree = self.repository.write(None, {HEARTBEAT_FILE: text.encode()})
         message = f"Heartbeat {heartbeat.sequence} of {self.node}"
         commit = self.repository.commit(tree, parent=None, message=message, at=heartbeat.sent_at)
         self.repository.push_own(heartbeat_ref(self.node), commit)
+
+    def _text(self, heartbeat: Heartbeat) -> str:
+        """Write a heartbeat. Facts that cannot be told keep nothing else from being said.
+
+        Raises:
+            UntellableError: it is not the facts.
+        """
+        try:
+            text = fitting_text(heartbeat)
+        except AssertionError as error:
+            log.error("facts cannot be told", extra={"pairs": {"why": str(error)}})  # noqa: TRY400  # where it is wrong says nothing about what is
+            return self._text_without_facts(heartbeat, str(error))
+        self.last.facts = Facts(host=heartbeat.host, gpus=heartbeat.gpus)
+        return text
+
+    def _text_without_facts(self, heartbeat: Heartbeat, why: str) -> str:
+        host, gpus = self.last.facts.host, self.last.facts.gpus
+        try:
+            return fitting_text(with_other_facts(heartbeat, host, gpus, why))
+        except AssertionError as error:
+            # What runs does not depend on our voice: the passes go on.
+            raise UntellableError(f"the heartbeat cannot be written: {error}") from error
 
     def _remember(self, notebook: Notebook, told: str, now: float, every_seconds: int) -> None:
         memory = notebook.memory

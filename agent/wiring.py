@@ -19,6 +19,7 @@ from agent.host.disk import read_disk
 from agent.host.facts import Facts, read_facts
 from agent.host.gpus import GpuReader
 from agent.host.hardware import Ours
+from agent.host.plausible import plausible
 from agent.host.steady import steadied
 from agent.janitor import Janitor, ReadDisk, unknown_disk
 from agent.look import Look
@@ -232,8 +233,10 @@ def open_facts(settings: Settings) -> ReadFacts:
         if not roots and (found := _data_root(settings)) is not None:
             roots.append(found)
         if not roots:  # an engine that does not say this says nothing else, and that takes long
-            return steadied(read_facts(Path("/var/lib/docker"), _known(containers, ports), gpus))
-        return steadied(read_facts(roots[0], _ours(settings, containers, ports), gpus))
+            root, ours = Path("/var/lib/docker"), _known(containers, ports)
+        else:
+            root, ours = roots[0], _ours(settings, containers, ports)
+        return plausible(steadied(read_facts(root, ours, gpus)))
 
     return facts
 

@@ -113,6 +113,7 @@ class Host:
         self.disk = disk
         self.now = 1000.0
         self.boot = "boot-1"
+        self.facts = Facts(host=a_host())
         self.docker_disk: Disk | None = None
         self.answers: dict[int, str] = {}
         self.asked: list[int] = []
@@ -145,7 +146,7 @@ class Host:
                 version="miaas-agent/test",
                 repository=repository,
                 runtime=runtime,
-                facts=lambda _containers, _ports: Facts(host=a_host()),
+                facts=lambda _containers, _ports: self.facts,
                 clock=clock,
                 rng=rng,
             ),
