@@ -60,8 +60,12 @@ class Asker:
         return bool(self._selector.get_map() or self._failed)
 
     def start(self, question: Question) -> None:
-        """Begin to ask."""
-        link = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        """Begin to ask. What keeps it from being asked is its answer."""
+        try:
+            link = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:  # no file descriptors or no memory are left
+            self._failed[question] = _refusal(error.errno or 0)
+            return
         code = link.connect_ex((self._host, question.port))
         if code not in {0, errno.EINPROGRESS}:
             link.close()

@@ -33,10 +33,17 @@ class ProbeWatch(threading.Thread):
         self._watched: dict[str, Watched] = {}
         self._standings: dict[str, Standing] = {}
         self._shown: dict[str, Standing] = {}
-        self._is_stopped = False
+        self._is_over = False  # not `_is_stopped`, which is a word of threads themselves
 
     def attend(self, watched: tuple[Watched, ...], known: Standings) -> Standings:
-        """Ask these from now on, and no others: what was asked about others is forgotten."""
+        """Ask these from now on, and no others: what was asked about others is forgotten.
+
+        Raises:
+            AssertionError: the thread died. What it found last would be told for ever, so the agent
+                has to end, and is started anew.
+        """
+        if self.ident is not None and not (self.is_alive() or self._is_over):
+            raise AssertionError("the thread that asks probes is dead")
         now = self._clock()
         with self._changed:
             before = {**known, **self._standings}
@@ -59,7 +66,7 @@ class ProbeWatch(threading.Thread):
     def run(self) -> None:
         """Ask until stopped."""
         under_way: dict[Question, Watched] = {}
-        while not self._is_stopped:
+        while not self._is_over:
             for question, one in self._due(under_way).items():
                 under_way[question] = one
                 self._asker.start(question)
@@ -72,7 +79,7 @@ class ProbeWatch(threading.Thread):
     def stop(self) -> None:
         """End the thread."""
         with self._changed:
-            self._is_stopped = True
+            self._is_over = True
             self._changed.notify_all()
 
     def _due(self, under_way: Mapping[Question, Watched]) -> dict[Question, Watched]:
@@ -104,7 +111,7 @@ class ProbeWatch(threading.Thread):
         with self._changed:
             dues = [standing.due for standing in self._standings.values()]
             left = min(dues, default=self._clock() + IDLE_SECONDS) - self._clock()
-            if left > 0 and not self._is_stopped:
+            if left > 0 and not self._is_over:
                 self._changed.wait(min(left, IDLE_SECONDS))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.asking import Question, ask_all
+from agent.asking import Asker, Question, ask_all
 from agent.probe_watch import ProbeWatch
 from agent.probing import Phase, Standing, Watched
 from schemas.probes import Probe, ProbeKind
@@ -152,6 +153,27 @@ def test_two_hundred_are_asked_side_by_side() -> None:
     assert len(answers) == 200
 
 
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Have the kernel give out no further file descriptor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_question_for_which_no_socket_is_left_is_answered_with_that() -> None:
+    asker = Asker()
+    with no_descriptors():
+        asker.start(question(9))
+
+    assert asker.is_busy
+    assert asker.gather(1.0) == {question(9): "not possible: Too many open files"}
+    asker.close()
+
+
 def a_watched(port: int, run: str = "1") -> Watched:
     probe = Probe(name="http", port="http", interval_seconds=1, failure_threshold=1)
     return Watched(replica="chat-0", probe=probe, port=port, run=run)
@@ -228,3 +250,30 @@ def test_a_probe_that_was_ready_stays_so_over_a_restart_of_the_agent(probes: Pro
     known = {"chat-0/http": Standing(run="1", began=0.0, due=1e12, phase=Phase.READY)}
 
     assert probes.attend((a_watched(9),), known) == known
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watch_whose_thread_died_tells_nothing_any_longer() -> None:
+    over = threading.Event()
+
+    def clock() -> float:
+        if over.is_set() and threading.current_thread() is watch:
+            raise ValueError("a fault of ours")
+        return time.monotonic()
+
+    watch = ProbeWatch(clock, lambda: None)
+    watch.start()
+    over.set()
+    watch.attend((a_watched(9),), {})
+    watch.join(10)
+
+    with pytest.raises(AssertionError, match="the thread that asks probes is dead"):
+        watch.attend((a_watched(9),), {})
+
+
+def test_a_watch_that_was_stopped_tells_what_it_found_last(probes: ProbeWatch) -> None:
+    known = probes.attend((a_watched(9),), {})
+    probes.stop()
+    probes.join(10)
+
+    assert probes.attend((a_watched(9),), {}).keys() == known.keys()
