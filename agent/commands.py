@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.clock import Clock
 from agent.glance import Memo, fingerprint, stamp, write_memo
-from agent.lock import BusyError, ForeignError, acquire, claim
+from agent.lock import BusyError, ForeignError, acquire
 from agent.log import set_up_logging
 from agent.loop import Agent, Outcome
 from agent.reasons import Reason
@@ -32,6 +32,7 @@ from agent.settings import (
 from agent.wiring import (
     ask_rules,
     build,
+    claim_state,
     open_facts,
     open_lent_runtime,
     open_prober,
@@ -95,7 +96,7 @@ def _once(
     """Make one pass. The memo is gone while it lasts: a pass that dies must be made again."""
     lock = acquire(settings.state_dir)
     try:
-        _claim(settings)
+        claim_state(settings)
         write_memo(settings.state_dir, None)
         runtime = open_runtime(settings)
         facts = open_facts(settings)
@@ -111,16 +112,6 @@ def _once(
     for problem in outcome.problems:
         _say(problem, REFUSED)
     return REFUSED if outcome.problems else FINE
-
-
-def _claim(settings: Settings) -> None:
-    """Raises ForeignError where the folder is another's, see `claim`."""
-    engine = settings.docker_host or DEFAULT_HOST
-    claim(
-        settings.state_dir,
-        settings.node,
-        settings.runtime if settings.runtime != "docker" else engine,
-    )
 
 
 def _memo(settings: Settings, clock: Clock, agent: Agent, outcome: Outcome) -> Memo | None:
@@ -149,7 +140,7 @@ def _run(
     from agent.wakes import Wakes  # noqa: PLC0415
 
     lock = acquire(settings.state_dir)
-    _claim(settings)
+    claim_state(settings)
     write_memo(settings.state_dir, None)
     wakes = Wakes()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -21,7 +21,16 @@ from agent.enrol import (
 from agent.lock import BusyError, acquire
 from agent.reasons import Reason
 from agent.settings import Settings
-from agent.wiring import build, open_facts, open_prober, open_runtime, open_state, rehearse
+from agent.wiring import (
+    build,
+    check_state,
+    claim_state,
+    open_facts,
+    open_prober,
+    open_runtime,
+    open_state,
+    rehearse,
+)
 from fleet.port import RepositoryError
 from schemas.layout import assigned_ref
 from schemas.names import NodeName
@@ -34,8 +43,11 @@ def enrol(told: Settings, clock: Clock, root: Path) -> bool:
 
     Raises:
         EnrolError: a step on this host failed.
+        ForeignError: the state folder is that of another node or engine.
     """
     settings = with_defaults(told, root)
+    if not (root / CONFIG).exists():  # else it says whose host this is
+        check_state(settings)
     _tell(make_key(settings))
     _tell(write_config(settings, root / CONFIG))
     key = public_key(settings)
@@ -65,6 +77,7 @@ def _heartbeat(settings: Settings, clock: Clock) -> Step:
     """Make one pass, which speaks whatever it finds.
 
     Raises:
+        ForeignError: the state folder is that of another node or engine. Nothing was done.
         RepositoryError: the heartbeat did not arrive.
     """
     try:
@@ -72,6 +85,7 @@ def _heartbeat(settings: Settings, clock: Clock) -> Step:
     except BusyError:
         return Step(what="the agent runs already, and speaks for itself")
     try:
+        claim_state(settings)  # the pass acts on what it finds there
         prober = open_prober(settings, clock)
         agent = build(settings, open_runtime(settings), open_facts(settings), prober, clock)
         agent.forget_waits()

@@ -69,18 +69,32 @@ def claim(state_dir: str, node: str, engine: str) -> None:
         ForeignError: it is not.
         OSError: it cannot be written.
     """
-    path, ours = f"{state_dir}/{OWNER_FILE}", f"{node} {engine}\n"
+    if not check_owner(state_dir, node, engine):
+        with open(f"{state_dir}/{OWNER_FILE}", "w", encoding="utf-8") as stream:  # noqa: PTH123
+            stream.write(_owner(node, engine))
+
+
+def check_owner(state_dir: str, node: str, engine: str) -> bool:
+    """Whether a state folder is this node's already. False: it is nobody's yet.
+
+    Raises:
+        ForeignError: it is another's.
+        OSError: it cannot be read.
+    """
+    path, ours = f"{state_dir}/{OWNER_FILE}", _owner(node, engine)
     try:
         with open(path, encoding="utf-8") as stream:  # noqa: PTH123
             known = stream.read()
     except FileNotFoundError:
-        known = ""
-    if not known.strip():
-        with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
-            stream.write(ours)
-    elif known != ours:
+        return False
+    if known.strip() and known != ours:
         raise ForeignError(
             f"{state_dir} is that of node {known.strip()}, and this is node {ours.strip()}: what "
             "runs under the old name would be forgotten. Fix: give this one another state_dir; or "
             f"drain the old node, see that none of its containers is left, and remove {path}"
         )
+    return bool(known.strip())
+
+
+def _owner(node: str, engine: str) -> str:
+    return f"{node} {engine}\n"

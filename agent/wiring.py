@@ -22,6 +22,7 @@ from agent.host.hardware import Ours
 from agent.host.plausible import plausible
 from agent.host.steady import steadied
 from agent.janitor import Janitor, ReadDisk, unknown_disk
+from agent.lock import check_owner, claim
 from agent.look import Look
 from agent.loop import Agent
 from agent.notebook import Notebook
@@ -150,6 +151,31 @@ def open_prober(settings: Settings, clock: Clock) -> Prober:
     return ProbesAtOnce(ask=ask, clock=clock.boottime)
 
 
+def claim_state(settings: Settings) -> None:
+    """Make sure that the locked state folder is ours, before anything in it is believed.
+
+    Raises:
+        ForeignError: it is that of another node or engine.
+        OSError: it cannot be written.
+    """
+    claim(settings.state_dir, settings.node, _engine(settings))
+
+
+def check_state(settings: Settings) -> None:
+    """Make sure that the state folder is ours or nobody's, and leave it as it is.
+
+    Raises:
+        ForeignError, OSError: as for `claim_state`.
+    """
+    check_owner(settings.state_dir, settings.node, _engine(settings))
+
+
+def _engine(settings: Settings) -> str:
+    """Name the engine that runs our containers."""
+    is_docker = settings.runtime == "docker"
+    return (settings.docker_host or DEFAULT_HOST) if is_docker else settings.runtime
+
+
 def build(
     settings: Settings, runtime: Runtime, facts: ReadFacts, prober: Prober, clock: Clock
 ) -> Agent:
@@ -206,7 +232,16 @@ def assemble(ground: Ground) -> Agent:
         vigil=Vigil(runtime=runtime, files=files, prober=prober, clock=clock),
         auditor=Auditor(node=node, runtime=runtime, clock=clock),
     )
-    return Agent(node, Notebook(ground.shelf, clock.boot), tools, clock)
+    return Agent(node, _notebook(ground), tools, clock)
+
+
+def _notebook(ground: Ground) -> Notebook:
+    """What is known from before. What another node was to run is none of it: it would run twice."""
+    notebook = Notebook(ground.shelf, ground.clock.boot)
+    accepted = notebook.accepted
+    if accepted is not None and accepted.assignment.node != ground.node:
+        notebook.accepted = None
+    return notebook
 
 
 def open_disk(settings: Settings) -> ReadDisk:

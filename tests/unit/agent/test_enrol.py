@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from agent.enrol import access_fix, door_line, is_ssh, public_key, with_defaults
+from agent.glance import access
 from agent.settings import Settings, read_settings
+from fleet.git_repo import open_repository
+from fleet.port import RefUpdate
+from schemas.assignment import dump_assignment
+from schemas.layout import ASSIGNMENT_FILE, assigned_ref
+from schemas.names import NodeName
 from schemas.node import parse_node
+from tests.builders import A_MOMENT, an_assigned_replica, an_assignment
 
 ROOT = Path(__file__).parents[3]
 SSH = "ssh://git@git.example.org/fleet/state.git"
@@ -79,6 +86,59 @@ def test_a_host_does_not_change_its_name_in_silence(tmp_path: Path, state: Path)
     assert done.returncode == 3
     assert "this host is 'gpu-1' already" in done.stderr
     assert "Fix: enrol as 'gpu-1'; or drain it" in done.stderr
+
+
+def _assign(state: Path, folder: Path, node: NodeName) -> None:
+    """Have the fleet assign a replica to a node."""
+    repository = open_repository(f"file://{state}", folder, access=access(Settings()))
+    replicas = (an_assigned_replica("chat", 0),)
+    text = dump_assignment(an_assignment(node, replicas=replicas, generation=1))
+    file = b"services: {web: {image: 'img:1', restart: unless-stopped}}\n"
+    tree = repository.write(None, {ASSIGNMENT_FILE: text.encode(), "chat-0/compose.yaml": file})
+    commit = repository.commit(tree, parent=None, message="A decision", at=A_MOMENT)
+    repository.fetch(assigned_ref(node))
+    repository.push((RefUpdate(assigned_ref(node), commit, None),))
+
+
+def _replicas(state: Path, node: str) -> list[str]:
+    """The replicas that a node told of last."""
+    show = ["git", "-C", str(state), "show", f"refs/miaas/nodes/{node}:heartbeat.json"]
+    beat = json.loads(subprocess.run(show, check=True, capture_output=True).stdout)
+    return [one["name"] for one in beat.get("replicas", ())]
+
+
+def test_another_name_on_an_old_state_folder_is_refused_before_anything_is_done(
+    tmp_path: Path, state: Path
+) -> None:
+    host = tmp_path / "host"
+    _assign(state, tmp_path / "mirror.git", NodeName("gpu-1"))
+    _enrol(host, "--node", "gpu-1", "--state-url", str(state))
+    assert _replicas(state, "gpu-1") == ["chat-0"]
+    config = host / "etc/miaas/agent.toml"
+    config.unlink()
+
+    done = _enrol(host, "--node", "gpu-2", "--state-url", str(state))
+
+    assert done.returncode == 3
+    assert "is that of node gpu-1 simulated, and this is node gpu-2" in done.stderr
+    assert not config.exists()
+    refs = subprocess.run(
+        ["git", "-C", str(state), "for-each-ref"], capture_output=True, check=True
+    )
+    assert b"gpu-2" not in refs.stdout
+
+
+def test_what_another_node_was_to_run_is_run_by_nobody_else(tmp_path: Path, state: Path) -> None:
+    host = tmp_path / "host"
+    _assign(state, tmp_path / "mirror.git", NodeName("gpu-1"))
+    _enrol(host, "--node", "gpu-1", "--state-url", str(state))
+    (host / "etc/miaas/agent.toml").unlink()
+    (host / "var/lib/miaas-agent/owner").unlink()
+
+    done = _enrol(host, "--node", "gpu-2", "--state-url", str(state))
+
+    assert done.returncode == 0, done.stderr
+    assert _replicas(state, "gpu-2") == []
 
 
 def test_a_remote_that_does_not_answer_leaves_all_but_the_heartbeat_done(tmp_path: Path) -> None:
