@@ -132,7 +132,7 @@ def unfinished(stderr: str, seconds: float) -> str:
     # When it is ended, Compose goes on to say what it would have done next.
     waits = [line for line in lines if line.endswith(" Waiting")]
     stood = f"; it stood at: {_shortened((waits or lines)[-1])}" if lines else ""
-    return f"not finished within {seconds:g} s{stood}. What was begun is taken up again"
+    return f"not finished within {round(seconds, 1):g} s{stood}. What was begun is taken up again"
 
 
 def says_engine_is_down(stderr: str) -> bool:

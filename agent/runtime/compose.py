@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -169,11 +170,20 @@ class ComposeRuntime:
             self._pull(project, services)
 
     def up(self, project: Project, within: float | None = None) -> None:
-        bound = self._settings.bounds.up
+        bound, began = self._settings.bounds.up, time.monotonic()
+        # Compose would also make anew whose tag means another image by now.
+        is_current = docker_audit.are_current(self._socket, project)
         if within is not None:  # it is killed if it does not end when it is told to
-            bound = min(bound, max(within - self._settings.kill_after_seconds, 0.1))
+            left = within - (time.monotonic() - began)
+            bound = min(bound, max(left - self._settings.kill_after_seconds, 0.1))
         with self._engine_call(project.name, project.folder, bound, *_files(project)) as client:
-            client.compose.up(detach=True, remove_orphans=True, no_build=True, quiet=True)
+            client.compose.up(
+                detach=True,
+                remove_orphans=True,
+                no_build=True,
+                quiet=True,
+                recreate=not is_current,
+            )
 
     def down(self, project: str) -> None:
         # Without files Compose goes by its labels, so that a project can go whose files are lost.

@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.runtime.docker_socket import (
     COMPOSE_PROJECT,
+    COMPOSE_SERVICE,
     NOT_FOUND,
     OK,
     QUOTES,
@@ -22,10 +23,11 @@ from agent.runtime.port import (
     Container,
     Image,
     Limits,
+    Project,
     RuntimeDownError,
     RuntimeFailedError,
 )
-from schemas.layout import LABEL_NODE
+from schemas.layout import LABEL_HASH, LABEL_NODE
 
 # Docker's default for the span that a CPU quota speaks of, in microseconds.
 CPU_PERIOD: Final = 100_000
@@ -58,6 +60,20 @@ def strangers(engine: DockerSocket, projects: frozenset[str]) -> tuple[Container
     return tuple(sorted(found, key=lambda container: container.id))
 
 
+def are_current(engine: DockerSocket, project: Project) -> bool:
+    """Whether each container of a project was made of what its overlay wants by now.
+
+    False as well where nobody can say. Containers of services that left the project do not count.
+    """
+    wanted = _wanted_hashes(project)
+    filters = json.dumps({"label": [f"{COMPOSE_PROJECT}={project.name}"]}).translate(QUOTES)
+    found = engine.listed(f"/containers/json?all=1&filters={filters}") if wanted else []
+    made = [
+        (labels.get(COMPOSE_SERVICE), labels.get(LABEL_HASH)) for labels in map(labels_of, found)
+    ]
+    return bool(wanted) and all(wanted.get(name, text) == text for name, text in made)
+
+
 def stored_images(engine: DockerSocket) -> tuple[Image, ...]:
     """As `Runtime.stored_images`."""
     found = []
@@ -88,6 +104,15 @@ def limits_of(body: bytes, keeps: dict[str, object]) -> Limits:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RuntimeDownError(f"Docker's description of a container is odd: {error}") from error
+
+
+def _wanted_hashes(project: Project) -> dict[str | None, str]:
+    """The content hash of each service, by the labels that we add; nothing where they are lost."""
+    try:
+        services = json.loads(project.overlay.read_bytes())["services"]
+        return {name: str(service["labels"][LABEL_HASH]) for name, service in services.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def checked_id(text: str) -> str:

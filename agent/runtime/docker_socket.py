@@ -34,7 +34,7 @@ OK: Final = 200
 NOT_FOUND: Final = 404
 
 COMPOSE_PROJECT: Final = "com.docker.compose.project"
-_COMPOSE_SERVICE: Final = "com.docker.compose.service"
+COMPOSE_SERVICE: Final = "com.docker.compose.service"
 _COMPOSE_ONE_OFF: Final = "com.docker.compose.oneoff"
 _HEALTH: Final = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)\Z")
 _YOUNG: Final = re.compile(r"\AUp (?:Less than a second|\d+ seconds?|About a minute|\d minutes)\b")
@@ -259,7 +259,7 @@ def _parted(answer: bytes) -> tuple[int, bytes]:
 def _is_ours(entry: dict[str, object], node: str) -> bool:
     """Whether all labels that we give are there. Never go by a container's name."""
     labels = labels_of(entry)
-    needed = (LABEL_REPLICA, LABEL_DEPLOYMENT, COMPOSE_PROJECT, _COMPOSE_SERVICE)
+    needed = (LABEL_REPLICA, LABEL_DEPLOYMENT, COMPOSE_PROJECT, COMPOSE_SERVICE)
     whole = labels.get(LABEL_NODE) == node and all(labels.get(name) for name in needed)
     return whole and not is_one_off(labels)
 
@@ -278,7 +278,7 @@ def container_of(entry: dict[str, object]) -> Container:
         project=labels[COMPOSE_PROJECT],
         replica=labels.get(LABEL_REPLICA, ""),
         deployment=labels.get(LABEL_DEPLOYMENT, ""),
-        service=labels.get(_COMPOSE_SERVICE, ""),
+        service=labels.get(COMPOSE_SERVICE, ""),
         image=str(entry["Image"]),
         state=str(entry["State"]),
         health=health[1] if health else "",

@@ -88,6 +88,28 @@ def unanswered_input() -> Iterator[None]:
         os.close(one)
 
 
+def test_a_tag_that_moved_makes_nothing_anew_that_is_as_described(
+    docker_world: DockerWorld, tmp_path: Path
+) -> None:
+    docker_world.docker("tag", IMAGE, "moving:1")
+    services = {name: a_service(image="moving:1") for name in ("model", "web")}
+    project = a_project(tmp_path / "chat", "chat-0", services)
+    docker_world.runtime.up(project)
+    before = {one.service: one.id for one in docker_world.runtime.containers(NODE)}
+    docker_world.make_image("moving:1")
+    docker_world.docker("stop", before["web"])
+
+    docker_world.runtime.up(project)
+
+    after = docker_world.runtime.containers(NODE)
+    assert {one.service: one.id for one in after} == before
+    assert {one.state for one in after} == {"running"}
+
+    services["web"]["x-hash"] = "2"
+    docker_world.runtime.up(a_project(tmp_path / "chat", "chat-0", services))
+    assert {one.content_hash for one in docker_world.runtime.containers(NODE)} == {"1", "2"}
+
+
 def test_the_agents_environment_stays_out_of_containers(
     docker_world: DockerWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +310,7 @@ def test_only_an_engine_of_this_host_is_driven() -> None:
 
 @contextlib.contextmanager
 def engine_that_hangs_after_the_ping(real: Engine) -> Iterator[str]:
-    """A socket that answers pings as the real one does and swallows everything else."""
+    """A socket that answers our first questions, and swallows everything that Compose says."""
     folder = mkdtemp(prefix="mi")  # short: a socket's path has 107 characters at most
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{folder}/s")
@@ -300,8 +322,10 @@ def engine_that_hangs_after_the_ping(real: Engine) -> Iterator[str]:
             while True:
                 link, _ = listener.accept()
                 held.append(link)
-                if b"/_ping" in link.recv(65536):
-                    link.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+                asked = link.recv(65536)
+                if b"/_ping" in asked or asked.startswith(b"GET /containers/json"):
+                    body = b"OK" if b"/_ping" in asked else b"[]"
+                    link.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n" + body)
                     link.close()
 
     thread = threading.Thread(target=serve, daemon=True)

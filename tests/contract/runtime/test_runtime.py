@@ -142,7 +142,8 @@ def test_up_takes_over_what_a_failed_up_left(world: World, tmp_path: Path) -> No
         run(world, a_project(tmp_path / "chat", "chat-0", broken))
     world.mend_service("web")
 
-    run(world, a_project(tmp_path / "chat", "chat-0", {"db": a_service(), "web": a_service()}))
+    mended = {"db": a_service(), "web": a_service(**{"x-hash": "2"})}
+    run(world, a_project(tmp_path / "chat", "chat-0", mended))
 
     assert {name: one.state for name, one in by_service(world).items()} == {
         "db": "running",
