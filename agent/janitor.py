@@ -19,7 +19,7 @@ from agent.runtime.port import (
     RuntimeDownError,
     RuntimeFailedError,
 )
-from agent.sweep import RemoveImages, familiar, may_sweep, noted, still_known, sweep
+from agent.sweep import RemoveImages, familiar, may_sweep, names, noted, still_known, sweep
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ class Janitor:
             return ()
         now, memory = self._clock.boottime(), notebook.memory
         ids = {one.image_id: one.image for one in containers if one.image_id}
-        brought = noted(memory.images, _references(wanted, memory), ids, now)
+        needed = _references(wanted, memory)
+        brought = noted(memory.images, needed, ids, now)
         if brought != memory.images:
             notebook.memory = replace(memory, images=brought)
         if not may_sweep(brought, now, pressed=memory.pressed):
@@ -90,7 +91,8 @@ class Janitor:
             return ()  # the next listing says so
         kept = still_known(brought, stored)
         notebook.memory = replace(notebook.memory, images=kept)
-        acts = sweep(stored, kept, now, ids, pressed=memory.pressed)
+        used = {*ids, *map(familiar, needed)}
+        acts = sweep(stored, kept, now, used, pressed=memory.pressed)
         for act in acts:
             self._remove(act, notebook)
         return acts
@@ -109,7 +111,7 @@ class Janitor:
             self._forget(image, notebook)
 
     def _forget(self, image: Image, notebook: Notebook) -> None:
-        gone = {image.id, *map(familiar, image.tags)}
+        gone = names(image)
         left = {name: since for name, since in notebook.memory.images.items() if name not in gone}
         notebook.memory = replace(notebook.memory, images=left)
 
@@ -122,4 +124,4 @@ def _references(wanted: tuple[Wanted, ...], memory: Memory) -> frozenset[str]:
 
 
 def _name(image: Image) -> str:
-    return ", ".join(image.tags) or image.id
+    return ", ".join(image.tags or image.digests) or image.id

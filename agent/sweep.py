@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,12 +26,19 @@ class RemoveImages:
 
 
 def familiar(reference: str) -> str:
-    """The name by which the engine lists an image: without Docker's own registry, with its tag."""
-    if "@" in reference or reference.startswith("sha256:"):
+    """The name by which the engine lists an image: without Docker's own registry.
+
+    With its tag; or with its digest, beside which a tag means nothing.
+    """
+    if reference.startswith("sha256:"):
         return reference
-    name = reference.removeprefix("index.docker.io/").removeprefix("docker.io/")
+    name, _, digest = reference.partition("@")
+    name = name.removeprefix("index.docker.io/").removeprefix("docker.io/")
     name = name.removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    folder, slash, last = name.rpartition("/")
+    if digest:
+        return f"{folder}{slash}{last.partition(':')[0]}@{digest}"
+    return name if ":" in last else f"{name}:latest"
 
 
 def noted(brought: Brought, needed: Iterable[str], ids: Mapping[str, str], now: float) -> Brought:
@@ -54,17 +61,17 @@ def noted(brought: Brought, needed: Iterable[str], ids: Mapping[str, str], now: 
 
 
 def sweep(
-    stored: tuple[Image, ...], brought: Brought, now: float, used: Container[str], *, pressed: bool
+    stored: tuple[Image, ...], brought: Brought, now: float, used: Set[str], *, pressed: bool
 ) -> tuple[RemoveImages, ...]:
     """Say which images to remove now: under pressure the longest unneeded, otherwise the old.
 
-    used: ids of the images that our containers were made from, under whatever name. Such an image
-    may have come by another name since, which nothing needs.
+    used: ids of the images that our containers were made from, and familiar names that something
+    needs. Such an image may have come by another name since, which nothing needs.
     """
     unneeded = sorted(
         (since, image.id, image)
         for image in stored
-        if image.id not in used and (since := unneeded_since(image, brought)) is not None
+        if used.isdisjoint(names(image)) and (since := unneeded_since(image, brought)) is not None
     )
     if pressed:
         chosen = [image for _, _, image in unneeded[:MOST_IN_A_PASS]]
@@ -76,15 +83,19 @@ def sweep(
     return (RemoveImages(images=tuple(chosen), reason=reason),) if chosen else ()
 
 
+def names(image: Image) -> tuple[str, ...]:
+    """All that an image goes by: its id, and its familiar names."""
+    return (image.id, *map(familiar, (*image.tags, *image.digests)))
+
+
 def unneeded_since(image: Image, brought: Brought) -> float | None:
     """Since when nothing of ours needs an image. None: something does, or it is not ours.
 
     An image with any name that we did not bring is somebody else's as well.
     """
-    tags = [familiar(tag) for tag in image.tags]
-    if not all(tag in brought for tag in tags) or not (tags or image.id in brought):
+    times = [brought[name] for name in names(image) if name in brought]
+    if not times or not all(familiar(tag) in brought for tag in image.tags):
         return None
-    times = [brought[name] for name in (*tags, image.id) if name in brought]
     known = [since for since in times if since is not None]
     return max(known) if len(known) == len(times) else None
 
@@ -97,5 +108,5 @@ def may_sweep(brought: Brought, now: float, *, pressed: bool) -> bool:
 
 def still_known(brought: Brought, stored: tuple[Image, ...]) -> Brought:
     """Forget what is neither here nor needed."""
-    here = {familiar(name) for image in stored for name in (image.id, *image.tags)}
+    here = {name for image in stored for name in names(image)}
     return {name: since for name, since in brought.items() if since is None or name in here}

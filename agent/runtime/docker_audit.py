@@ -78,10 +78,8 @@ def stored_images(engine: DockerSocket) -> tuple[Image, ...]:
     """As `Runtime.stored_images`."""
     found = []
     for image in engine.listed("/images/json"):
-        tags = image.get("RepoTags")
-        names = [str(name) for name in tags] if isinstance(tags, list) else []
-        known = tuple(sorted(name for name in names if "<none>" not in name))
-        found.append(Image(id=str(image.get("Id", "")), tags=known))
+        tags, digests = (_image_names(image, kind) for kind in ("RepoTags", "RepoDigests"))
+        found.append(Image(id=str(image.get("Id", "")), tags=tags, digests=digests))
     return tuple(sorted(found, key=lambda image: image.id))
 
 
@@ -124,6 +122,12 @@ def checked_id(text: str) -> str:
     if not _ID.match(text):
         raise RuntimeFailedError(f"{text[:80]!r} is no id of Docker's")
     return text
+
+
+def _image_names(image: dict[str, object], kind: str) -> tuple[str, ...]:
+    listed = image.get(kind)
+    names = [str(name) for name in listed] if isinstance(listed, list) else []
+    return tuple(sorted(name for name in names if "<none>" not in name))
 
 
 def _amount(config: dict[str, int | None], key: str) -> int:

@@ -74,10 +74,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """An image on this host. tags: all names that it has here; empty: none points to it now."""
+    """An image on this host. tags: all names that it has here; empty: none points to it now.
+
+    digests: `repository@sha256:...` of each repository that it was pulled from. Who pulls by such a
+    name gives it no tag.
+    """
 
     id: str
     tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,7 +180,12 @@ class SimulatedRuntime:
     def stored_images(self) -> tuple[Image, ...]:
         """The images that were pulled."""
         self._enter("stored_images")
-        return tuple(Image(id=_image_id(name), tags=(name,)) for name in self.images())
+        return tuple(
+            Image(id=_image_id(name), digests=(name,))
+            if "@" in name
+            else Image(id=_image_id(name), tags=(name,))
+            for name in self.images()
+        )
 
     def remove_image(self, image: str) -> None:
         """Remove an image, if no container was made from it."""

@@ -61,6 +61,23 @@ def test_under_pressure_old_images_go_and_what_runs_stays(host: Host) -> None:
     assert host.heartbeat().replicas[0].state is ReplicaState.RUNNING
 
 
+def test_the_image_of_the_version_to_fall_back_on_stays_though_it_goes_by_its_digest(
+    tmp_path: Path, server: MemoryServer, publisher: Publisher
+) -> None:
+    host = Host(server, tmp_path)
+    host.docker_disk = PRESSED
+    good, new = (f"registry.example.org/img:1@sha256:{letter * 64}" for letter in "ab")
+    publisher.publish({"chat-0": {"compose.yaml": compose(image=good)}})
+    host.rest()
+    loading = compose(image=new, extra="    healthcheck: {test: [CMD, 'true']}\n")
+    publisher.publish({"chat-0": {"compose.yaml": loading}})
+    host.script.slow.add("web")
+
+    host.pass_time(120)
+
+    assert host.runtime.present_images == {"img:1", good, new}
+
+
 def test_pressure_that_is_over_is_told(host: Host) -> None:
     host.docker_disk = PRESSED
     host.pass_time(30)

@@ -31,6 +31,8 @@ from agent.sweep import (
         ("127.0.0.1:5000/a", "127.0.0.1:5000/a:latest"),
         ("ghcr.io/a/b:1", "ghcr.io/a/b:1"),
         ("a@sha256:00", "a@sha256:00"),
+        ("docker.io/library/redis:7@sha256:00", "redis@sha256:00"),
+        ("127.0.0.1:5000/a:1@sha256:00", "127.0.0.1:5000/a@sha256:00"),
         ("sha256:00", "sha256:00"),
     ],
 )
@@ -39,6 +41,7 @@ def test_an_image_has_one_name(reference: str, name: str) -> None:
 
 
 OLD = Image(id="sha256:1", tags=("old:1",))
+BY_DIGEST = Image(id="sha256:2", digests=("a@sha256:f",))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,9 @@ OLD = Image(id="sha256:1", tags=("old:1",))
         ),
         pytest.param(Image(id="sha256:1"), {"sha256:1": 5.0}, 5.0, id="its name moved on"),
         pytest.param(Image(id="sha256:1"), {"old:1": 5.0}, None, id="nameless and unknown"),
+        pytest.param(BY_DIGEST, {"a@sha256:f": 5.0}, 5.0, id="by digest, not needed"),
+        pytest.param(BY_DIGEST, {"a@sha256:f": None, "sha256:2": 5.0}, None, id="needed by digest"),
+        pytest.param(BY_DIGEST, {"a@sha256:e": 5.0}, None, id="by a digest that is another's"),
     ],
 )
 def test_only_what_we_brought_and_nothing_needs_may_go(
@@ -67,7 +73,7 @@ def test_under_pressure_the_longest_unneeded_go_first_and_few_at_a_time() -> Non
     stored = tuple(Image(id=f"sha256:{n}", tags=(f"i:{n}",)) for n in range(9))
     brought = {f"i:{n}": float(100 - n) for n in range(9)}
 
-    (act,) = sweep(stored, brought, 200.0, (), pressed=True)
+    (act,) = sweep(stored, brought, 200.0, frozenset(), pressed=True)
 
     assert [image.id for image in act.images] == [f"sha256:{n}" for n in (8, 7, 6, 5, 4)]
     assert len(act.images) == MOST_IN_A_PASS
@@ -81,7 +87,7 @@ def test_without_pressure_only_the_old_go(age: float, goes: bool) -> None:
     brought: dict[str, float | None] = {"old:1": 0.0}
     act = RemoveImages(images=(OLD,), reason="nothing has needed them for 7 days")
 
-    assert sweep((OLD,), brought, age, (), pressed=False) == ((act,) if goes else ())
+    assert sweep((OLD,), brought, age, frozenset(), pressed=False) == ((act,) if goes else ())
     assert may_sweep(brought, age, pressed=False) is goes
 
 
@@ -91,7 +97,7 @@ def test_a_name_that_came_to_mean_another_image_leaves_the_old_one_ours() -> Non
 
     assert then == {"i:1": None, "sha256:a": 20.0, "sha256:b": None}
     stored = (Image(id="sha256:a"), Image(id="sha256:b", tags=("i:1",)))
-    (act,) = sweep(stored, then, 30.0, (), pressed=True)
+    (act,) = sweep(stored, then, 30.0, frozenset(), pressed=True)
     assert act.images == (Image(id="sha256:a"),)
 
 
@@ -132,7 +138,9 @@ def test_nothing_needed_and_nothing_foreign_ever_goes(
     known = noted(brought, needed, ids, 2e6)
 
     gone = [
-        image for act in sweep(stored, known, 3e6, ids, pressed=pressed) for image in act.images
+        image
+        for act in sweep(stored, known, 3e6, {*ids, *needed}, pressed=pressed)
+        for image in act.images
     ]
 
     for image in gone:
@@ -146,3 +154,9 @@ def test_an_image_that_is_used_under_an_older_name_stays() -> None:
     renamed = Image(id="sha256:1", tags=("b:1",))
 
     assert sweep((renamed,), {"b:1": 0.0}, 3e6, {"sha256:1"}, pressed=True) == ()
+
+
+def test_an_image_that_is_needed_under_a_name_that_nobody_pulled_stays() -> None:
+    both = Image(id="sha256:1", tags=("a:1",), digests=("a@sha256:f",))
+
+    assert sweep((both,), {"a:1": 0.0}, 3e6, {"a@sha256:f"}, pressed=True) == ()
