@@ -118,13 +118,27 @@ sweep() {
     done
 }
 
+# A text of the settings file; nothing where it is not set.
+setting() {
+    sed -n "s/^$1 *= *[\"']\([^\"']*\)[\"'].*\$/\1/p" "$root/etc/miaas/agent.toml" 2>/dev/null || true
+}
+
+# Docker on the engine that the agent drives, whatever this shell would talk to.
+on_engine() { docker --host "${engine:-unix:///var/run/docker.sock}" "$@"; }
+
 stop_containers() {
-    node=$(sed -n 's/^node *= *"\(.*\)"$/\1/p' "$root/etc/miaas/agent.toml" 2>/dev/null || true)
+    node=$(setting node) engine=$(setting docker_host)
     [ -n "$node" ] || fail "no node is named in $root/etc/miaas/agent.toml: whose containers to stop?"
-    running=$(docker ps --quiet --filter "label=io.miaas.node=$node") ||
+    ours="label=io.miaas.node=$node"
+    made=$(on_engine ps --all --quiet --filter "$ours") && running=$(on_engine ps --quiet --filter "$ours") ||
         fail "Docker does not answer. Fix: start it, or leave --stop-containers out"
+    # One with `restart: always` comes back with the engine, also where it was stopped before.
     # shellcheck disable=SC2086  # a list of ids on purpose
-    [ -z "$running" ] || docker stop $running >/dev/null
+    [ -z "$made" ] || on_engine update --restart=no $made >/dev/null ||
+        fail "Docker would start some containers again. Fix: docker update --restart=no, or leave --stop-containers out"
+    # shellcheck disable=SC2086  # a list of ids on purpose
+    [ -z "$running" ] || on_engine stop $running >/dev/null ||
+        fail "some containers do not stop. Fix: see `docker ps`, and run this again"
     say "stopped $(printf '%s' "$running" | grep -c . || true) containers; they and their volumes are still there"
 }
 
