@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.decide import Pass, decide
+from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.snapshot import Snapshot
 from reconciler.observing.trailers import ALLOW_REMOVALS
 from reconciler.publishing.assignments import without_why
 from reconciler.rendering.port import Renderer
-from reconciler.rolling.facts import REMOVALS_FIX
 from reconciler.rolling.marks import Memory
 from reconciler.staging import published_files
 from schemas.assignment import AssignedReplica, Assignment

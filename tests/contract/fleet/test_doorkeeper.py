@@ -16,7 +16,7 @@ from fleet.access import Access
 from fleet.git_repo import open_repository
 from fleet.port import RefUpdate, RejectedError
 from fleet.rehearsal import Answer, Guard, ask_guarded
-from reconciler.observing.bounds import HEARTBEAT_MAX
+from schemas.heartbeat import HEARTBEAT_MAX
 from schemas.layout import ASSIGNMENTS_REF, LEADER_REF, assigned_ref, heartbeat_ref
 from schemas.names import NodeName
 from tests.contract.fleet.conftest import MAIN, GitWorld, committed, planted
