@@ -78,7 +78,7 @@ class Performer:
                 subject = _subject(act, notebook)
                 message = f"{_verb(act)}: {error}"
                 self.note_failure(notebook, act.replica, subject, message)
-                if isinstance(act, Up) and not isinstance(error, UnfinishedError):
+                if isinstance(act, Up) and _speaks_against(error):
                     self._hold_back(act, notebook, holding_of(assigned[act.replica]), message)
             except RuntimeDownError as error:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
@@ -213,6 +213,15 @@ class Performer:
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
+
+
+def _speaks_against(error: Exception) -> bool:
+    """Whether a failed start says anything about what was started.
+
+    A disk of ours that is full, or a start that only takes long, would blame a version that nobody
+    tried to the end.
+    """
+    return isinstance(error, RuntimeFailedError) and not isinstance(error, UnfinishedError)
 
 
 def _subject(act: Act, notebook: Notebook) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 from pathlib import Path
 
@@ -389,6 +390,27 @@ def test_what_only_takes_long_is_no_reason_to_go_back(host: Host, publisher: Pub
     host.rest()
 
     assert host.agent.notebook.memory.held == {}
+
+
+def test_a_disk_of_ours_that_is_full_is_no_reason_to_go_back(
+    host: Host, publisher: Publisher
+) -> None:
+    publisher.publish(CHAT, of_replicas=ROLLBACK)
+    host.rest()
+
+    def full(name: str) -> None:
+        if name == "before journal.json":
+            host.script.point = lambda _name: None
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    host.script.point = full
+    publisher.publish(NEWER, of_replicas=ROLLBACK)
+    host.step()
+    assert "No space left" in report(host).message
+    assert host.agent.notebook.memory.held == {}
+
+    host.pass_time(30)
+    assert images(host)["web"] == "img:2"
 
 
 @pytest.mark.parametrize("kill_at", range(1, 60, 5))
