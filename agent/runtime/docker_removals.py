@@ -16,7 +16,7 @@ from agent.runtime.docker_socket import (
     labels_of,
     message_of,
 )
-from agent.runtime.port import RuntimeFailedError
+from agent.runtime.port import RuntimeDownError, RuntimeFailedError, UnfinishedError
 
 NO_CONTENT: Final = 204
 NOT_MODIFIED: Final = 304
@@ -28,9 +28,17 @@ _VOLUME: Final = re.compile(r"\A[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}\Z")
 def remove(engine: DockerSocket, container: str) -> None:
     """As `Runtime.remove`."""
     path = f"/containers/{checked_id(container)}"
-    _change(engine, "POST", f"{path}/stop", {NO_CONTENT, NOT_MODIFIED, NOT_FOUND})
-    # By force, since it may be paused, dead or restarting. Its anonymous volumes stay.
-    _change(engine, "DELETE", f"{path}?force=1", {NO_CONTENT, NOT_FOUND})
+    try:
+        _change(engine, "POST", f"{path}/stop", {NO_CONTENT, NOT_MODIFIED, NOT_FOUND})
+        # By force, since it may be paused, dead or restarting. Its anonymous volumes stay.
+        _change(engine, "DELETE", f"{path}?force=1", {NO_CONTENT, NOT_FOUND})
+    except RuntimeDownError as error:
+        # One container that takes its time says nothing about the engine, and others have to go on.
+        engine.ping()
+        raise UnfinishedError(
+            f"container {container[:12]} is not gone within {SECONDS:g} s. It is tried again. "
+            "Fix: give its service a shorter `stop_grace_period`"
+        ) from error
 
 
 def remove_volumes(engine: DockerSocket, project: str) -> tuple[str, ...]:

@@ -183,7 +183,8 @@ class Runtime(Protocol):
         """Stop a container with its own grace period, and remove it. One that is gone is fine.
 
         Raises:
-            RuntimeFailedError: the engine does not let it go.
+            RuntimeFailedError: the engine does not let it go; `UnfinishedError`: not so soon.
+            RuntimeDownError: no answer to anything.
         """
 
     def remove_volumes(self, project: str) -> tuple[str, ...]:
