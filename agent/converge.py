@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from agent.content import ServiceWant
 from agent.drift import STUCK, Stranger, spoiled
-from agent.faults import faults
+from agent.faults import faults, is_well
+from agent.grants import ENDED
 from agent.holding import NOTHING, Holding, leftovers, obstacles, wait_text
 from agent.runtime.port import Container
 from agent.turns import Turns, turns
@@ -22,7 +23,7 @@ class Wanted:
     """A replica that should run. services None: its files cannot be used; it stays as it is.
 
     drift: whether it is made right again when it changes though nobody decided so.
-    holding: what it is given of this host.
+    holding: what it is given of this host. epoch: of its grant; None: it needs none.
     """
 
     replica: ReplicaName
@@ -30,6 +31,7 @@ class Wanted:
     tree: TreeId
     services: tuple[ServiceWant, ...] | None
     drift: Drift = Drift.HEAL
+    epoch: int | None = None
     holding: Holding = NOTHING
 
 
@@ -40,6 +42,8 @@ class Remembered:
     present: replicas that were started and not yet removed, even where no container is left: their
         networks may be. Each with the tree that it last started from; empty: none did.
     held: what each of them may hold of this host; None: nobody knows.
+    epochs: of the grant under which each was last started; 0: under none.
+    halfway: those of which the last start did not go well, from whichever tree it was.
     interrupted: replicas of which an act began and never ended.
     waiting: replicas whose last try failed not long enough ago.
     strangers: containers in projects of ours that nobody assigned, by whoever looked last.
@@ -48,6 +52,8 @@ class Remembered:
 
     present: Mapping[ReplicaName, str] = field(default_factory=dict)
     held: Mapping[ReplicaName, Holding | None] = field(default_factory=dict)
+    epochs: Mapping[ReplicaName, int] = field(default_factory=dict)
+    halfway: frozenset[ReplicaName] = frozenset()
     interrupted: frozenset[ReplicaName] = frozenset()
     waiting: frozenset[ReplicaName] = frozenset()
     strangers: tuple[Stranger, ...] = ()
@@ -180,7 +186,8 @@ def _changes(
     reasons = {
         replica: _reason(want, own, remembered)
         for replica, want in wanted.items()
-        if replica not in remembered.waiting and not is_left_alone(want, remembered)
+        if replica not in remembered.waiting
+        and not is_left_alone(want, own.get(replica, ()), remembered)
     }
     left = _leftovers(tuple(wanted.values()), own, remembered)
     waits = {
@@ -233,11 +240,31 @@ def waits_for(act: Act) -> frozenset[ReplicaName]:
     return act.after if isinstance(act, Down | RemoveContainer | Up) else frozenset()
 
 
-def is_left_alone(want: Wanted, remembered: Remembered) -> bool:
-    """Whether what differs in a replica is only told: it did start from these files once."""
+def is_left_alone(want: Wanted, containers: tuple[Container, ...], remembered: Remembered) -> bool:
+    """Whether what differs in a replica is only told: it last started from these files, and well.
+
+    What is fenced is not left where it has to start: who keeps it from running twice ends it, or a
+    boot does, and nobody could tell that from a hand.
+    """
+    if want.services is None or want.drift is not Drift.REPORT:
+        return want.services is None
     started = want.tree == remembered.present.get(want.replica)
-    is_drift = started and want.replica not in remembered.interrupted
-    return want.services is None or (want.drift is Drift.REPORT and is_drift)
+    is_whole = want.replica not in remembered.interrupted | remembered.halfway
+    return started and is_whole and not _has_to_start(want, containers, remembered)
+
+
+def _has_to_start(want: Wanted, containers: tuple[Container, ...], remembered: Remembered) -> bool:
+    """Whether a container ended that the fence looks after, or is missing under a new grant."""
+    services = {service.name: service for service in want.services or ()}
+    for one in containers:
+        service = services.get(one.service)
+        is_fenced = want.epoch is not None or one.stop_after is not None
+        if is_fenced and one.state in ENDED and not (service and is_well(service, one)):
+            return True
+    if want.epoch is None or want.epoch == remembered.epochs.get(want.replica):
+        return False
+    there = {one.service for one in containers}
+    return any(service.copies and service.name not in there for service in services.values())
 
 
 def intruders(

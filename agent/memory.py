@@ -43,12 +43,15 @@ class Prepared:
 class Present:
     """A replica that was started here.
 
-    tree: what it started from; empty: no start went well. holding: what it may hold of this host;
-    None: nobody knows. epoch: of the grant that it was started under; 0: it needed none.
+    tree: what it started from; empty: no start went well. halfway: whether its last start began and
+    did not go well, so that containers of another version may be there. holding: what it may hold
+    of this host; None: nobody knows. epoch: of the grant that it was started under; 0: it needed
+    none.
     """
 
     deployment: str
     tree: str = ""
+    halfway: bool = False
     holding: Holding | None = None
     epoch: int = 0
 

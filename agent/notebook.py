@@ -170,4 +170,5 @@ class Notebook:
             known = Present(deployment=deployment, holding=intent.holding)
         elif intent.kind == "up":
             known = replace(known, holding=merged(known.holding, intent.holding))
+        known = replace(known, halfway=True)
         self.note_present(intent.replica, known)

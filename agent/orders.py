@@ -29,6 +29,7 @@ from agent.rollback import told as held_text
 from agent.runtime.port import Container
 from schemas.assignment import AssignedReplica
 from schemas.names import NodeName, ReplicaName, TreeId
+from schemas.resources import Drift
 
 # Nothing fenced may run under it.
 NO_LEASE = Lease(boot="")
@@ -73,6 +74,7 @@ class Orders:
                 replica=replica,
                 deployment=replicas[replica].deployment,
                 drift=replicas[replica].drift,
+                epoch=_epoch_of(replicas[replica]),
                 holding=holding_of(replicas[replica]),
                 tree=tree,
                 services=(
@@ -91,6 +93,8 @@ class Orders:
         return Remembered(
             present={replica: one.tree for replica, one in memory.present.items()},
             held={replica: one.holding for replica, one in memory.present.items()},
+            epochs={replica: one.epoch for replica, one in memory.present.items()},
+            halfway=frozenset(replica for replica, one in memory.present.items() if one.halfway),
             interrupted=self.interrupted,
             waiting=frozenset(name for name in known if self.waits(name, trees.get(name, "")))
             | self.barred(),
@@ -138,9 +142,24 @@ class Orders:
             and want.replica not in self.interrupted
             and (
                 not any(faults(want.services, own.get(want.replica, ())))
-                or is_left_alone(want, remembered)
+                or is_left_alone(want, own.get(want.replica, ()), remembered)
             )
         }
+
+    def healed(self, containers: tuple[Container, ...] | None) -> frozenset[ReplicaName]:
+        """The replicas that are made right again though what is changed by hand is only told.
+
+        None: the engine does not answer, and nothing is done.
+        """
+        own = own_containers(self.node, containers or ())
+        remembered = self.remembered()
+        return frozenset(
+            want.replica
+            for want in self.wanted()
+            if containers is not None
+            and want.drift is Drift.REPORT
+            and not is_left_alone(want, own.get(want.replica, ()), remembered)
+        )
 
     def converged(self, reached: Mapping[ReplicaName, TreeId]) -> Memory:
         """Memory once nothing is left to do: every replica as assigned means that it is reached."""
@@ -184,6 +203,10 @@ class Orders:
     def waits(self, replica: ReplicaName, subject: str) -> bool:
         """Whether the last try at a replica failed not long enough ago."""
         return waits(self.memory.tries.get(replica, Tries()), subject, self.now)
+
+
+def _epoch_of(replica: AssignedReplica) -> int | None:
+    return replica.fence.epoch if replica.fence else None
 
 
 def fenced_last(decided: tuple[Act, ...], fenced: frozenset[ReplicaName]) -> tuple[Act, ...]:

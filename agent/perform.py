@@ -193,7 +193,7 @@ class Performer:
     def _up(self, act: Up, notebook: Notebook, replica: AssignedReplica) -> None:
         """Start a replica. It counts as present from the first moment: a failed start leaves parts.
 
-        Until it runs it may hold what it held and what it is given.
+        Until it runs it may hold what it held and what it is given, and be made of either version.
 
         Raises:
             RuntimeFailedError, RuntimeDownError: the engine.
@@ -203,13 +203,13 @@ class Performer:
         known = notebook.memory.present.get(act.replica, fresh)
         either = merged(known.holding, holding)
         epoch = replica.fence.epoch if replica.fence else 0
-        notebook.note_present(act.replica, replace(known, holding=either, epoch=epoch))
+        begun = replace(known, halfway=True, holding=either, epoch=epoch)
+        notebook.note_present(act.replica, begun)
         within = self._grants(notebook).start_within(act.replica)
         self.runtime.up(self.preparer.project(act.replica, act.tree), within)
-        present = Present(
-            deployment=replica.deployment, tree=act.tree, holding=holding, epoch=epoch
+        notebook.note_present(
+            act.replica, replace(begun, tree=act.tree, halfway=False, holding=holding)
         )
-        notebook.note_present(act.replica, present)
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))

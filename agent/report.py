@@ -39,6 +39,7 @@ class Course:
     intruders: containers put into its project by hand. bar: why it must not be started here now.
     epoch: of the grant that it was started under; 0: it needed none. vain: limits that the engine
     gives to a content though others are wanted, by content hash.
+    is_healed: whether what differs is made right again though what is changed by hand is only told.
     """
 
     tree: str = ""
@@ -46,6 +47,7 @@ class Course:
     bar: str = ""
     epoch: int = 0
     delay: str = ""
+    is_healed: bool = False
     watch: Watch = field(default_factory=Watch)
     vain: Mapping[str, Limits] = field(default_factory=dict)
     intruders: tuple[Stranger, ...] = ()
@@ -104,7 +106,7 @@ def _assigned(want: Wanted, containers: tuple[Container, ...], course: Course) -
 
 def _drifted(want: Wanted, containers: tuple[Container, ...], course: Course) -> str:
     """In what a replica differs from the files that it started from, where that is only told."""
-    if want.services is None or course.tree != want.tree:
+    if course.is_healed or want.services is None or course.tree != want.tree:
         return ""
     vain = vain_texts(want.services, containers, course.vain)
     if want.drift is not Drift.REPORT:

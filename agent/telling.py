@@ -33,12 +33,13 @@ def gather(desk: Desk, containers: Listing, docker_problem: str, own_problem: st
     orders = desk.orders()
     memory, names = orders.memory, {*orders.trees(), *orders.memory.present}
     watches = desk.tools.vigil.watches(desk.notebook, orders.replicas())
-    delays, grants = orders.delays(containers), orders.grants()
+    delays, grants, healed = orders.delays(containers), orders.grants(), orders.healed(containers)
     courses = {
         name: Course(
             tree=memory.present[name].tree if name in memory.present else "",
             message=orders.failure(name),
             delay=delays.get(name, ""),
+            is_healed=name in healed,
             bar=grants.bar(name),
             epoch=grants.epochs.get(name, 0),
             intruders=intruders(desk.node, name, memory.findings.strangers),

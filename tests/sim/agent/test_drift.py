@@ -10,7 +10,7 @@ import pytest
 
 from agent.converge import Pull, RemoveContainer, Up
 from agent.reasons import Reason
-from agent.runtime.port import Container, Limits, RuntimeDownError
+from agent.runtime.port import Container, Limits, RuntimeDownError, RuntimeFailedError
 from fleet.memory import MemoryServer
 from schemas.assignment import dump_assignment
 from schemas.heartbeat import ReplicaState
@@ -145,6 +145,59 @@ def test_a_new_commit_ends_drift_that_was_only_told(tmp_path: Path, harm: Any, t
     assert world.web().limits == Limits(memory_bytes=2**31, restart="unless-stopped")
     (report,) = world.host.heartbeat().replicas
     assert (report.state, report.drifted) == (ReplicaState.RUNNING, "")
+
+
+@pytest.mark.parametrize("rollback", [True, False], ids=["it goes back", "main is reverted"])
+@pytest.mark.parametrize("restarts", [True, False], ids=["restarted", "not restarted"])
+def test_a_start_that_ended_half_way_is_no_drift(
+    tmp_path: Path, rollback: bool, restarts: bool
+) -> None:
+    """The old version was not left because somebody wanted it so."""
+    world = Drifting(tmp_path, Drift.REPORT)
+    world.publish(LIMITED, rollback=rollback)
+    world.host.rest()
+    world.host.pass_time(60)
+    world.host.script.broken["img:2"] = "no such file"
+
+    world.publish(LIMITED.replace("img:1", "img:2"), rollback=rollback)
+    world.host.step()
+    if restarts:
+        world.host.start()
+    if not rollback:
+        world.publish(LIMITED)
+    world.host.pass_time(100)
+
+    assert {one.image for one in world.host.containers().values()} == {"img:1"}
+    assert {one.state for one in world.host.containers().values()} == {"running"}
+    assert world.host.heartbeat().replicas[0].drifted == ""
+
+
+def test_files_that_half_a_new_version_has_mounted_stay(tmp_path: Path) -> None:
+    """As long as nothing better runs, nobody knows what its containers read."""
+    world = Drifting(tmp_path, Drift.REPORT)
+    mounts = compose(extra="    volumes: [./conf:/conf:ro]\n", image="img:2").replace(
+        "img:1", "img:3"
+    )
+    world.host.script.broken["img:3"] = "no such file"
+    world.publisher.publish(
+        {CHAT: {"compose.yaml": mounts, "conf/a": "new"}}, of_replicas={"drift": Drift.REPORT}
+    )
+    world.host.step()
+    mounted = list(world.host.agent.notebook.memory.prepared[CHAT].stored)
+    store = tmp_path / "replicas" / CHAT / "store"
+    assert mounted
+    assert {one.name for one in store.iterdir()} >= set(mounted)
+
+    def refuse(name: str) -> None:
+        if name == "up":
+            raise RuntimeFailedError("too busy")
+
+    world.publish(LIMITED)
+    world.host.script.point = refuse
+    world.host.step()
+
+    assert world.web().image == "img:2"
+    assert {one.name for one in store.iterdir()} >= set(mounted)
 
 
 def test_drift_that_is_told_outlives_the_agent(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fleet.memory import Line, MemoryServer
 from schemas.assignment import Fence
 from schemas.heartbeat import ReplicaReport, ReplicaState
 from schemas.names import ReplicaName
+from schemas.resources import Drift
 from tests.sim.agent.world import Host, Killed, Killer, Publisher, compose
 
 STOP_AFTER = 120
@@ -29,7 +30,7 @@ EVENT = frozenset({Reason.CONTAINERS})
 
 
 class Site:
-    """A host, and who grants it replicas."""
+    """A host, and who grants it replicas. drift: what is said of each from now on."""
 
     def __init__(self, disk: Path, kind: type[Host] = Host) -> None:
         server = MemoryServer()
@@ -37,9 +38,10 @@ class Site:
         self.host = kind(server, disk)
         self.host.step()
         self.epoch = 0
+        self.drift = Drift.HEAL
 
     def grant(self, *, free: bool = True, stop_after: int = STOP_AFTER, **more: int) -> None:
-        """Grant `only-0`, and all in `more`, to the incarnation that was told last.
+        """Grant `only-0`, and all in `more`, to the incarnation that was told last. See `drift`.
 
         free: whether `free-0`, which needs no grant, is assigned too.
         """
@@ -52,7 +54,8 @@ class Site:
             for name, after in seconds.items()
         }
         names = (*fences, "free-0") if free else tuple(fences)
-        self.publisher.publish(dict.fromkeys(names, FILES), fences=fences)
+        say = {"drift": self.drift}
+        self.publisher.publish(dict.fromkeys(names, FILES), fences=fences, of_replicas=say)
 
     def run(self) -> None:
         """Grant it, and let it run."""
@@ -481,6 +484,48 @@ def test_what_outlived_its_incarnation_stops_in_its_own_time(site: Site) -> None
     assert len(stops) == 2
     assert stops[1] - stops[0] == pytest.approx(600 - STOP_AFTER, abs=1)
     assert not site.runs("long")
+
+
+@pytest.mark.parametrize("pruned", [True, False], ids=["removed meanwhile", "still there"])
+@pytest.mark.parametrize("ended_by", ["the agent", "the fence", "a boot"])
+def test_what_was_ended_for_safety_is_no_drift_to_be_left_alone(
+    site: Site, ended_by: str, pruned: bool
+) -> None:
+    site.drift = Drift.REPORT
+    site.run()
+    if ended_by == "the agent":
+        site.host.is_cut_off(cut=True)
+        site.host.pass_time(STOP_AFTER + 60)
+        site.host.is_cut_off(cut=False)
+    elif ended_by == "the fence":
+        site.host.now += STOP_AFTER
+        for key, one in site.host.containers().items():
+            if key.startswith("only"):
+                site.host.runtime.change(one.id, "exited", 137)
+    else:
+        site.reboot()
+    assert not site.runs("only")
+    for key, one in site.host.containers().items():
+        if pruned and key.startswith("only"):
+            site.host.runtime.remove(one.id)
+    site.host.pass_time(60)
+
+    site.grant()
+    site.host.rest()
+
+    assert site.runs("only")
+    assert (site.report().state, site.report().drifted) == (ReplicaState.RUNNING, "")
+
+
+def test_what_a_hand_took_from_a_fenced_replica_is_told_and_stays(site: Site) -> None:
+    site.drift = Drift.REPORT
+    site.run()
+
+    site.host.runtime.remove(site.host.containers()["only-0/web"].id)
+    site.host.pass_time(600)
+
+    assert "only-0/web" not in site.host.containers()
+    assert site.report().drifted == "service web is missing"
 
 
 def test_what_somebody_starts_by_hand_without_a_grant_is_stopped(site: Site) -> None:

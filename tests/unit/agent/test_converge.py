@@ -239,6 +239,48 @@ def test_a_new_commit_is_applied_in_full_though_drift_is_only_told(
     assert isinstance(found[-1], Up)
 
 
+EXITED = a_container(state="exited", exit_code=137)
+DONE = a_container(state="exited", exit_code=0)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "container", "is_left"),
+    [
+        pytest.param(None, EXITED, True, id="not fenced: somebody may have stopped it"),
+        pytest.param(3, EXITED, False, id="fenced: nobody knows who stopped it"),
+        pytest.param(3, a_container(state="paused"), True, id="paused by hand"),
+        pytest.param(3, None, True, id="removed by hand"),
+        pytest.param(4, None, False, id="not there yet under a new grant"),
+        pytest.param(4, a_container(state="paused"), True, id="paused, and a new grant"),
+        pytest.param(None, replace(EXITED, stop_after=60), False, id="fenced until just now"),
+    ],
+)
+def test_what_is_fenced_is_started_though_drift_is_only_told(
+    epoch: int | None, container: Container | None, is_left: bool
+) -> None:
+    want = a_want(drift=Drift.REPORT, epoch=epoch)
+    containers = () if container is None else (container,)
+    remembered = replace(RUNS, epochs={CHAT: 3})
+
+    assert (acts(NODE, (want,), containers, remembered) == ()) is is_left
+
+
+def test_what_ended_well_is_not_started_again_though_it_is_fenced() -> None:
+    services = (a_service(finishes=True), a_service("db"))
+    want = a_want(services=services, drift=Drift.REPORT, epoch=3)
+
+    assert acts(NODE, (want,), (DONE,), replace(RUNS, epochs={CHAT: 3})) == ()
+
+
+def test_a_start_that_did_not_go_well_is_taken_up_though_drift_is_only_told() -> None:
+    remembered = replace(RUNS, halfway=frozenset({CHAT}))
+    container = a_container(content_hash="of another version")
+
+    found = acts(NODE, (a_want(drift=Drift.REPORT),), (container,), remembered)
+
+    assert found == _renewal("content of service web changed")
+
+
 def test_an_interrupted_act_is_ended_though_drift_is_only_told() -> None:
     remembered = replace(RUNS, interrupted=frozenset({CHAT}))
 
