@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.budget import acting_until
 from agent.converge import Act
 from agent.desk import Desk
+from agent.grants import worn_at
 from agent.holding import holding_of
 from agent.memory import Present
-from agent.orders import fenced_last
 from agent.reading import Listing, listing, prepare
 from agent.reasons import Reason
 from agent.sweep import RemoveImages
@@ -24,22 +25,46 @@ def sweep(desk: Desk, containers: Listing) -> tuple[RemoveImages, ...]:
 
 
 def act(desk: Desk, containers: Listing, tell: Callable[[], None]) -> tuple[Act, ...]:
-    """Do what is to be done, and say what was tried.
+    """Do what is to be done, as far as the pass may go on, and say what was tried.
 
-    tell: sends a heartbeat, between what stops and what starts of what needs a grant for it.
+    tell: sends a heartbeat: between what stops and what starts of what needs a grant for it, and
+    before anything where the lease would not last for long.
     """
-    orders, notebook = desk.orders(), desk.notebook
-    decided = fenced_last(orders.acts(containers), frozenset(notebook.fences()))
+    decided = desk.orders().turns(containers)
     if not decided:
         return ()
-    held = notebook.memory.held
-    done = desk.tools.performer.perform(decided, notebook, orders.replicas(), tell)
+    if desk.orders().grants().is_worn():
+        tell()
+    return _carry_out(desk, decided, tell, _until(desk))
+
+
+def _until(desk: Desk) -> float:
+    """Until when acts may begin, on the boot clock."""
+    notebook = desk.notebook
+    return acting_until(
+        desk.clock.boottime(),
+        speak_due=notebook.memory.speak_due,
+        heartbeat_seconds=notebook.heartbeat_seconds,
+        worn_at=worn_at(notebook.lease, notebook.fences()),
+    )
+
+
+def _carry_out(
+    desk: Desk, decided: tuple[Act, ...], tell: Callable[[], None], until: float
+) -> tuple[Act, ...]:
+    """Do what was decided, and then what a version that gave way makes necessary."""
+    notebook, held = desk.notebook, desk.notebook.memory.held
+    replicas = desk.orders().replicas()
+    done = desk.tools.performer.perform(decided, notebook, replicas, tell, until)
     if notebook.memory.held == held:
         return done
     # A version gave way, and nothing serves before the last good one is back.
     prepare(desk)
+    if desk.clock.boottime() >= until:
+        return done  # it is the first of the next pass, which comes at once
     again, _ = listing(desk, frozenset(Reason))
-    return (*done, *act(desk, again, tell))
+    decided = desk.orders().turns(again)
+    return (*done, *_carry_out(desk, decided, tell, until))
 
 
 def settle(desk: Desk, containers: Listing) -> tuple[Act, ...]:

@@ -28,6 +28,14 @@ LEAST_PATIENCE = 5.0
 # and is told to end before it is killed.
 LEAST_START = 10.0
 
+# So much of a lease may be used up before a pass ends to renew it: the act that is under way then
+# may go on for a minute, and two thirds of the shortest usual `stopAfter` are more than that.
+WORN_SHARE = 1 / 3
+
+# Seconds that are left of a lease for a look and a heartbeat when a start of something else ends;
+# of a very short one, as much as it can spare.
+RENEWAL_SECONDS = 15.0
+
 NO_GRANT = "waits for a grant to this incarnation of the host"
 NO_CONTACT = "waits until this host reaches the fleet again"
 
@@ -96,6 +104,13 @@ class Grants:
         fence = self.fences.get(replica)
         return None if fence is None else fence.stop_after_seconds - age(self.lease, self.now)
 
+    def is_worn(self) -> bool:
+        """Whether a heartbeat has to renew the lease before anything is begun, and would."""
+        worn, renewed = worn_at(self.lease, self.fences), self.lease.renewed
+        if worn is None or renewed is None or self.looked is None:
+            return False
+        return self.now >= worn and renewed < self.looked
+
     def bar(self, replica: ReplicaName) -> str:
         """Why a replica must not be started even if a heartbeat goes out before; empty: it may."""
         if not self.is_covered(replica):
@@ -155,13 +170,37 @@ def patience(lease: Lease, fences: Mapping[ReplicaName, Fence], now: float) -> f
 
     What had to stop is no longer ours, and not among what was kept, once it did.
     """
-    ends = (
-        lease.renewed + fence.stop_after_seconds
-        for name, fence in fences.items()
-        if lease.renewed is not None
-        and (fence.incarnation == lease.incarnation or name in lease.kept)
-    )
+    ends = (renewed + seconds for renewed, seconds in _in_force(lease, fences))
     return min((max(LEAST_PATIENCE, end - now) for end in ends), default=None)
+
+
+def worn_at(lease: Lease, fences: Mapping[ReplicaName, Fence]) -> float | None:
+    """When a lease has to be renewed before anything else is begun, on the boot clock.
+
+    None: nothing here ends by it.
+    """
+    ends = (renewed + seconds * WORN_SHARE for renewed, seconds in _in_force(lease, fences))
+    return min(ends, default=None)
+
+
+def act_within(lease: Lease, fences: Mapping[ReplicaName, Fence], now: float) -> float | None:
+    """Seconds in which a start has to be over so that nothing of `fences` stops meanwhile.
+
+    None: it may take any time. It always gets enough to do anything at all.
+    """
+    ends = (
+        renewed + seconds - min(RENEWAL_SECONDS, seconds / 3)
+        for renewed, seconds in _in_force(lease, fences)
+    )
+    return min((max(LEAST_START, end - now) for end in ends), default=None)
+
+
+def _in_force(lease: Lease, fences: Mapping[ReplicaName, Fence]) -> Iterator[tuple[float, int]]:
+    """The last renewal and seconds without one after which each replica that is ours stops."""
+    for name, fence in fences.items():
+        is_ours = fence.incarnation == lease.incarnation or name in lease.kept
+        if lease.renewed is not None and is_ours:
+            yield lease.renewed, fence.stop_after_seconds
 
 
 def limits_of(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from agent.accepted import Accepted
 from agent.backoff import Tries, waits
+from agent.budget import SOME_TIME, in_turn
 from agent.converge import (
     Act,
     Remembered,
@@ -59,6 +60,21 @@ class Orders:
         if containers is None or self.accepted is None:
             return ()
         return acts(self.node, self.wanted(), containers, self.remembered())
+
+    def turns(self, containers: tuple[Container, ...] | None) -> tuple[Act, ...]:
+        """The acts in the order in which they are done, should a pass end before the last one."""
+        decided = fenced_last(self.acts(containers), frozenset(fences_of(self.replicas().values())))
+        return in_turn(decided, self.tried())
+
+    def tried(self) -> Mapping[ReplicaName, float]:
+        """When what is to be done to each replica was last tried, on the boot clock."""
+        trees = self.trees()
+        last = {
+            ReplicaName(name): one.last
+            for name, one in self.memory.tries.items()
+            if one.subject == trees.get(ReplicaName(name), "")
+        }
+        return {**dict.fromkeys(self.interrupted, SOME_TIME), **last}
 
     def delays(self, containers: tuple[Container, ...] | None) -> Mapping[ReplicaName, str]:
         """Which replicas wait until another lets something go, and for whom, in words."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import assert_never
 
 from agent.backoff import failed, started
 from agent.clock import Clock
 from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up, waits_for
-from agent.grants import Grants
+from agent.grants import Grants, act_within
 from agent.holding import NOTHING, Holding, excess, holding_of, merged
 from agent.janitor import Janitor
 from agent.memory import Present
@@ -23,6 +25,14 @@ from schemas.assignment import AssignedReplica
 from schemas.names import ReplicaName
 
 log = logging.getLogger(__name__)
+
+
+class Ending(StrEnum):
+    """How an act ended."""
+
+    WELL = "well"
+    FAILED = "failed"
+    GOES_ON = "goes on"  # beside the passes
 
 
 class StillPullingError(RuntimeFailedError):
@@ -45,6 +55,7 @@ class Performer:
         notebook: Notebook,
         assigned: Mapping[ReplicaName, AssignedReplica],
         tell: Callable[[], None],
+        until: float,
     ) -> tuple[Act, ...]:
         """Apply acts in order and say which were tried.
 
@@ -53,14 +64,19 @@ class Performer:
 
         tell: sends a heartbeat; called once, before the first start whose grant it confirms. What
         may not be started by then is left for a later pass.
+        until: when the rest is left for the next pass, on the boot clock. One thing is always done.
         """
         given_up: set[ReplicaName] = set()
         tried: list[Act] = []
-        was_told = False
+        was_told = was_done = False
         for act in decided:
             if act.replica in given_up or not given_up.isdisjoint(waits_for(act)):
                 given_up.add(act.replica)
                 continue
+            is_over = was_done and self.clock.boottime() >= until
+            if is_over and not _belongs_to(act, tried[-1]):
+                log.info("the pass ends early", extra={"pairs": {"next": act.replica}})
+                break
             if isinstance(act, Up | RemoveContainer):
                 if not was_told and self._grants(notebook).is_unconfirmed(act.replica):
                     was_told = True
@@ -70,20 +86,35 @@ class Performer:
                     continue
             tried.append(act)
             try:
-                self._apply(act, notebook, assigned)
-            except StillPullingError:
-                given_up.add(act.replica)
-            except (RuntimeFailedError, OSError) as error:
-                given_up.add(act.replica)
-                subject = _subject(act, notebook)
-                message = f"{_verb(act)}: {error}"
-                self.note_failure(notebook, act.replica, subject, message)
-                if isinstance(act, Up) and _speaks_against(error):
-                    self._hold_back(act, notebook, holding_of(assigned[act.replica]), message)
+                ending = self._try(act, notebook, assigned)
             except RuntimeDownError as error:
                 log.warning("docker went away", extra={"pairs": {"error": str(error)}})
                 break
+            if ending is not Ending.WELL:
+                given_up.add(act.replica)
+            # A pull alone is no step ahead: the next pass would begin with the same one again.
+            was_done |= ending is Ending.FAILED or not isinstance(act, Pull)
         return tuple(tried)
+
+    def _try(
+        self, act: Act, notebook: Notebook, assigned: Mapping[ReplicaName, AssignedReplica]
+    ) -> Ending:
+        """Carry out one act, and say how it ended. A failure is remembered.
+
+        Raises:
+            RuntimeDownError: the engine went away.
+        """
+        try:
+            self._apply(act, notebook, assigned)
+        except StillPullingError:
+            return Ending.GOES_ON
+        except (RuntimeFailedError, OSError) as error:
+            message = f"{_verb(act)}: {error}"
+            self.note_failure(notebook, act.replica, _subject(act, notebook), message)
+            if isinstance(act, Up) and _speaks_against(error):
+                self._hold_back(act, notebook, holding_of(assigned[act.replica]), message)
+            return Ending.FAILED
+        return Ending.WELL
 
     def _grants(self, notebook: Notebook) -> Grants:
         """What may start at this very moment: an act before may have taken minutes."""
@@ -96,13 +127,27 @@ class Performer:
             epochs={replica: one.epoch for replica, one in memory.present.items()},
         )
 
+    def _within(self, notebook: Notebook, replica: ReplicaName) -> float | None:
+        """Seconds in which a start has to be over: its own grant says so, or those of others."""
+        others = {name: fence for name, fence in notebook.fences().items() if name != replica}
+        bounds = (
+            self._grants(notebook).start_within(replica),
+            act_within(notebook.lease, others, self.clock.boottime()),
+        )
+        return min((bound for bound in bounds if bound is not None), default=None)
+
     def note_failure(
         self, notebook: Notebook, replica: ReplicaName, subject: str, message: str
     ) -> None:
-        """Remember that something about a replica failed, and when it may be tried again."""
+        """Remember that something about a replica failed, and when it may be tried again.
+
+        At once, on disk: whatever ends us in a later act of this pass, it is not the first again.
+        """
         now = self.clock.boottime()
         tries = failed(notebook.tries(replica), subject, message, now, self.rng)
         notebook.note(replica, tries)
+        with contextlib.suppress(OSError):  # the end of the pass tells of it
+            notebook.save()
         pairs = {
             "replica": replica,
             "error": message,
@@ -205,14 +250,19 @@ class Performer:
         epoch = replica.fence.epoch if replica.fence else 0
         begun = replace(known, halfway=True, holding=either, epoch=epoch)
         notebook.note_present(act.replica, begun)
-        within = self._grants(notebook).start_within(act.replica)
-        self.runtime.up(self.preparer.project(act.replica, act.tree), within)
+        project = self.preparer.project(act.replica, act.tree)
+        self.runtime.up(project, self._within(notebook, act.replica))
         notebook.note_present(
             act.replica, replace(begun, tree=act.tree, halfway=False, holding=holding)
         )
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
+
+
+def _belongs_to(act: Act, last: Act) -> bool:
+    """Whether a start makes anew what was removed just before: nothing serves until then."""
+    return isinstance(act, Up) and isinstance(last, RemoveContainer) and act.replica == last.replica
 
 
 def _speaks_against(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from agent.audit import with_limits
 from agent.backoff import failed, waits
 from agent.desk import Desk
+from agent.grants import worn_at
 from agent.notebook import Notebook
 from agent.prepare import UnusableError, stop_after_of
 from agent.reasons import Reason
@@ -24,7 +25,9 @@ log = logging.getLogger(__name__)
 def look(desk: Desk, reasons: frozenset[Reason]) -> None:
     """Look at the remote, if it is time."""
     at_remote, notebook, now = desk.tools.look, desk.notebook, desk.clock.boottime()
+    worn = worn_at(notebook.lease, notebook.fences())
     due = Reason.ASKED in reasons or now >= notebook.memory.poll_due
+    due = due or (worn is not None and now >= worn)
     due = due and not at_remote.is_waiting(notebook)
     if due or Reason.ASSIGNMENT in reasons or _renews_the_lease(notebook, now):
         at_remote.look(notebook)

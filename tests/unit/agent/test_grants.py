@@ -10,14 +10,17 @@ import pytest
 from agent.converge import Down, Pull, RemoveContainer, Up
 from agent.grants import (
     LEAST_PATIENCE,
+    LEAST_START,
     NO_CONTACT,
     NO_GRANT,
     SILENT_HEARTBEATS,
     SILENT_SECONDS,
     Grants,
     Stop,
+    act_within,
     limits_of,
     patience,
+    worn_at,
 )
 from agent.lease import Lease, Limits
 from agent.orders import fenced_last
@@ -71,6 +74,8 @@ def test_what_is_not_fenced_needs_nothing() -> None:
 
 
 OTHERS = Fence(incarnation=OTHER, epoch=3, stop_after_seconds=120)
+SHORT = Fence(incarnation=OURS, epoch=3, stop_after_seconds=21)
+LONG = Fence(incarnation=OURS, epoch=3, stop_after_seconds=3600)
 
 
 @pytest.mark.parametrize(
@@ -184,3 +189,43 @@ def test_how_long_git_may_keep_an_agent(grants: Grants, seconds: float | None) -
 
 def test_git_keeps_an_agent_no_longer_than_a_stop_may_be_late() -> None:
     assert FENCE_PERIOD.total_seconds() > LEAST_PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("fences", "worn", "within"),
+    [
+        pytest.param({}, None, None, id="nothing is fenced"),
+        pytest.param({CHAT: FENCE}, 1040.0, 95.0, id="a third, and all but a quarter of a minute"),
+        pytest.param({CHAT: LONG, CODE: FENCE}, 1040.0, 95.0, id="the shortest counts"),
+        pytest.param({CHAT: OTHERS}, None, None, id="another incarnation's does not run here"),
+        pytest.param({CHAT: SHORT}, 1007.0, LEAST_START, id="never less than a start needs"),
+    ],
+)
+def test_how_long_a_pass_may_keep_a_lease(
+    fences: dict[ReplicaName, Fence], worn: float | None, within: float | None
+) -> None:
+    lease = a_grants().lease
+
+    assert worn_at(lease, fences) == worn
+    assert act_within(lease, fences, 1010.0) == within
+
+
+def test_what_outlived_its_incarnation_bounds_a_pass_too() -> None:
+    lease = a_grants(kept={CHAT: 3}).lease
+
+    assert worn_at(lease, {CHAT: OTHERS}) == 1040.0
+
+
+@pytest.mark.parametrize(
+    ("now", "looked", "is_worn"),
+    [
+        pytest.param(1039.9, 1035.0, False, id="not yet"),
+        pytest.param(1040.0, 1035.0, True, id="a heartbeat now renews it"),
+        pytest.param(1040.0, 1000.0, False, id="nobody looked since: it would renew nothing"),
+        pytest.param(1040.0, None, False, id="nobody ever looked"),
+    ],
+)
+def test_when_a_heartbeat_comes_before_the_first_act(
+    now: float, looked: float | None, is_worn: bool
+) -> None:
+    assert a_grants(now=now, looked=looked).is_worn() is is_worn
