@@ -47,13 +47,18 @@ def run(arguments: argparse.Namespace, terminal: Terminal, _environ: Mapping[str
     observed = observe(asked)
     with closing(BoundedRenderer()) as renderer:
         problems = check(asked, observed, renderer)
-    warnings = tuple(sorted((*overlooked(read_heads(tree)), *ineffective(observed.deployments))))
+    warnings = tuple(sorted((*overlooked(read_heads(tree)), *_ineffective(observed))))
     checked = Checked(sum(map(_is_document, paths_of(asked))), problems, warnings)
     if arguments.output == "json":
         terminal.write(_json(checked))
     else:
         _print(checked, terminal)
     return Code.PROBLEMS if problems else Code.FINE
+
+
+def _ineffective(observed: Observed) -> tuple[Problem, ...]:
+    known = (*(one.name for one in observed.deployments), *observed.held)
+    return ineffective(observed.deployments, known, (one.name for one in observed.records))
 
 
 def work_tree(path: Path) -> Path:

@@ -35,7 +35,7 @@ def inconsistent(
     found = {
         one.name: (
             *strangers(one, names),
-            *_elsewhere(one, hosts),
+            *_nowhere(one, hosts),
             *((around[one.name],) if one.name in around else ()),
             *_fence(one, fleet),
             *_strategy(one, templates[one.template]),
@@ -60,44 +60,41 @@ def circles(deployments: Iterable[Deployment]) -> Mapping[DeploymentName, Proble
 
 
 def strangers(deployment: Deployment, known: Iterable[DeploymentName]) -> Iterator[Problem]:
-    """Go through the deployments that it names and nobody wrote.
-
-    One that was removed is no other than one that was misspelt: what keeps away from it, or close
-    to it, would otherwise be placed as if that had never been asked for.
-    """
+    """Go through the deployments that it needs and nobody wrote."""
     names = frozenset(known)
-    for keys, said, other in _named(deployment):
+    for keys, said, other in _needed(deployment):
         if other not in names:
             what = f"it {said} {other!r}, and there is no such deployment"
-            fix = _meant(other, names, f"{DEPLOYMENTS}/{other}.yaml")
+            fix = meant(other, names, f"{DEPLOYMENTS}/{other}.yaml")
             yield Problem(deployment.marks.at("spec", *keys), what, fix)
 
 
-def _elsewhere(deployment: Deployment, nodes: Iterable[NodeName]) -> Iterator[Problem]:
-    """Go through the nodes that it is pinned to and nobody wrote."""
-    names = frozenset(nodes)
-    for index, node in enumerate(deployment.placement.pin):
-        if node not in names:
-            place = deployment.marks.at("spec", "placement", "pin", index)
-            what = f"it is pinned to {node!r}, and there is no such node"
-            yield Problem(place, what, _meant(node, names, f"{NODES}/{node}.yaml"))
-
-
-def _named(deployment: Deployment) -> Iterator[tuple[Keys, str, DeploymentName]]:
-    """Go through the deployments that it names: where in `spec`, as what, and whom."""
+def _needed(deployment: Deployment) -> Iterator[tuple[Keys, str, DeploymentName]]:
+    """Go through the deployments that it needs: where in `spec` it says so, how, and whom."""
     for index, other in enumerate(deployment.depends_on):
         yield ("dependsOn", index), "depends on", other
-    rules = deployment.placement
-    for key, said, asked in (
-        ("near", "has to be near", rules.near),
-        ("apart", "has to be apart from", rules.apart),
-    ):
-        for index, neighbourhood in enumerate(asked):
-            for at, other in enumerate(neighbourhood.deployments):
-                yield ("placement", key, index, "deployments", at), said, other
+    for index, near in enumerate(deployment.placement.near):
+        for at, other in enumerate(near.deployments):
+            yield ("placement", "near", index, "deployments", at), "has to be near", other
 
 
-def _meant(name: str, known: Iterable[str], path: str) -> str:
+def _nowhere(deployment: Deployment, nodes: Iterable[NodeName]) -> Iterator[Problem]:
+    """Say that nobody wrote any of the nodes that it is pinned to."""
+    names, pins = frozenset(nodes), deployment.placement.pin
+    if pins and names.isdisjoint(pins):
+        yield no_such_node(deployment, 0, names)
+
+
+def no_such_node(deployment: Deployment, index: int, nodes: frozenset[NodeName]) -> Problem:
+    """Say of a node in a pin that nobody wrote it."""
+    node = deployment.placement.pin[index]
+    place = deployment.marks.at("spec", "placement", "pin", index)
+    what = f"it is pinned to {node!r}, and there is no such node"
+    return Problem(place, what, meant(node, nodes, f"{NODES}/{node}.yaml"))
+
+
+def meant(name: str, known: Iterable[str], path: str) -> str:
+    """Say what a name that nobody has was probably meant to be. path: where it would stand."""
     near = nearest(name, sorted(known))
     return f"did you mean {near!r}?" if near else f"write {path}, or take it out"
 

@@ -50,7 +50,7 @@ def shown(result: Pass, output: str = "text") -> str:
     return written(told, output, terminal)
 
 
-LOST_WORD = {"placement": "{pin: [alhpa]}"}
+LOST_WORD = {"placement": "{require: [{key: gone, operator: Exists}]}"}
 
 
 @pytest.mark.parametrize("why", ["new version", "suspended", "drained"])
@@ -95,7 +95,7 @@ def test_a_later_plan_and_other_outputs_say_it_too() -> None:
     assert value["summary"] == {"add": 0, "change": 0, "move": 0, "remove": 1}
     assert [change["replica"] for change in value["changes"]] == ["chat-0"]
     (unplaced,) = value["unplaced"]
-    text = "stays as it was: no node takes its new version: pinned to alhpa"
+    text = "stays as it was: no node takes its new version: requires gone Exists"
     assert unplaced["replica"] == "web-0"
     assert unplaced["reasons"][0] == {"text": text, "nodes": [home]}
     assert f"- {home}: {text}\n" in shown(result, "markdown").replace("  ", "")

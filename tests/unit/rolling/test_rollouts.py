@@ -395,7 +395,7 @@ def test_who_is_to_have_the_room_of_one_that_stays_does_not_stop_for_it(why: str
         "drained": {f"nodes/{home}.yaml": node(home, duty="draining")},
         "new version": {"deployments/chat.yaml": pinned},
     }
-    web = a_half("web", placement="{pin: [alhpa]}", parameters="{text: two}")
+    web = a_half("web", placement="{require: {miaas/node: alhpa}}", parameters="{text: two}")
     fleet.world.commit({"deployments/web.yaml": web, **moving[why]})
 
     fleet.rest(4)

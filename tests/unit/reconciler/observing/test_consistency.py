@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.observing.ineffective import ineffective
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Snapshot
 from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
@@ -23,19 +24,14 @@ WEB = "deployments/web.yaml"
     ("placement", "words"),
     [
         (
-            "{pin: [alpha, bet]}",
-            f"{WEB}:6:28: it is pinned to 'bet', and there is no such node. "
+            "{pin: [bet]}",
+            f"{WEB}:6:21: it is pinned to 'bet', and there is no such node. "
             "Fix: did you mean 'beta'?",
         ),
         (
             "{pin: [gpu-99]}",
             f"{WEB}:6:21: it is pinned to 'gpu-99', and there is no such node. "
             "Fix: write nodes/gpu-99.yaml, or take it out",
-        ),
-        (
-            "{apart: [{deployments: [web, chta]}]}",
-            f"{WEB}:6:43: it has to be apart from 'chta', and there is no such deployment. "
-            "Fix: did you mean 'chat'?",
         ),
         (
             "{near: [{deployments: [chat]}, {deployments: [vectors], over: zone}]}",
@@ -46,6 +42,35 @@ WEB = "deployments/web.yaml"
 )
 def test_a_name_that_nobody_wrote_is_told_where_it_stands(placement: str, words: str) -> None:
     assert told(**{WEB: deployment("web", placement=placement)}) == {"web": [words]}
+
+
+@pytest.mark.parametrize(
+    ("placement", "words"),
+    [
+        (
+            "{pin: [alpha, bet]}",
+            f"{WEB}:6:28: it is pinned to 'bet', and there is no such node. "
+            "Fix: did you mean 'beta'?",
+        ),
+        (
+            "{apart: [{deployments: [web, chta]}]}",
+            f"{WEB}:6:43: it has to be apart from 'chta', and there is no such deployment. "
+            "Fix: did you mean 'chat'?",
+        ),
+    ],
+)
+def test_one_that_only_leaves_more_or_less_choice_is_warned_of_and_holds_nobody(
+    placement: str, words: str
+) -> None:
+    files = a_small_fleet(**{WEB: deployment("web", placement=placement)})
+    desired = {path: text.encode() for path, text in files.items()}
+    found = observe(Snapshot(source=None, desired=desired))
+    known = [one.name for one in found.deployments]
+
+    warned = ineffective(found.deployments, known, [record.name for record in found.records])
+
+    assert found.held == {}
+    assert [str(one) for one in warned] == [words]
 
 
 def test_what_it_depends_on_may_have_been_misspelt() -> None:
@@ -83,8 +108,6 @@ def homes(world: World) -> dict[str, str]:
     ("placement", "removed", "words"),
     [
         ("{pin: [alpha]}", "nodes/alpha.yaml", "it is pinned to 'alpha'"),
-        ("{pin: [alpha, beta]}", "nodes/beta.yaml", "it is pinned to 'beta'"),
-        ("{apart: [{deployments: [chat]}]}", "deployments/chat.yaml", "apart from 'chat'"),
         ("{near: [{deployments: [chat]}]}", "deployments/chat.yaml", "near 'chat'"),
     ],
 )

@@ -289,6 +289,6 @@ def test_a_work_tree_is_planned_whatever_the_branch_does() -> None:
     rewind(world, first)
     snapshot = world.snapshot()
 
-    planned = with_desired(snapshot, replace(snapshot, source=None))
+    planned = with_desired(snapshot, replace(snapshot, source=None, message=""))
 
     assert (planned.left, planned.message) == (None, "")

@@ -130,7 +130,6 @@ def test_an_answer_that_makes_no_sense_is_no_file(answer: Any) -> None:
         ("depends_on: [db]", "5: services.web.depends_on[0]: there is no service 'db'"),
         ("networks: [inner]", "5: services.web.networks[0]: there is no network 'inner'"),
         ("env_file: ./none.env", "5: there is no file './none.env'"),
-        ("ports: ['99999:80']", "5: services.web.ports[0]: 99999 is no port"),
     ],
 )
 def test_what_compose_would_refuse_is_found_before_it_is_published(
