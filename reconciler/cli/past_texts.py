@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from reconciler.cli.explain_texts import promised, score_lines
 from reconciler.cli.past import Past
-from reconciler.cli.plan_texts import reason_lines, refusal_json
+from reconciler.cli.plan_json import refusal_json
+from reconciler.cli.plan_texts import reason_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.observing.trailers import source_of
 from reconciler.web.replicas import amounts, why_view

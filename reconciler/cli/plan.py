@@ -10,7 +10,8 @@ from pathlib import Path
 from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code
 from reconciler.cli.committed import read_tree
-from reconciler.cli.plan_texts import Previewed, written
+from reconciler.cli.plan_output import written
+from reconciler.cli.plan_texts import Previewed
 from reconciler.cli.proposal_texts import Proposal
 from reconciler.cli.remotes import read_committed, read_with
 from reconciler.cli.steps import remarks_of, steps_of

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from reconciler.cli.proposal_texts import (
     Proposal,
-    proposal_json,
-    proposal_markdown,
     proposal_text,
 )
 from reconciler.cli.steps import Step
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.preview import Fate, FileChange, Preview, ReplicaChange
-from reconciler.web.words import count, enumerate_names
+from reconciler.web.words import enumerate_names
 from schemas.assignment import Refusal
 from schemas.names import ReplicaName
 from schemas.problem import Problem
 
-_SIGNS: Final = {Fate.ADD: "+", Fate.CHANGE: "~", Fate.MOVE: "-/+", Fate.REMOVE: "-"}
+SIGNS: Final = {Fate.ADD: "+", Fate.CHANGE: "~", Fate.MOVE: "-/+", Fate.REMOVE: "-"}
 _PAINTS: Final = {
     Fate.ADD: Paint.GOOD,
     Fate.CHANGE: Paint.BUSY,
@@ -30,8 +27,6 @@ _PAINTS: Final = {
     Fate.REMOVE: Paint.BAD,
 }
 WAITING: Final = "If the removals were allowed"
-# A comment on a pull request is cut off by forges; 65,536 characters is the least that they take.
-_MARKDOWN_MAX: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +45,6 @@ class Previewed:
     rebalance: Proposal | None = None
     steps: tuple[Step, ...] = ()
     waiting: tuple[ReplicaChange, ...] = ()
-
-
-def written(shown: Previewed, output: str, terminal: Terminal) -> str:
-    """Write as `--output` says: text, json or markdown."""
-    match output:
-        case "json":
-            return as_json(shown)
-        case "markdown":
-            return as_markdown(shown)
-        case _:
-            return as_text(shown, terminal)
 
 
 def summary(preview: Preview) -> str:
@@ -107,28 +91,29 @@ def _listed(changes: tuple[ReplicaChange, ...], shown: Previewed, terminal: Term
     places = max(len(where_of(change)) for change in changes)
     lines = []
     for change in changes:
-        sign = terminal.paint(f"{_SIGNS[change.fate]:>3}", _PAINTS[change.fate])
-        words = terminal.paint(safe(_why(change)), Paint.SOFT)
+        sign = terminal.paint(f"{SIGNS[change.fate]:>3}", _PAINTS[change.fate])
+        words = terminal.paint(safe(why(change)), Paint.SOFT)
         line = f"{sign} {change.replica:<{names}}  {where_of(change):<{places}}  {words}"
         lines.append(f"{line.rstrip()}\n")
-        lines += [f"      {terminal.paint(one, Paint.BAD)}\n" for one in _deletions(change)]
-        lines.append(coloured(_diffs(change), terminal) if shown.with_files else "")
+        lines += [f"      {terminal.paint(one, Paint.BAD)}\n" for one in deletions(change)]
+        lines.append(coloured(diffs(change), terminal) if shown.with_files else "")
     return "".join(lines)
 
 
-def _why(change: ReplicaChange) -> str:
+def why(change: ReplicaChange) -> str:
     """What changes, where it stays on its node; else why it goes where it goes."""
     if change.fate is Fate.CHANGE:
         return ", ".join(file.path for file in change.files) or "what it is promised"
     return change.why
 
 
-def _deletions(change: ReplicaChange) -> tuple[str, ...]:
+def deletions(change: ReplicaChange) -> tuple[str, ...]:
     """What cannot be had back, in a line of its own each."""
     return tuple(f"volume {safe(name)} will be deleted" for name in change.volumes)
 
 
-def _diffs(change: ReplicaChange) -> str:
+def diffs(change: ReplicaChange) -> str:
+    """The differences of all files of a replica, one after the other."""
     return "".join(diff(change, file) for file in change.files)
 
 
@@ -170,19 +155,20 @@ def _steps(shown: Previewed, terminal: Terminal) -> str:
     if not shown.steps:
         return ""
     head = terminal.paint("How it comes in:", Paint.BOLD)
-    return f"{head}\n" + "".join(f"  {safe(line)}\n" for line in _step_lines(shown))
+    return f"{head}\n" + "".join(f"  {safe(line)}\n" for line in step_lines(shown))
 
 
-def _step_lines(shown: Previewed) -> Iterator[str]:
+def step_lines(shown: Previewed) -> Iterator[str]:
+    """Say of each deployment how it comes in, and for whom no room is kept."""
     yield from (step.text for step in shown.steps)
-    if names := enumerate_names(_unsettled(shown)):
+    if names := enumerate_names(unsettled(shown)):
         yield (
             f"No room is kept for {names}: by then it may be another node, or another replica "
             "that moves"
         )
 
 
-def _unsettled(shown: Previewed) -> tuple[ReplicaName, ...]:
+def unsettled(shown: Previewed) -> tuple[ReplicaName, ...]:
     """Who waits to come to a node, while other deployments change: they may take the room."""
     if len({change.deployment for change in shown.preview.replicas}) <= 1:
         return ()
@@ -198,10 +184,11 @@ def _unplaced(refusals: tuple[Refusal, ...], terminal: Terminal) -> str:
     if not refusals:
         return ""
     head = terminal.paint("Not placed as asked:", Paint.BAD)
-    return f"{head}\n" + "".join(f"  {line}\n" for line in _refusal_lines(refusals))
+    return f"{head}\n" + "".join(f"  {line}\n" for line in refusal_lines(refusals))
 
 
-def _refusal_lines(refusals: tuple[Refusal, ...]) -> Iterator[str]:
+def refusal_lines(refusals: tuple[Refusal, ...]) -> Iterator[str]:
+    """Say of each replica without a node why no node takes it."""
     for refusal in refusals:
         yield str(refusal.replica)
         yield from (f"  {line}" for line in reason_lines(refusal))
@@ -221,137 +208,3 @@ def _problems(problems: tuple[Problem, ...], terminal: Terminal) -> str:
         return ""
     head = terminal.paint("What these documents say stays as it last was:", Paint.BAD)
     return f"{head}\n" + "".join(f"  {safe(str(problem))}\n" for problem in problems)
-
-
-def as_markdown(shown: Previewed) -> str:
-    """Write a comment for a pull request."""
-    parts = [f"### MIaaS plan: {summary(shown.preview)}\n"]
-    parts += [f"{_plain(remark)}\n" for remark in shown.remarks]
-    if shown.preview.replicas:
-        parts.append(_table(shown.preview.replicas))
-    if shown.waiting:
-        parts.append(f"**{WAITING}**\n\n{_table(shown.waiting)}")
-    if shown.steps:
-        lines = "".join(f"- {_plain(line)}\n" for line in _step_lines(shown))
-        parts.append(f"**How it comes in**\n\n{lines}")
-    if shown.refusals:
-        lines = "".join(f"- {_plain(line)}\n" for line in _refusal_lines(shown.refusals))
-        parts.append(f"**{count(len(shown.refusals), 'replica')} not placed as asked**\n\n{lines}")
-    if shown.preview.problems:
-        lines = "".join(f"- {_plain(str(problem))}\n" for problem in shown.preview.problems)
-        parts.append(f"**To mend first**\n\n{lines}")
-    if shown.rebalance:
-        parts.append(proposal_markdown(shown.rebalance))
-    if shown.with_files:
-        parts.extend(
-            _folded(change) for change in (*shown.preview.replicas, *shown.waiting) if change.files
-        )
-    return _bounded("\n".join(parts))
-
-
-def _table(changes: tuple[ReplicaChange, ...]) -> str:
-    rows = "".join(map(_row, changes))
-    return f"| | replica | where | why |\n|---|---|---|---|\n{rows}"
-
-
-def _row(change: ReplicaChange) -> str:
-    sign = f"`{_SIGNS[change.fate]}`"
-    why = "; ".join(filter(None, (_plain(_why(change)), *map(_loud, _deletions(change)))))
-    return f"| {sign} | `{change.replica}` | {where_of(change)} | {why} |\n"
-
-
-def _loud(text: str) -> str:
-    return f"**{_plain(text)}**"
-
-
-def _plain(text: str) -> str:
-    """Keep a text from becoming markup."""
-    cleaned = safe(text).strip().replace("\n", " ")
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#@&" else c for c in cleaned)
-
-
-def _folded(change: ReplicaChange) -> str:
-    text = _diffs(change)
-    fence = "`" * max(3, _longest_run(text) + 1)  # no file may end the block early
-    head = f"<details><summary><code>{change.replica}</code></summary>"
-    return f"{head}\n\n{fence}diff\n{text}{fence}\n\n</details>\n"
-
-
-def _longest_run(text: str) -> int:
-    longest = current = 0
-    for letter in text:
-        current = current + 1 if letter == "`" else 0
-        longest = max(longest, current)
-    return longest
-
-
-def _bounded(text: str) -> str:
-    if len(text) <= _MARKDOWN_MAX:
-        return text
-    head, folded, _ = text.partition("<details>")
-    whole = f"{head[:_MARKDOWN_MAX].rpartition(chr(10))[0] if not folded else head}\n"
-    return f"{whole[:_MARKDOWN_MAX]}The rest is too long for a comment: run `miaas plan --diff`.\n"
-
-
-def as_json(shown: Previewed) -> str:
-    """Write for a program."""
-    preview = shown.preview
-    value: dict[str, object] = {
-        **({"remarks": list(shown.remarks)} if shown.remarks else {}),
-        "summary": {str(fate): preview.count(fate) for fate in Fate},
-        "changes": [_change_json(change, shown) for change in preview.replicas],
-        **(
-            {"ifRemovalsWereAllowed": [_change_json(change, shown) for change in shown.waiting]}
-            if shown.waiting
-            else {}
-        ),
-        "steps": [_step_json(step) for step in shown.steps],
-        "mayLandElsewhere": list(_unsettled(shown)),
-        "unplaced": [refusal_json(refusal) for refusal in shown.refusals],
-        "problems": [
-            {
-                "path": problem.place.path,
-                "line": problem.place.line,
-                "column": problem.place.column,
-                "what": problem.what,
-                "fix": problem.fix,
-            }
-            for problem in preview.problems
-        ],
-        **({"rebalance": proposal_json(shown.rebalance)} if shown.rebalance else {}),
-    }
-    return json.dumps(value, indent=2) + "\n"
-
-
-def _change_json(change: ReplicaChange, shown: Previewed) -> dict[str, object]:
-    value: dict[str, object] = {
-        "replica": change.replica,
-        "deployment": change.deployment,
-        "fate": str(change.fate),
-        "wasOn": change.was_on,
-        "goesTo": change.goes_to,
-        "why": change.why,
-        "files": [file.path for file in change.files],
-        "deletedVolumes": list(change.volumes),
-    }
-    return {**value, "diff": _diffs(change)} if shown.with_files else value
-
-
-def _step_json(step: Step) -> dict[str, object]:
-    return {
-        "deployment": step.deployment,
-        "first": list(step.first),
-        "holds": [
-            {"reason": hold.reason, "text": hold.text, "replicas": list(hold.replicas)}
-            for hold in step.holds
-        ],
-    }
-
-
-def refusal_json(refusal: Refusal) -> dict[str, object]:
-    """A refusal as JSON."""
-    return {
-        "replica": refusal.replica,
-        "reasons": [{"text": r.text, "nodes": list(r.nodes)} for r in refusal.reasons],
-        "hint": refusal.hint,
-    }

@@ -11,7 +11,8 @@ from pathlib import Path
 from reconciler.cli.clock import even_clock
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.plan import asked_snapshot
-from reconciler.cli.plan_texts import Previewed, written
+from reconciler.cli.plan_output import written
+from reconciler.cli.plan_texts import Previewed
 from reconciler.cli.steps import removals_of
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.plan_texts import Previewed, written
+from reconciler.cli.plan_output import written
+from reconciler.cli.plan_texts import Previewed
 from reconciler.cli.steps import steps_of
 from reconciler.cli.terminal import Terminal
 from reconciler.decide import Pass, decide

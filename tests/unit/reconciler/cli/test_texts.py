@@ -12,7 +12,9 @@ from reconciler.cli.capacity_texts import capacity_json, capacity_text
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.past import Past
 from reconciler.cli.past_texts import past_json, past_text, remembered
-from reconciler.cli.plan_texts import Previewed, as_json, as_markdown, as_text, summary
+from reconciler.cli.plan_json import as_json
+from reconciler.cli.plan_markdown import as_markdown
+from reconciler.cli.plan_texts import Previewed, as_text, summary
 from reconciler.cli.proposal_texts import (
     Proposal,
     proposal_json,
