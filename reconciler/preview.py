@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.decide import Pass, decide
-from reconciler.observing.causes import REMOVALS_FIX
+from reconciler.observing.causes import is_of_removals
 from reconciler.observing.snapshot import Snapshot
 from reconciler.observing.trailers import ALLOW_REMOVALS
 from reconciler.publishing.assignments import without_why
@@ -99,7 +99,7 @@ def preview_of_aim(result: Pass) -> Preview:
     replicas = tuple(_replicas(result, result.aim.assignments, result.aim.rendered))
     nodes = {one for change in replicas for one in (change.was_on, change.goes_to) if one}
     told = nodes | set(result.changes.nodes)
-    problems = tuple(one for one in result.problems if not _is_guarded(one))
+    problems = tuple(one for one in result.problems if not is_of_removals(one))
     return Preview(replicas=replicas, nodes=tuple(sorted(told)), problems=problems)
 
 
@@ -113,17 +113,12 @@ def waiting_for_a_word(
     Raises:
         BrokenPlanError: as for `decide`.
     """
-    if not any(_is_guarded(one) for problems in result.held.values() for one in problems):
+    if not any(is_of_removals(one) for problems in result.held.values() for one in problems):
         return ()
     allowed = replace(result.snapshot, message=f"allowed\n\n{ALLOW_REMOVALS}: yes")
     other = decide(allowed, result.facts.now, memory, renderer)
     known = set(preview_of_aim(result).replicas)
     return tuple(one for one in preview_of_aim(other).replicas if one not in known)
-
-
-def _is_guarded(problem: Problem) -> bool:
-    """Whether it is no fault of a document, but a removal that is held."""
-    return problem.fix == REMOVALS_FIX
 
 
 def _replicas(

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
+from reconciler.observing.trailers import ALLOW_REMOVALS
 from schemas.layout import NODE_REFS, NODES
 from schemas.problem import REPOSITORY, Problem
 
 REMOVALS_FIX: Final = (
-    "if that is meant, say `Miaas-Allow-Removals: yes` in the message of the newest commit, or "
+    f"if that is meant, say `{ALLOW_REMOVALS}: yes` in the message of the newest commit, or "
     "raise guards.maxRemovals"
 )
 
@@ -56,7 +57,12 @@ def is_of_a_node(path: str) -> bool:
     return path.startswith((f"{NODES}/", NODE_REFS))
 
 
+def is_of_removals(problem: Problem) -> bool:
+    """Whether it is the guard against removals that holds, also as an earlier version said it."""
+    return ALLOW_REMOVALS in problem.fix
+
+
 def _cause(problem: Problem) -> Cause:
-    if problem.fix == REMOVALS_FIX:
+    if is_of_removals(problem):
         return Cause.REMOVALS
     return Cause.NODE if is_of_a_node(problem.place.path) else Cause.DOCUMENTS

@@ -34,7 +34,7 @@ def inconsistent(
     names, hosts = frozenset(known), frozenset(nodes)
     found = {
         one.name: (
-            *strangers(one, names),
+            *unwritten(one, names),
             *_nowhere(one, hosts),
             *((around[one.name],) if one.name in around else ()),
             *_fence(one, fleet),
@@ -59,7 +59,7 @@ def circles(deployments: Iterable[Deployment]) -> Mapping[DeploymentName, Proble
     return found
 
 
-def strangers(deployment: Deployment, known: Iterable[DeploymentName]) -> Iterator[Problem]:
+def unwritten(deployment: Deployment, known: Iterable[DeploymentName]) -> Iterator[Problem]:
     """Go through the deployments that it needs and nobody wrote."""
     names = frozenset(known)
     for keys, said, other in _needed(deployment):

@@ -13,7 +13,7 @@ from typing import Final
 from reconciler.placing.plan import Placement
 from reconciler.rolling.holders import UNKNOWN, Evidence, stop_after, told
 from reconciler.rolling.holding import Because, Held
-from reconciler.rolling.proofs import is_silent, still_in
+from reconciler.rolling.proofs import claimed, is_silent, still_in
 from schemas.assignment import Fence, Tenure
 from schemas.deployment import Deployment
 from schemas.fencing import lose_after
@@ -53,7 +53,9 @@ def _in_the_way(
     one: Placement, tenure: Tenure | None, found: Evidence, span: timedelta
 ) -> str | None:
     """Say why a holder elsewhere keeps a replica from its place; None: none does."""
-    if tenure is None or _is_at(tenure, one.node, found):
+    if tenure is None:
+        return claimed(one.replica, found, span)
+    if _is_at(tenure, one.node, found):
         return None
     return still_in(tenure, found, span, to=one.node)
 

@@ -44,6 +44,7 @@ class Evidence:
     unheard: frozenset[NodeName] = frozenset()
     beats: Mapping[NodeName, Heartbeat]
     reports: Mapping[ReplicaName, tuple[tuple[NodeName, ReplicaReport], ...]]
+    strange: Mapping[NodeName, Heartbeat] = field(default_factory=dict)
 
 
 def evidence(
@@ -53,7 +54,7 @@ def evidence(
     doubts: Mapping[ReplicaName, timedelta],
     restored_for: timedelta | None = None,
 ) -> Evidence:
-    """Sort what there is to go by. The word of strangers counts only once the state was restored.
+    """Sort what there is to go by. Strangers have their full say once the state was restored.
 
     Then whoever was admitted by what is lost looks like one.
     """
@@ -71,6 +72,7 @@ def evidence(
         restored_for=restored_for,
         beats=beats,
         reports={name: tuple(found) for name, found in reports.items()},
+        strange={beat.node: beat for beat in observed.heartbeats if beat.node in ignored},
     )
 
 

@@ -38,9 +38,10 @@ def still_in(
             return f"waits for {node}, whose heartbeat cannot be read"
         nobody = f"waits for {node}, of which nothing is known"
         is_gone = _silence(tenure, found) >= _outlasting(tenure, span)
-        return None if is_gone and not _is_admitted(node, found) else nobody
+        is_out = is_gone and not _is_admitted(node, found)
+        return claimed(tenure.replica, found, span) if is_out else nobody
     if _is_out_by_silence(tenure, found, span):
-        return mass_loss(found.nodes, span)
+        return mass_loss(found.nodes, span) or claimed(tenure.replica, found, span)
     if beat.host.machine != tenure.machine:
         return f"waits for the machine that was {node} before another took its name"
     return _not_stopped(beat, tenure, found)
@@ -73,7 +74,21 @@ def _in_doubt(
     told = found.observed.unreadable.keys() & found.observed.assignments.keys() - {to}
     if told:
         return f"waits for {min(told)}, whose heartbeat cannot be read"
-    return mass_loss(found.nodes, span)
+    return mass_loss(found.nodes, span) or claimed(replica, found, span)
+
+
+def claimed(replica: ReplicaName, found: Evidence, span: timedelta) -> str | None:
+    """Say which stranger says that it runs a replica under a grant; None: none does.
+
+    If main and state were restored together, its record and its grant may both be lost. So no start
+    rests on silence alone against its word; against that of the holder it counts for nothing.
+    """
+    for node, beat in sorted(found.strange.items()):
+        has_it = any(one.name == replica and one.epoch for one in beat.replicas)
+        silence = found.silences.get((node, beat.host.machine), timedelta(0))
+        if has_it and silence < span:
+            return f"waits for {node}, which nobody admitted and which says that it runs it"
+    return None
 
 
 def _is_out_by_silence(tenure: Tenure, found: Evidence, span: timedelta) -> bool:

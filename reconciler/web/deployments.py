@@ -128,6 +128,7 @@ def problem_view(problem: Problem, holds: tuple[str, ...] = ()) -> ProblemView:
         column=problem.place.column,
         what=problem.what,
         fix=problem.fix,
+        deployment=holds[0] if len(holds) == 1 else "",
         holds=holds,
     )
 

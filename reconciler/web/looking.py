@@ -13,7 +13,7 @@ from typing import Final
 
 from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
-from reconciler.observing.causes import REMOVALS_FIX
+from reconciler.observing.causes import is_of_removals
 from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
 from reconciler.observing.node import Node
 from reconciler.observing.read import NO_HISTORY, History
@@ -74,7 +74,7 @@ def _waits_for_a_window(result: Pass) -> bool:
 def _removals(result: Pass) -> str:
     """Why what main removes is kept for now; empty: it removes little."""
     told = (problem for problems in result.held.values() for problem in problems)
-    return next((one.what for one in told if one.fix == REMOVALS_FIX), "")
+    return next((one.what for one in told if is_of_removals(one)), "")
 
 
 def _returns(sightings: Sightings, observed: Observed) -> Mapping[NodeName, Return]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from reconciler.conditions.condition import camel
 from reconciler.conditions.deployments import hold_text
-from reconciler.observing.causes import REMOVALS_FIX, is_of_a_node
+from reconciler.observing.causes import is_of_a_node, is_of_removals
 from reconciler.web.banners import banners
 from reconciler.web.deployments import deployment_views, held_by, problem_view
 from reconciler.web.facts import Facts, index
@@ -75,7 +75,7 @@ def _problems(facts: Facts) -> tuple[ProblemView, ...]:
 
 def _is_of_documents(problem: Problem) -> bool:
     """Whether it stands in a document: the guard speaks in a banner, and machines in notices."""
-    return problem.fix != REMOVALS_FIX and not problem.place.path.startswith(NODE_REFS)
+    return not is_of_removals(problem) and not problem.place.path.startswith(NODE_REFS)
 
 
 def _is_settled(deployment: DeploymentView) -> bool:

@@ -90,7 +90,7 @@ class ProblemView:
     """Something to mend in a document: where, what, and how. Line 0: the document as a whole.
 
     path: `.`: it is of no file, but of the commit as a whole. holds: deployments that stay as they
-    last were because of it.
+    last were because of it. deployment: the only one of them; empty: there is none, or several.
     """
 
     path: str
@@ -98,6 +98,7 @@ class ProblemView:
     column: int
     what: str
     fix: str
+    deployment: str = ""
     holds: tuple[str, ...] = ()
 
     @property

@@ -8,12 +8,23 @@ from typing import Any
 import pytest
 
 from reconciler.observing.bounds import LOST_MAX
+from reconciler.observing.read import Reader
+from reconciler.rolling.marks import Memory
 from schemas.heartbeat import ReplicaState
 from schemas.names import CommitId, NodeName, ReplicaName
 from tests.builders import a_replica_report
 from tests.unit.reconciler.world import node
-from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
-from tests.unit.rolling.test_grants import MINUTE, a_singleton, copies, fence, moved_since, restore
+from tests.unit.rolling.fleet import POLL, Agent, Fleet, a_fleet_of, spread
+from tests.unit.rolling.test_grants import (
+    FENCED,
+    MINUTE,
+    a_singleton,
+    copies,
+    fence,
+    moved_since,
+    restore,
+)
+from tests.unit.rolling.test_two_copies import obey
 
 CHAT = ReplicaName("chat-0")
 STRANGER = "mallory"
@@ -117,6 +128,57 @@ def test_after_a_restore_a_grant_counts_of_which_the_backup_knows_nothing() -> N
         fleet.world.pass_once()
 
         assert fleet.homes().get("chat-0", holder) == holder
+
+
+def a_site_restored_after_delta_got_it(*, was_there: bool) -> Fleet:
+    """Main and state from one backup, by a reconciler without memory: delta is a stranger by then.
+
+    was_there: whether chat-0 ran on a node of the backup, which died since.
+    """
+    fleet = a_singleton() if was_there else a_fleet_of("alpha", "beta", "gamma")
+    home = fleet.homes().get("chat-0")
+    refs, files = dict(fleet.world.server.refs), dict(fleet.world.files)
+    fleet.silent = {home} if home else set()
+    fleet.agents["delta"] = Agent("delta")
+    fleet.say()
+    onto = spread(1, disconnect=FENCED).replace("{strategy: spread}", "{pin: [delta]}")
+    fleet.world.commit({"nodes/delta.yaml": node("delta"), "deployments/chat.yaml": onto})
+    fleet.rest(60 if home else 4)
+    assert fleet.homes() == {"chat-0": "delta"}
+    if home:
+        fleet.agents[home].running = {}
+    fleet.world.server.refs.clear()
+    fleet.world.server.refs.update(refs)
+    fleet.world.files.clear()
+    fleet.world.files.update(files)
+    fleet.world.memory = Memory()
+    fleet.world.reader = Reader(fleet.world.client, fleet.world.client, "main")
+    return fleet
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_no_start_rests_on_silence_against_the_word_of_a_stranger(was_there: bool) -> None:
+    fleet = a_site_restored_after_delta_got_it(was_there=was_there)
+    if not was_there:
+        fleet.world.commit({"deployments/chat.yaml": spread(1, disconnect=FENCED)})
+
+    for _ in range(60):
+        fleet.world.clock.pass_by(POLL)
+        fleet.world.pass_once()
+        obey(fleet)
+        assert copies(fleet) == 1
+
+    (hold,) = fleet.world.decide().brakes.absent.values()
+    assert hold.text == (
+        "waits for delta, which nobody admitted and which says that it runs it"
+    )
+    fleet.world.commit({"nodes/delta.yaml": node("delta")})
+    for _ in range(60):
+        fleet.world.clock.pass_by(POLL)
+        fleet.world.pass_once()
+        obey(fleet)
+        assert copies(fleet) <= 1
+    assert copies(fleet) == 1
 
 
 @pytest.mark.parametrize(
