@@ -169,9 +169,7 @@ def test_no_start_rests_on_silence_against_the_word_of_a_stranger(was_there: boo
         assert copies(fleet) == 1
 
     (hold,) = fleet.world.decide().brakes.absent.values()
-    assert hold.text == (
-        "waits for delta, which nobody admitted and which says that it runs it"
-    )
+    assert hold.text == ("waits for delta, which nobody admitted and which says that it runs it")
     fleet.world.commit({"nodes/delta.yaml": node("delta")})
     for _ in range(60):
         fleet.world.clock.pass_by(POLL)
