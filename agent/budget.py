@@ -12,6 +12,8 @@ LONGEST_SECONDS = 60.0
 # For so much of its interval a heartbeat that is due already waits for acts: most take a second or
 # two, and one heartbeat then tells of all of them. Nobody calls a node late before the third.
 LATE_SHARE = 1 / 3
+# And for so long however short the interval is: or each pass would do one thing.
+LEAST_SECONDS = 5.0
 # Where nobody knows when a try was: behind who was never tried, before who was since.
 SOME_TIME = 0.001
 
@@ -27,7 +29,7 @@ def acting_until(
         heartbeat_seconds: how often one is.
         worn_at: as `agent.grants.worn_at`.
     """
-    late = max(speak_due, now + heartbeat_seconds * LATE_SHARE)
+    late = max(speak_due, now + max(heartbeat_seconds * LATE_SHARE, LEAST_SECONDS))
     until = min(late, now + LONGEST_SECONDS)
     return until if worn_at is None else min(until, worn_at)
 

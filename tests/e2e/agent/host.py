@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]  # the agent of this tree, wherever another may
 IMAGE = "tiny:1"  # on every engine of these tests, as is its successor
 NEXT_IMAGE = "tiny:2"
 PASS_SECONDS = 120  # bound of one pass; usually it takes one or two
-MOST_PASSES = 8
+MOST_PASSES = 40
 PATIENCE_SECONDS = 60.0  # for what should have happened long before
 LISTED = '{{.Label "io.miaas.replica"}}/{{.Label "com.docker.compose.service"}} {{.ID}} {{.State}}'
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agent.budget import LONGEST_SECONDS, acting_until, in_turn
+from agent.budget import LEAST_SECONDS, LONGEST_SECONDS, acting_until, in_turn
 from agent.converge import Act, Down, Pull, Up, waits_for
 from schemas.layout import project_name
 from schemas.names import ReplicaName
@@ -34,6 +34,12 @@ def test_until_when_a_pass_acts(speak_due: float, worn_at: float | None, until: 
     found = acting_until(NOW, speak_due=speak_due, heartbeat_seconds=30.0, worn_at=worn_at)
 
     assert found == until
+
+
+def test_however_short_the_interval_is_a_pass_does_more_than_one_quick_thing() -> None:
+    found = acting_until(NOW, speak_due=NOW, heartbeat_seconds=1.0, worn_at=None)
+
+    assert found == NOW + LEAST_SECONDS
 
 
 def a_start(replica: ReplicaName, *after: ReplicaName) -> tuple[Act, ...]:
