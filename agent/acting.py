@@ -10,6 +10,7 @@ from agent.desk import Desk
 from agent.grants import worn_at
 from agent.holding import holding_of
 from agent.memory import Present
+from agent.pacing import may_come_early
 from agent.reading import Listing, listing, prepare
 from agent.reasons import Reason
 from agent.sweep import RemoveImages
@@ -33,7 +34,9 @@ def act(desk: Desk, containers: Listing, tell: Callable[[], None]) -> tuple[Act,
     decided = desk.orders().turns(containers)
     if not decided:
         return ()
-    if desk.orders().grants().is_worn():
+    memory, now = desk.notebook.memory, desk.clock.boottime()
+    is_time = may_come_early(memory.tokens_at, desk.notebook.heartbeat_seconds, now)
+    if is_time and desk.orders().grants().is_worn():
         tell()
     return _carry_out(desk, decided, tell, _until(desk))
 

@@ -106,10 +106,9 @@ class Grants:
 
     def is_worn(self) -> bool:
         """Whether a heartbeat has to renew the lease before anything is begun, and would."""
-        worn, renewed = worn_at(self.lease, self.fences), self.lease.renewed
-        if worn is None or renewed is None or self.looked is None:
-            return False
-        return self.now >= worn and renewed < self.looked
+        renewed, looked = self.lease.renewed, self.looked
+        is_fresh = renewed is not None and looked is not None and renewed < looked
+        return is_fresh and needs_renewal(self.lease, self.fences, self.now)
 
     def bar(self, replica: ReplicaName) -> str:
         """Why a replica must not be started even if a heartbeat goes out before; empty: it may."""
@@ -181,6 +180,13 @@ def worn_at(lease: Lease, fences: Mapping[ReplicaName, Fence]) -> float | None:
     """
     ends = (renewed + seconds * WORN_SHARE for renewed, seconds in _in_force(lease, fences))
     return min(ends, default=None)
+
+
+def needs_renewal(lease: Lease, fences: Mapping[ReplicaName, Fence], now: float) -> bool:
+    """Whether a lease is worn, and may still be renewed: one that is over never is again."""
+    worn = worn_at(lease, fences)
+    ends = [renewed + seconds for renewed, seconds in _in_force(lease, fences)]
+    return worn is not None and worn <= now < min(ends)
 
 
 def act_within(lease: Lease, fences: Mapping[ReplicaName, Fence], now: float) -> float | None:

@@ -79,7 +79,8 @@ class Memory:
     sequence: of the last heartbeat of this boot.
     converged, generation: the assignment that was last reached in full.
     tries: by `git`, `push`, `docker` and replica name.
-    tokens: how many pushes on change were left at `tokens_at`.
+    tokens: how many pushes on change were left at `tokens_at`, when the last heartbeat that arrived
+    was sent.
     images: that we brought here, see `agent.sweep`. pressed: whether the disk is nearly full.
     findings, audit_due: what the last thorough look found amiss, and when the next one is due.
     poll_due, speak_due: when to look at Git and when to send a keep-alive, on the boot clock.

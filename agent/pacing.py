@@ -13,6 +13,9 @@ BURST_SHARE = 1 / 7
 HOUR_SECONDS = 3600.0
 # The keep-alive comes early by up to a tenth, never late: lateness is what others judge.
 JITTER = 0.1
+# What a worn lease asks for before that is due is asked for so seldom: the lease may be one that
+# nothing renews, and then each pass would ask for it.
+EARLY_SHARE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,11 @@ def next_keep_alive(spoken_at: float, every_seconds: float, rng: random.Random) 
 def next_poll(looked_at: float, every_seconds: float, rng: random.Random) -> float:
     """When to look at a remote again that cannot be watched: spread, so that nodes do not bunch."""
     return looked_at + every_seconds * (1.0 - JITTER + 2 * JITTER * rng.random())
+
+
+def may_come_early(last: float, every_seconds: float, now: float) -> bool:
+    """Whether a heartbeat, or a look, may come before it is due.
+
+    last: when there was one. every_seconds: how often a heartbeat is due.
+    """
+    return now >= last + every_seconds * EARLY_SHARE

@@ -9,8 +9,9 @@ from dataclasses import replace
 from agent.audit import with_limits
 from agent.backoff import failed, waits
 from agent.desk import Desk
-from agent.grants import worn_at
+from agent.grants import needs_renewal
 from agent.notebook import Notebook
+from agent.pacing import may_come_early
 from agent.prepare import UnusableError, stop_after_of
 from agent.reasons import Reason
 from agent.runtime.port import Container, RuntimeDownError
@@ -25,14 +26,20 @@ log = logging.getLogger(__name__)
 def look(desk: Desk, reasons: frozenset[Reason]) -> None:
     """Look at the remote, if it is time."""
     at_remote, notebook, now = desk.tools.look, desk.notebook, desk.clock.boottime()
-    worn = worn_at(notebook.lease, notebook.fences())
     due = Reason.ASKED in reasons or now >= notebook.memory.poll_due
-    due = due or (worn is not None and now >= worn)
+    due = due or _is_worn(notebook, now)
     due = due and not at_remote.is_waiting(notebook)
     if due or Reason.ASSIGNMENT in reasons or _renews_the_lease(notebook, now):
         at_remote.look(notebook)
     else:
         at_remote.look_later(notebook)
+
+
+def _is_worn(notebook: Notebook, now: float) -> bool:
+    """Whether the lease has to be renewed before anything is begun, and nobody looked just now."""
+    looked = notebook.memory.looked
+    is_time = looked is None or may_come_early(looked, notebook.heartbeat_seconds, now)
+    return is_time and needs_renewal(notebook.lease, notebook.fences(), now)
 
 
 def _renews_the_lease(notebook: Notebook, now: float) -> bool:

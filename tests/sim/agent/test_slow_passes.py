@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from agent.reasons import Reason
 from agent.runtime.port import Project
 from agent.runtime.simulated import UP_SECONDS
 from schemas.assignment import Fence
-from schemas.names import ReplicaName
+from schemas.layout import project_name
+from schemas.names import CommitId, ReplicaName
 from tests.sim.agent.test_fencing import FILES, STOP_AFTER, Site
-from tests.sim.agent.world import Killed
+from tests.sim.agent.world import NODE, Host, Killed
 
 # `timings.late` of a fleet that says nothing else.
 LATE = 90.0
@@ -285,3 +286,68 @@ def test_pulls_that_go_on_beside_the_passes_are_all_begun(tmp_path: Path) -> Non
     outcome = host.agent.step()
 
     assert [(type(act), act.replica) for act in outcome.acts] == [(Pull, "x-0"), (Pull, "y-0")]
+
+
+def _calls(host: Host, seconds: float) -> tuple[int, int]:
+    """Let time pass, and count fetches and pushes."""
+    fetches, pushes, fetch = [], host.repository.pushes, host.repository.fetch
+
+    def counted(*refs: str) -> Mapping[str, CommitId]:
+        fetches.append(host.now)
+        return fetch(*refs)
+
+    host.repository.fetch = counted  # type: ignore[method-assign]
+    host.pass_time(seconds)
+    return len(fetches), host.repository.pushes - pushes
+
+
+def _pull_for_ever(site: Site) -> None:
+    """Have something to do in each pass."""
+
+    def pull(_project: Project) -> None:
+        raise StillPullingError("its images are being pulled")
+
+    site.host.runtime.pull = pull  # type: ignore[method-assign]
+    _assign(site, "free-0", "x-0")
+
+
+def test_a_lease_that_is_over_is_not_asked_for_in_each_pass(tmp_path: Path) -> None:
+    """What has to stop cannot be stopped: the incarnation stays, and nothing renews its lease."""
+    site = Site(tmp_path)
+    site.run()
+    host, project = site.host, project_name(NODE, ReplicaName("only-0"))
+    host.script.stuck[project] = "cannot kill container: did not get an exit event"
+    host.is_cut_off(cut=True)
+    host.pass_time(STOP_AFTER + 80)
+    host.is_cut_off(cut=False)
+    _pull_for_ever(site)
+    host.pass_time(60)
+
+    fetches, pushes = _calls(host, 300)
+
+    every = host.agent.notebook.heartbeat_seconds
+    assert pushes <= 2 * 300 / every
+    assert fetches <= 3 * 300 / every
+
+
+def test_a_lease_that_cannot_be_written_is_not_asked_for_in_each_pass(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.run()
+    host = site.host
+    _pull_for_ever(site)
+    host.step()
+
+    def no_disk(name: str) -> None:
+        if name == f"before {LEASE_FILE}":
+            raise OSError("no space left")
+
+    host.script.point = no_disk
+    (tmp_path / LEASE_FILE).unlink()
+    seconds = STOP_AFTER - 10.0
+
+    fetches, pushes = _calls(host, seconds)
+
+    third = host.agent.notebook.heartbeat_seconds / 3
+    assert host.agent.notebook.lease.renewed == pytest.approx(host.now - seconds, abs=15)
+    assert pushes <= seconds / third + 1
+    assert fetches <= 2 * (seconds / third)

@@ -223,6 +223,8 @@ def test_what_outlived_its_incarnation_bounds_a_pass_too() -> None:
         pytest.param(1040.0, 1035.0, True, id="a heartbeat now renews it"),
         pytest.param(1040.0, 1000.0, False, id="nobody looked since: it would renew nothing"),
         pytest.param(1040.0, None, False, id="nobody ever looked"),
+        pytest.param(1119.9, 1110.0, True, id="at the last moment"),
+        pytest.param(1120.0, 1110.0, False, id="over: nothing renews it"),
     ],
 )
 def test_when_a_heartbeat_comes_before_the_first_act(

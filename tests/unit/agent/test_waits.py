@@ -18,7 +18,7 @@ from agent.backoff import (
     started,
     waits,
 )
-from agent.pacing import Budget, next_keep_alive, next_poll
+from agent.pacing import Budget, may_come_early, next_keep_alive, next_poll
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,8 @@ def test_a_keep_alive_is_early_and_never_late(seed: int) -> None:
 @given(st.integers())
 def test_polls_spread_around_their_interval(seed: int) -> None:
     assert 13.5 <= next_poll(0.0, 15, random.Random(seed)) <= 16.5
+
+
+@pytest.mark.parametrize(("now", "may"), [(109.9, False), (110.0, True), (110.1, True)])
+def test_what_comes_early_comes_once_in_a_third_of_a_heartbeat(now: float, may: bool) -> None:
+    assert may_come_early(100.0, 30, now) is may
