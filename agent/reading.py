@@ -10,11 +10,13 @@ from agent.audit import with_limits
 from agent.backoff import failed, waits
 from agent.desk import Desk
 from agent.grants import needs_renewal
+from agent.memory import Prepared
 from agent.notebook import Notebook
 from agent.pacing import may_come_early
 from agent.prepare import UnusableError, stop_after_of
 from agent.reasons import Reason
 from agent.runtime.port import Container, RuntimeDownError
+from schemas.assignment import AssignedReplica
 from schemas.names import ReplicaName, TreeId
 
 # None: the engine does not answer, and nobody knows what runs.
@@ -52,26 +54,51 @@ def _renews_the_lease(notebook: Notebook, now: float) -> bool:
 def prepare(desk: Desk) -> None:
     """Make the files of every assigned replica ready to run, each for itself.
 
-    Files that were ready and are not as they were written have been edited by hand: the mirror
-    knows what they should be.
+    Files that ran well here, and are as they were, are not asked for again: this host allowed them,
+    and a way back to them must not depend on what a newer program would allow.
     """
-    preparer, notebook = desk.tools.preparer, desk.notebook
-    orders = desk.orders()
+    orders, memory = desk.orders(), desk.notebook.memory
     for replica, tree in orders.trees().items():
-        known, assigned = notebook.memory.prepared.get(replica), orders.replicas()[replica]
-        is_ready = preparer.is_ready(replica, known, tree)
-        is_labelled = known is not None and known.stop_after == stop_after_of(assigned)
-        if (is_ready and is_labelled) or orders.waits(replica, tree):
+        known, good = memory.prepared.get(replica), memory.good.get(replica)
+        assigned = orders.replicas()[replica]
+        if _is_usable(desk, known, assigned, tree):
             continue
-        if known is not None and known.tree == tree and not is_ready:
-            _put_right(desk, replica, tree)
-        try:
-            prepared = preparer.prepare(assigned, tree)
-        except UnusableError as error:
-            desk.tools.performer.note_failure(notebook, replica, tree, str(error))
-            continue
-        memory = notebook.memory
-        notebook.memory = replace(memory, prepared={**memory.prepared, replica: prepared})
+        if good is not None and _is_usable(desk, good, assigned, tree):
+            _keep(desk.notebook, replica, good)
+        elif not orders.waits(replica, tree):
+            before = known if known is not None and known.tree == tree else good
+            _prepare_anew(desk, before, assigned, tree)
+
+
+def _is_usable(
+    desk: Desk, prepared: Prepared | None, assigned: AssignedReplica, tree: TreeId
+) -> bool:
+    """Whether files are those of a tree, as they were written, and right for what is assigned."""
+    is_ready = desk.tools.preparer.is_ready(assigned.name, prepared, tree)
+    return is_ready and prepared is not None and prepared.stop_after == stop_after_of(assigned)
+
+
+def _prepare_anew(
+    desk: Desk, before: Prepared | None, assigned: AssignedReplica, tree: TreeId
+) -> None:
+    """Make files ready that are not. before: how they were when they last were.
+
+    Those that were and are not as they were written have been edited by hand: the mirror knows what
+    they should be.
+    """
+    tools, notebook, replica = desk.tools, desk.notebook, assigned.name
+    was_ready = before is not None and before.tree == tree
+    if was_ready and not tools.preparer.is_ready(replica, before, tree):
+        _put_right(desk, replica, tree)
+    try:
+        _keep(notebook, replica, tools.preparer.prepare(assigned, tree))
+    except UnusableError as error:
+        tools.performer.note_failure(notebook, replica, tree, str(error))
+
+
+def _keep(notebook: Notebook, replica: ReplicaName, prepared: Prepared) -> None:
+    memory = notebook.memory
+    notebook.memory = replace(memory, prepared={**memory.prepared, replica: prepared})
 
 
 def _put_right(desk: Desk, replica: ReplicaName, tree: TreeId) -> None:

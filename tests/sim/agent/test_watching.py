@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from agent.runtime.port import RuntimeFailedError, UnfinishedError
 from fleet.memory import MemoryServer
+from schemas.given import Given
 from schemas.heartbeat import LogTail, ReplicaReport, ReplicaState
-from schemas.names import CommitId
+from schemas.names import CommitId, ReplicaName
+from schemas.policy import check, check_replica
 from schemas.probes import Probe
+from schemas.problem import Problem
 from tests.sim.agent.world import Host, Killed, Killer, Publisher, compose
 
 PORT = 20000
@@ -411,6 +415,77 @@ def test_a_disk_of_ours_that_is_full_is_no_reason_to_go_back(
 
     host.pass_time(30)
     assert images(host)["web"] == "img:2"
+
+
+FIXED_PORT = {"chat-0": {"compose.yaml": compose(extra='    ports: ["8080:80"]\n')}}
+
+
+def older_policy(
+    text: str,
+    *,
+    path: str,
+    files: Mapping[str, bytes],  # noqa: ARG001  # as the protocol says
+    given: Given,  # noqa: ARG001  # as the protocol says
+) -> tuple[Problem, ...]:
+    """What an agent asked that knew of no ports that were not given."""
+    return check(text, path=path)
+
+
+def upgrade(host: Host, publisher: Publisher) -> None:
+    """Run what the agent of now refuses, under one that allowed it. Then upgrade that agent."""
+    host.policy = older_policy
+    host.start()
+    publisher.publish(FIXED_PORT, of_replicas=ROLLBACK)
+    host.rest()
+    assert report(host).state is ReplicaState.RUNNING
+    host.policy = check_replica
+    host.start()
+    host.script.broken["img:2"] = SAID
+
+
+def test_what_ran_here_before_an_upgrade_can_be_gone_back_to(
+    host: Host, publisher: Publisher
+) -> None:
+    upgrade(host, publisher)
+
+    publisher.publish(NEWER, of_replicas=ROLLBACK)
+    host.rest()
+
+    assert images(host) == {"web": "img:1", "worker": "img:1"}
+    assert all(one.state == "running" for one in host.containers().values())
+    assert report(host).message.startswith(f"up: {SAID}. The last good version runs again")
+    assert "That fails too" not in report(host).message
+
+
+def test_what_ran_here_before_an_upgrade_runs_again_once_main_is_reverted(
+    host: Host, publisher: Publisher
+) -> None:
+    upgrade(host, publisher)
+    publisher.publish(NEWER)
+    host.rest()
+    assert report(host).message == f"up: {SAID}"
+
+    publisher.publish(FIXED_PORT)
+    host.rest()
+
+    assert images(host) == {"web": "img:1", "worker": "img:1"}
+    assert report(host).state is ReplicaState.RUNNING
+
+
+def test_what_was_edited_since_an_upgrade_is_held_against_the_newer_policy(
+    host: Host, publisher: Publisher
+) -> None:
+    upgrade(host, publisher)
+    publisher.publish(NEWER)
+    host.rest()
+    tree = host.agent.notebook.memory.good[ReplicaName("chat-0")].tree
+    (host.disk / "replicas" / "chat-0" / tree / "compose.yaml").write_text(compose() + "# mine\n")
+
+    publisher.publish(FIXED_PORT)
+    host.rest()
+
+    assert report(host).state is ReplicaState.FAILED
+    assert "the host port 8080 was not given to this replica" in report(host).message
 
 
 @pytest.mark.parametrize("kill_at", range(1, 60, 5))

@@ -22,7 +22,7 @@ from agent.look import Look
 from agent.loop import Agent, Outcome
 from agent.notebook import Notebook
 from agent.perform import Performer
-from agent.prepare import Preparer
+from agent.prepare import Policy, Preparer
 from agent.pressure import Disk
 from agent.probes import ProbesAtOnce
 from agent.reasons import Reason
@@ -117,6 +117,7 @@ class Host:
         self.docker_disk: Disk | None = None
         self.answers: dict[int, str] = {}
         self.asked: list[int] = []
+        self.policy: Policy = check_replica
         self.script = Script()
         self.runtime = SimulatedRuntime(self.script)
         self.repository = _Counting(server)
@@ -128,7 +129,7 @@ class Host:
         """Start a fresh agent on what is on disk."""
         clock = Clock(wall=self._wall, boottime=lambda: self.now, boot=self.boot)
         files = ReplicaFiles(self.disk / "replicas")
-        preparer = Preparer(node=NODE, policy=check_replica, runtime=self.runtime, files=files)
+        preparer = Preparer(node=NODE, policy=self.policy, runtime=self.runtime, files=files)
         rng, runtime, repository = self._rng, self.runtime, self.repository
         prober = ProbesAtOnce(ask=self.answer, clock=clock.boottime)
         janitor = Janitor(runtime, lambda: self.docker_disk, clock)
