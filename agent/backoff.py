@@ -61,6 +61,15 @@ def failed(  # noqa: PLR0913  # what was tried, how it ended, and when
     )
 
 
+def cut_short(tries: Tries, subject: str, now: float) -> Tries:
+    """Note a try of which nobody knows how it ended: what was not tried since comes first now.
+
+    It is no failure, and nothing waits for it.
+    """
+    known = tries if tries.subject == subject else Tries(subject=subject)
+    return replace(known, last=now)
+
+
 def started(tries: Tries, subject: str, now: float, rng: random.Random) -> Tries:
     """Note a start that went well. Too many of them in a row are a crash loop, and wait too."""
     known = tries.subject == subject and now - tries.last < FORGIVEN_AFTER_SECONDS

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from agent.backoff import failed, started
+from agent.backoff import cut_short, failed, started
 from agent.clock import Clock
 from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up, waits_for
 from agent.grants import Grants, act_within
@@ -60,7 +60,7 @@ class Performer:
         """Apply acts in order and say which were tried.
 
         A failure ends the acts on that replica, and on those that wait for it to let something go.
-        An engine that went away ends all.
+        An engine that went away ends all, and whom it went away from comes after the others.
 
         tell: sends a heartbeat; called once, before the first start whose grant it confirms. What
         may not be started by then is left for a later pass.
@@ -88,7 +88,7 @@ class Performer:
             try:
                 ending = self._try(act, notebook, assigned)
             except RuntimeDownError as error:
-                log.warning("docker went away", extra={"pairs": {"error": str(error)}})
+                self._note_cut_short(act, notebook, str(error))
                 break
             if ending is not Ending.WELL:
                 given_up.add(act.replica)
@@ -115,6 +115,12 @@ class Performer:
                 self._hold_back(act, notebook, holding_of(assigned[act.replica]), message)
             return Ending.FAILED
         return Ending.WELL
+
+    def _note_cut_short(self, act: Act, notebook: Notebook, error: str) -> None:
+        """Remember that an act was tried though the engine went away: it is not the first again."""
+        log.warning("docker went away", extra={"pairs": {"error": error}})
+        subject, now = _subject(act, notebook), self.clock.boottime()
+        notebook.note(act.replica, cut_short(notebook.tries(act.replica), subject, now))
 
     def _grants(self, notebook: Notebook) -> Grants:
         """What may start at this very moment: an act before may have taken minutes."""

@@ -58,8 +58,12 @@ def note_good(desk: Desk, news: News) -> bool:
 def _forgotten(
     orders: Orders, reached: Mapping[ReplicaName, TreeId], needed: frozenset[ReplicaName]
 ) -> Memory:
-    """Memory without what nobody needs. A version that is held back is, until it is reached."""
+    """Memory without what nobody needs. A version that is held back is, until it is reached.
+
+    So is what became of tries at volumes that are still to go.
+    """
     memory, assigned = orders.memory, orders.assigned()
+    removable = orders.accepted.removable if orders.accepted else frozenset()
     renewed = {name for name, tree in reached.items() if tree == assigned.get(name)}
     return replace(
         memory,
@@ -73,7 +77,7 @@ def _forgotten(
         tries={
             name: one
             for name, one in memory.tries.items()
-            if name in needed or name in TRIED_ANYWAY
+            if name in needed | removable or name in TRIED_ANYWAY
         },
     )
 

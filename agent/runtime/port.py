@@ -191,7 +191,8 @@ class Runtime(Protocol):
         """Delete the volumes of a project, data and all, and name them. No other way does that.
 
         Raises:
-            RuntimeFailedError: something still uses one of them.
+            RuntimeFailedError: something still uses one of them; `UnfinishedError`: not so soon.
+            RuntimeDownError: no answer to anything.
         """
 
     def stored_images(self) -> tuple[Image, ...]:

@@ -12,11 +12,12 @@ from agent.converge import Down, Pull, RemoveContainer, Up
 from agent.fence import LEASE_FILE, age_seconds, text_of
 from agent.perform import StillPullingError
 from agent.reasons import Reason
-from agent.runtime.port import Project
+from agent.runtime.port import Project, RuntimeDownError, RuntimeFailedError, UnfinishedError
 from agent.runtime.simulated import UP_SECONDS
 from schemas.assignment import Fence
 from schemas.layout import project_name
 from schemas.names import CommitId, ReplicaName
+from schemas.resources import VolumeRemoval
 from tests.sim.agent.test_fencing import FILES, STOP_AFTER, Site
 from tests.sim.agent.world import NODE, Host, Killed
 
@@ -140,6 +141,32 @@ def test_what_keeps_failing_slowly_keeps_nobody_from_starting(tmp_path: Path) ->
     host.pass_time(9 * 2 * (UP_SECONDS + BETWEEN))
     tried = slow.ups[-9 * 2 :]
     assert {name for name in tried if "bad" in name} == {f"miaas-alpha-{name}" for name in bad}
+
+
+@pytest.mark.parametrize("error", [RuntimeDownError, UnfinishedError, RuntimeFailedError])
+def test_volumes_that_are_slow_to_go_keep_nobody_from_starting(
+    tmp_path: Path, error: type[Exception]
+) -> None:
+    site = Site(tmp_path)
+    host, tried = site.host, []
+    site.publisher.publish({"old-0": FILES}, of_replicas={"on_remove": VolumeRemoval.DELETE})
+    host.rest()
+
+    def remove_slowly(project: str) -> tuple[str, ...]:
+        tried.append(project)
+        host.now += 120
+        raise error("no answer within 120 s")
+
+    host.runtime.remove_volumes = remove_slowly  # type: ignore[method-assign]
+    _assign(site, "new-0", stop_after=None)
+    host.step()
+    assert len(tried) == 1
+    assert not site.runs("new"), "its turn is over"
+
+    host.step()
+    assert site.runs("new")
+    host.pass_time(900)
+    assert len(tried) > 1, "it is tried again"
 
 
 def test_a_failure_is_on_disk_before_the_next_act_begins(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from agent.backoff import (
     FREE_STARTS,
     LONGEST_SECONDS,
     Tries,
+    cut_short,
     delay,
     failed,
     started,
@@ -61,6 +63,16 @@ def test_a_crash_loop_is_forgiven_after_a_quiet_time() -> None:
     later = started(tries, "tree", FORGIVEN_AFTER_SECONDS, rng)
 
     assert later.starts == 1
+
+
+def test_a_try_that_was_cut_short_is_no_failure_and_nothing_waits_for_it() -> None:
+    before = failed(Tries(), "tree", "no", 100.0, random.Random(0))
+
+    again, other = cut_short(before, "tree", 200.0), cut_short(before, "tree 2", 200.0)
+
+    assert again == replace(before, last=200.0)
+    assert other == Tries(subject="tree 2", last=200.0)
+    assert not waits(again, "tree", 200.0)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(1, 3600))
