@@ -267,8 +267,9 @@ class Performer:
 
 
 def _belongs_to(act: Act, last: Act) -> bool:
-    """Whether a start makes anew what was removed just before: nothing serves until then."""
-    return isinstance(act, Up) and isinstance(last, RemoveContainer) and act.replica == last.replica
+    """Whether it goes on making anew what was begun to be removed: nothing serves until then."""
+    goes_on = isinstance(act, Up | RemoveContainer) and isinstance(last, RemoveContainer)
+    return goes_on and act.replica == last.replica
 
 
 def _speaks_against(error: Exception) -> bool:
