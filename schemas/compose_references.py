@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from schemas.check import Finding
 from schemas.compose_values import contradictions
 from schemas.marks import Keys
-from schemas.page import Page
+from schemas.page import Page, map_of
 from schemas.problem import BadDocumentError, Problem
 from schemas.words import dotted, nearest, shown
 from schemas.yaml_text import PROBLEMS_MAX, read_yaml
@@ -38,7 +38,7 @@ def unresolved(text: str, *, path: str, files: Collection[str]) -> tuple[Problem
         reading = read_yaml(text, path=path)
     except BadDocumentError:
         return ()
-    document = _map(reading.value)
+    document = map_of(reading.value)
     page = Page(document, reading.marks, [])
     page.take(islice(_findings(document, files), PROBLEMS_MAX))
     return tuple(sorted(set(page.problems)))
@@ -47,15 +47,10 @@ def unresolved(text: str, *, path: str, files: Collection[str]) -> tuple[Problem
 def _findings(document: Mapping[str, Any], files: Collection[str]) -> Iterator[Finding]:
     yield from _circle(document)
     yield from _lost_names(document)
-    for name, service in _map(document.get("services")).items():
+    for name, service in map_of(document.get("services")).items():
         keys = ("services", name)
-        yield from _lost_files((*keys, "env_file"), _map(service).get("env_file"), files)
-        yield from contradictions(keys, _map(service))
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    # The policy tells what has the wrong kind; here that is passed over.
-    return value if isinstance(value, dict) else {}
+        yield from _lost_files((*keys, "env_file"), map_of(service).get("env_file"), files)
+        yield from contradictions(keys, map_of(service))
 
 
 def _entries(value: object) -> Iterator[tuple[int, Any]]:
@@ -89,11 +84,11 @@ _KINDS: Final[Mapping[str, tuple[str, str, Callable[[Keys, object], _Named]]]] =
 
 
 def _lost_names(document: Mapping[str, Any]) -> Iterator[Finding]:
-    for service, entry in _map(document.get("services")).items():
+    for service, entry in map_of(document.get("services")).items():
         for key, (home, kind, named) in _KINDS.items():
-            known = [*_map(document.get(home))]
+            known = [*map_of(document.get(home))]
             always = (_DEFAULT_NETWORK,) if home == "networks" else ()
-            for keys, name in named(("services", service, key), _map(entry).get(key)):
+            for keys, name in named(("services", service, key), map_of(entry).get(key)):
                 if name not in (*known, *always):
                     what = f"{dotted(keys)}: there is no {kind} {shown(name)} in this file"
                     # A service that waits for itself was hardly meant.
@@ -109,8 +104,8 @@ def _meant(name: str, known: Iterable[str], home: str) -> str:
 def _circle(document: Mapping[str, Any]) -> Iterator[Finding]:
     """One circle of depends_on. It is refused whatever `required` says."""
     waits: dict[str, dict[str, Keys]] = {}
-    for name, entry in _map(document.get("services")).items():
-        named = _names(("services", name, _WAITS), _map(entry).get(_WAITS))
+    for name, entry in map_of(document.get("services")).items():
+        named = _names(("services", name, _WAITS), map_of(entry).get(_WAITS))
         waits[name] = {other: keys for keys, other in named}
     try:
         TopologicalSorter(waits).prepare()
@@ -132,7 +127,7 @@ def _lost_files(keys: Keys, value: object, files: Collection[str]) -> Iterator[F
         path = posixpath.normpath(named.replace("$$", "$"))
         if path == "." or any(one.startswith(f"{path}/") for one in files):
             yield Finding(where, f"{shown(named)} is a folder", "name a file")
-        elif path not in files and _map(entry).get("required") is not False:
+        elif path not in files and map_of(entry).get("required") is not False:
             what = f"there is no file {shown(named)} beside the compose file"
             near = nearest(path, files)
             fix = f"did you mean ./{near}?" if near else "put it into the template's folder"

@@ -16,6 +16,7 @@ from schemas.assignment import AssignedReplica
 from schemas.check import Finding
 from schemas.marks import Keys
 from schemas.names import GpuUuid
+from schemas.page import map_of
 from schemas.problem import Place, Problem
 from schemas.words import shown
 
@@ -48,13 +49,13 @@ def given_to(replica: AssignedReplica) -> Given:
 
 def taken(document: object, given: Given) -> Iterator[Finding]:
     """GPUs and host ports in a compose file that were not given."""
-    for name, service in _map(_map(document).get("services")).items():
+    for name, service in map_of(map_of(document).get("services")).items():
         keys: Keys = ("services", name)
-        yield from _ports((*keys, "ports"), _map(service).get("ports"), given)
+        yield from _ports((*keys, "ports"), map_of(service).get("ports"), given)
         reserved: Any = service
         for key in ("deploy", "resources", "reservations"):
-            reserved, keys = _map(reserved).get(key), (*keys, key)
-        yield from _gpus((*keys, "devices"), _map(reserved).get("devices"), given)
+            reserved, keys = map_of(reserved).get(key), (*keys, key)
+        yield from _gpus((*keys, "devices"), map_of(reserved).get("devices"), given)
 
 
 def taken_by_variable(
@@ -101,7 +102,7 @@ def _host_port(entry: object) -> int | None:
 
 def _gpus(keys: Keys, value: object, given: Given) -> Iterator[Finding]:
     for index, device in enumerate(value if isinstance(value, list) else ()):
-        ids = _map(device).get("device_ids")
+        ids = map_of(device).get("device_ids")
         for number, uuid in enumerate(ids if isinstance(ids, list) else ()):
             if isinstance(uuid, str) and uuid not in given.gpus:
                 what = f"the GPU {shown(uuid)} was not given to this replica"
@@ -113,13 +114,9 @@ def _gpus(keys: Keys, value: object, given: Given) -> Iterator[Finding]:
 
 def _env_files(document: object) -> Iterator[str]:
     """The files of variables that services name, by path inside the replica's folder."""
-    for service in _map(_map(document).get("services")).values():
-        named = _map(service).get("env_file")
+    for service in map_of(map_of(document).get("services")).values():
+        named = map_of(service).get("env_file")
         for entry in named if isinstance(named, list) else (named,):
-            path = _map(entry).get("path") if isinstance(entry, dict) else entry
+            path = map_of(entry).get("path") if isinstance(entry, dict) else entry
             if isinstance(path, str):
                 yield str(PurePosixPath(path))
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

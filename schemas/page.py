@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,11 @@ class Page:
         """
         if self.problems:
             raise BadDocumentError(tuple(self.problems[:PROBLEMS_MAX]))
+
+
+def map_of(value: object) -> Mapping[str, Any]:
+    """A value that should be a map. One that is none was told of by its schema, and is empty."""
+    return value if isinstance(value, dict) else {}
 
 
 def open_page(text: str, *, path: str, schema: str) -> Page:

@@ -17,7 +17,7 @@ from schemas.check import Finding, check_named
 from schemas.given import GPU_FIX, GPU_VARIABLE, NO_GPUS, Given, taken, taken_by_variable
 from schemas.layout import RESERVED_LABELS
 from schemas.marks import UNREADABLE, Keys
-from schemas.page import Page
+from schemas.page import Page, map_of
 from schemas.problem import BadDocumentError, Place, Problem
 from schemas.words import dotted, shown
 from schemas.yaml_text import PROBLEMS_MAX, read_yaml
@@ -66,9 +66,9 @@ def _page(text: str, path: str) -> Page:
     page.take(_explained(finding) for finding in check_named("policy", reading.value))
     for rule in _DOCUMENT_RULES:
         page.take(rule((), reading.value))
-    for name, service in _map(_map(reading.value).get("services")).items():
+    for name, service in map_of(map_of(reading.value).get("services")).items():
         for key, service_rule in _SERVICE_RULES.items():
-            page.take(service_rule(("services", name, key), _map(service).get(key)))
+            page.take(service_rule(("services", name, key), map_of(service).get(key)))
     return page
 
 
@@ -130,11 +130,6 @@ def _explained(finding: Finding) -> Finding:
     return replace(finding, what=f"{dotted(finding.keys)} is refused: it {reason}", fix=fix)
 
 
-def _map(value: object) -> Mapping[str, Any]:
-    # The schema has already told what is no map; the rules look at what is.
-    return value if isinstance(value, dict) else {}
-
-
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -144,7 +139,7 @@ def _dollars(keys: Keys, value: object) -> Iterator[Finding]:
     if isinstance(value, str) and "$" in value.replace("$$", ""):
         what = f"{dotted(keys)} has a single $, which Compose would fill from the agent's own"
         yield Finding(keys, f"{what} environment", "write $$ for a dollar sign")
-    for key, entry in _map(value).items():
+    for key, entry in map_of(value).items():
         if "$" in key:
             what = f"the key {shown(key)} has a $"
             yield Finding((*keys, key), what, "use a key without it", at_key=True)
@@ -156,10 +151,10 @@ def _dollars(keys: Keys, value: object) -> Iterator[Finding]:
 def _files(_: Keys, value: object) -> Iterator[Finding]:
     """Configs and secrets come from files of the project."""
     for kind in ("configs", "secrets"):
-        for name, entry in _map(_map(value).get(kind)).items():
-            if "file" in _map(entry):
+        for name, entry in map_of(map_of(value).get(kind)).items():
+            if "file" in map_of(entry):
                 yield from _inside((kind, name, "file"), entry["file"])
-    configs = _map(_map(value).get("configs"))
+    configs = map_of(map_of(value).get("configs"))
     for name, entry in configs.items():
         if isinstance(entry, dict) and ("file" in entry) == ("content" in entry):
             what = f"configs.{name} needs either a file or a content"
@@ -168,24 +163,24 @@ def _files(_: Keys, value: object) -> Iterator[Finding]:
 
 def _own_labels(_: Keys, value: object) -> Iterator[Finding]:
     for kind in ("volumes", "networks", "configs", "secrets"):
-        for name, entry in _map(_map(value).get(kind)).items():
-            yield from _labels((kind, name, "labels"), _map(entry).get("labels"))
+        for name, entry in map_of(map_of(value).get(kind)).items():
+            yield from _labels((kind, name, "labels"), map_of(entry).get("labels"))
 
 
 def _declared(_: Keys, value: object) -> Iterator[Finding]:
     """What a service uses by name has to be the project's own."""
-    document = _map(value)
-    for service, entry in _map(document.get("services")).items():
-        for index, mount in enumerate(_list(_map(entry).get("volumes"))):
+    document = map_of(value)
+    for service, entry in map_of(document.get("services")).items():
+        for index, mount in enumerate(_list(map_of(entry).get("volumes"))):
             name = _volume_of(mount)
-            if name is not None and name not in _map(document.get("volumes")):
+            if name is not None and name not in map_of(document.get("volumes")):
                 keys = ("services", service, "volumes", index)
                 what = f"the volume {shown(name)} is not declared"
                 yield Finding(keys, what, "add it under volumes, or begin with ./")
 
 
 def _labels(keys: Keys, value: object) -> Iterator[Finding]:
-    spots: list[tuple[Keys, str]] = [((*keys, key), key) for key in _map(value)]
+    spots: list[tuple[Keys, str]] = [((*keys, key), key) for key in map_of(value)]
     spots += [((*keys, index), str(entry)) for index, entry in enumerate(_list(value))]
     for where, key in spots:
         if key.lower().startswith(RESERVED_LABELS):
@@ -194,7 +189,7 @@ def _labels(keys: Keys, value: object) -> Iterator[Finding]:
 
 
 def _environment(keys: Keys, value: object) -> Iterator[Finding]:
-    bare = [(*keys, name) for name, entry in _map(value).items() if entry is None]
+    bare = [(*keys, name) for name, entry in map_of(value).items() if entry is None]
     bare += [
         (*keys, index)
         for index, entry in enumerate(_list(value))
@@ -207,7 +202,7 @@ def _environment(keys: Keys, value: object) -> Iterator[Finding]:
 
 
 def _taken_gpus(keys: Keys, value: object) -> Iterator[Finding]:
-    entries = [((*keys, name), name, str(entry)) for name, entry in _map(value).items()]
+    entries = [((*keys, name), name, str(entry)) for name, entry in map_of(value).items()]
     for index, entry in enumerate(_list(value)):
         name, _, text = str(entry).partition("=")
         entries.append(((*keys, index), name, text))
