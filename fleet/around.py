@@ -3,7 +3,8 @@
 A fetch is one for all refs, and one bad ref makes it fail: an object that git refuses, or some MB
 that unpack to GBs and take longer than a call may. Then refs are fetched in halves, each with
 little time, until those to blame stand alone. They are remembered with the id at which they
-stand, and left out until they move; then each is tried apart from the others for a while.
+stand, and left out until they move; then they are tried apart from the others for a while. A
+search that there was no time to end goes on where it was, if the next fetch of all fails again.
 
 Light, like git_command.py: an agent's quick look uses it.
 """
@@ -17,7 +18,7 @@ from fleet.mirror import drop_leftovers, examine
 
 TYPE_CHECKING = False  # not from `typing`: see git_command.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
     from fleet.errors import RepositoryError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 FETCH: Final = ("fetch", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--quiet")
 TRIALS: Final = 20  # fetches that a ref is tried apart after a bad one: ten minutes of heartbeats
 PARTS: Final = 12  # 5 s of a minute for one half: the refs of 300 honest nodes take under one
+SLOWNESS: Final = 3  # times what listing just took: no half has less, however slow connecting is
 LISTING: Final = 4  # 15 s of a minute to list the remote: less if the line is dead
 FSCK: Final = "fsck error"
 # The remote or the line to it: no reason to doubt the mirror, or a ref.
@@ -47,20 +49,23 @@ class Lessons:
     """What earlier fetches taught, by ref. It lives as long as the process.
 
     absent: names that were asked for in vain. refused: refs that could not be had, each with the
-    id at which it stood and why. suspects: refs to be tried apart, with the number of times that
-    this has yet to go well.
+    id at which it stood and why. suspects: refs that were refused and are to be tried apart, with
+    the number of times that this has yet to go well. left: the parts of a search that there was
+    no time for, the next one last; they say nothing against a ref.
     """
 
-    __slots__ = ("absent", "refused", "suspects")
+    __slots__ = ("absent", "left", "refused", "suspects")
 
     def __init__(self) -> None:
         self.absent: set[str] = set()
+        self.left: list[list[str]] = []
         self.refused: dict[str, tuple[str, str]] = {}
         self.suspects: dict[str, int] = {}
 
     def clear(self) -> None:
         """Forget all of it: the mirror was to blame."""
         self.absent.clear()
+        self.left.clear()
         self.refused.clear()
         self.suspects.clear()
 
@@ -90,10 +95,11 @@ class Lessons:
         self.refused[ref] = (at, why)
         self.suspects[ref] = TRIALS
 
-    def doubt(self, refs: Iterable[str]) -> None:
-        """Note that one of these refs is to blame, and that there was no time to find it."""
-        for ref in refs:
-            self.suspects.setdefault(ref, 1)
+    def take_left(self, names: Iterable[str]) -> list[list[str]]:
+        """Give what a search below these names left, and forget it."""
+        taken = [part for part in self.left if covers(names, part[0])]
+        self.left = [part for part in self.left if part not in taken]
+        return taken
 
 
 def covers(names: Iterable[str], ref: str) -> bool:
@@ -132,36 +138,37 @@ class Around:
         self._options = options
         self._lessons = lessons
         self._failure = failure
-        self._there: dict[str, str] = {}
         self._clock = clock
-        self._ends = clock() + mirror.timeout
+        self._there: dict[str, str] = {}
+        self._left: list[list[str]] = []
+        self._enough = mirror.timeout / PARTS  # seconds after which a ref may be to blame
+        self._ends = 0.0
 
     def fetch(self, names: tuple[str, ...]) -> None:
-        """Fetch what can be had below these names, and remember what cannot.
+        """Fetch what can be had below these names, the suspects apart.
 
-        What there was no time for stays where it was, and comes first the next time.
+        What there was no time for stays where it was, and comes first if it is searched again.
 
         Raises:
             RepositoryError: the line, the remote or the mirror is to blame.
         """
-        self._there = self._listed(names)
-        self._lessons.forget_gone(names, self._there)
-        here = self._mirror.refs(names)
-        for ref in here.keys() - self._there.keys():
-            self._forget(ref)
-        refused = self._lessons.refused
-        moved = [
-            ref
-            for ref, at in self._there.items()
-            if here.get(ref) != at and refused.get(ref, ("",))[0] != at
-        ]
-        self._lessons.praise(ref for ref, at in self._there.items() if here.get(ref) == at)
-        self._fetch_exact([ref for ref in moved if ref in names])
-        for group in self._groups(names, moved):
-            self._fetch_halves(group)
+        *trusted, suspects = self._groups(names)
+        failed = [group for group in trusted if self._failed(group, self._mirror.timeout)]
+        self._search([*failed, suspects])
 
-    def _groups(self, names: tuple[str, ...], moved: list[str]) -> list[list[str]]:
-        """Below each prefix those that are trusted, and in the end all that are not."""
+    def search(self, names: tuple[str, ...]) -> None:
+        """Do the same after a fetch of all of them failed: in halves from the start.
+
+        Raises:
+            RepositoryError: as above.
+        """
+        self._search(self._groups(names))
+
+    def _groups(self, names: tuple[str, ...]) -> list[list[str]]:
+        """Fetch what was asked for by name; give what else moved: by prefix, and last suspects."""
+        moved = self._moved(names)
+        self._left = self._lessons.take_left(names)
+        self._fetch_exact([ref for ref in moved if ref in names])
         below = [ref for ref in moved if ref not in names]
         suspects = self._lessons.suspects
         groups = [
@@ -170,6 +177,23 @@ class Around:
             if name[-1] == "/"
         ]
         return [*groups, [ref for ref in below if ref in suspects]]
+
+    def _moved(self, names: tuple[str, ...]) -> list[str]:
+        """List the remote, and give the refs that may be fetched and are not here."""
+        began = self._clock()
+        self._there = self._listed(names)
+        self._enough = max(self._enough, SLOWNESS * (self._clock() - began))
+        self._lessons.forget_gone(names, self._there)
+        here = self._mirror.refs(names)
+        for ref in here.keys() - self._there.keys():
+            self._forget(ref)
+        self._lessons.praise(ref for ref, at in self._there.items() if here.get(ref) == at)
+        refused = self._lessons.refused
+        return [
+            ref
+            for ref, at in self._there.items()
+            if here.get(ref) != at and refused.get(ref, ("",))[0] != at
+        ]
 
     def _fetch_exact(self, refs: list[str]) -> None:
         """Fetch refs that were asked for by name: few may push those, and all depends on them."""
@@ -183,28 +207,64 @@ class Around:
             if alone is not None and FSCK not in alone.err:
                 raise self._failure(self._mirror, alone)
             if alone is not None:
-                self._blame(ref, alone)
+                self._blame({ref: alone})
 
-    def _fetch_halves(self, refs: list[str]) -> None:
-        waiting = [refs]
-        while waiting:
+    def _search(self, groups: list[list[str]]) -> None:
+        self._ends = self._clock() + self._mirror.timeout
+        for group in groups:
+            self._blame(self._fetch_halves(group))
+
+    def _fetch_halves(self, refs: list[str]) -> dict[str, Finished]:
+        """Fetch refs of one group. Gives those that failed alone, with what git said."""
+        alone: dict[str, Finished] = {}
+        ends: list[Finished | None] = []
+        waiting = self._parts(refs)
+        for some, done in self._tries(waiting):
+            ends.append(done)
+            middle = len(some) // 2
+            if done and middle:
+                waiting += [some[middle:], some[:middle]]
+            elif done:
+                alone[some[0]] = done
+        self._lessons.left += waiting
+        self._check_line(refs, ends)
+        return alone
+
+    def _tries(self, waiting: list[list[str]]) -> Iterator[tuple[list[str], Finished | None]]:
+        """Fetch what waits, the last first, while there is time. None: it came."""
+        while waiting and (left := self._ends - self._clock()) > 0:
             some = waiting.pop()
-            bound = min(self._mirror.timeout / PARTS, self._ends - self._clock())
-            if bound <= 0:
-                self._lessons.doubt(some)
-                continue
-            done = self._asked(some, bound)
-            if done is None:
-                continue
-            if not is_of_refs(self._mirror, (*some, "/"), done):
-                raise self._failure(self._mirror, done)
-            if len(some) > 1:
-                middle = len(some) // 2
-                waiting += [some[:middle], some[middle:]]
-            elif bound < self._mirror.timeout / PARTS and done.code == git_command.TIMED_OUT:
-                self._lessons.doubt(some)  # it had next to no time
-            else:
-                self._blame(some[0], done)
+            done = self._failed(some, min(left, self._enough))
+            if done and done.code == git_command.TIMED_OUT and left < self._enough:
+                waiting.append(some)  # it had next to no time
+                return
+            yield some, done
+
+    def _check_line(self, refs: list[str], ends: list[Finished | None]) -> None:
+        """Raise if none of a group's refs came in time: not all of them are bad, the line is."""
+        if len(refs) < 2 or refs[0] in self._lessons.suspects:  # noqa: PLR2004
+            return  # alone it had the time of a whole fetch before; who was bad may be so again
+        slow = [done for done in ends if done and done.code == git_command.TIMED_OUT]
+        if slow and len(slow) == len(ends):
+            raise self._failure(self._mirror, slow[-1])
+
+    def _parts(self, refs: list[str]) -> list[list[str]]:
+        """Go on where the last search ended: what had its turn comes after what had none."""
+        wanted = set(refs)
+        left = [[ref for ref in part if ref in wanted] for part in self._left]
+        wanted.difference_update(*left)
+        return [part for part in ([ref for ref in refs if ref in wanted], *left) if part]
+
+    def _failed(self, refs: list[str], seconds: float) -> Finished | None:
+        """Fetch exactly these refs. None: they came.
+
+        Raises:
+            RepositoryError: they did not, and none of them is to blame.
+        """
+        done = self._asked(refs, seconds)
+        if done is not None and not is_of_refs(self._mirror, (*refs, "/"), done):
+            raise self._failure(self._mirror, done)
+        return done
 
     def _asked(self, refs: list[str], seconds: float) -> Finished | None:
         """Fetch exactly these refs. None: they came."""
@@ -219,18 +279,21 @@ class Around:
         drop_leftovers(self._mirror)
         return done
 
-    def _blame(self, ref: str, done: Finished) -> None:
-        if FSCK not in done.err:
-            self._listed((ref,))  # or else the line is to blame
-        if FSCK not in done.err and done.code != git_command.TIMED_OUT:
+    def _blame(self, alone: dict[str, Finished]) -> None:
+        """Remember refs that failed alone, if they are still there."""
+        unclear = [ref for ref, done in alone.items() if FSCK not in done.err]
+        there = self._listed(unclear) if unclear else {}  # or else the line is to blame
+        if any(alone[ref].code != git_command.TIMED_OUT for ref in there):
             examine(self._mirror)  # or else the mirror is
-        self._lessons.blame(ref, self._there[ref], _why(done))
-        self._forget(ref)
+        for ref, done in alone.items():
+            if ref in there or ref not in unclear:
+                self._lessons.blame(ref, self._there[ref], _why(done))
+            self._forget(ref)
 
     def _forget(self, ref: str) -> None:
         self._mirror.git("update-ref", "-d", ref)
 
-    def _listed(self, names: tuple[str, ...]) -> dict[str, str]:
+    def _listed(self, names: Iterable[str]) -> dict[str, str]:
         bound = self._mirror.timeout / LISTING
         done = self._mirror.git("ls-remote", "--refs", "--", self._mirror.url, seconds=bound)
         if done.code != 0:

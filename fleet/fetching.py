@@ -121,6 +121,7 @@ def _fetch(
             # Patterns that match nothing: with a depth, git fails at that and says no word.
             done = _asked(mirror, "--prune", "--", mirror.url, *_specs(names, before))
         if done.code == 0:
+            lessons.take_left(names)
             return
         gone = _missing(done)
         if gone in names:
@@ -129,7 +130,7 @@ def _fetch(
         elif is_of_refs(mirror, names, done):
             if FSCK not in done.err and done.code != git_command.TIMED_OUT:
                 examine(mirror)
-            Around(mirror, options, lessons, _failure).fetch(names)
+            Around(mirror, options, lessons, _failure).search(names)
             return
         elif ".lock': File exists" in done.err and not unlocked and drop_stale_locks(mirror):
             unlocked = True
