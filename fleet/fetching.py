@@ -11,9 +11,10 @@ Light, like git_command.py: an agent's quick look uses it.
 from __future__ import annotations
 
 from fleet import git_command
-from fleet.around import AFAR, FETCH, FSCK, Around, Lessons, is_of_refs
+from fleet.around import AFAR, FETCH, FSCK, Around, is_of_refs
 from fleet.errors import DamagedError, RepositoryError, UnreachableError
 from fleet.git_names import redacted
+from fleet.lessons import Lessons
 from fleet.mirror import (
     count_change,
     create,

@@ -16,7 +16,6 @@ from typing import Final, TypeVar
 
 from fleet import fetching, git_command, mirror, trees
 from fleet.access import Access
-from fleet.around import Lessons, covers
 from fleet.errors import (
     DamagedError,
     RejectedError,
@@ -25,6 +24,7 @@ from fleet.errors import (
     UnreachableError,
 )
 from fleet.git_names import check_object_id, check_ref, check_url, check_wanted, redacted
+from fleet.lessons import Lessons, covers
 from fleet.local import unmoved
 from fleet.mirror import Mirror
 from fleet.objects import IDENTITY, commit_content, object_id, read_commit

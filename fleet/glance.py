@@ -48,7 +48,7 @@ def _bring(
 ) -> dict[str, str] | None:
     # 5 ms that a look at an unchanged repository on this machine need not pay.
     from fleet import fetching  # noqa: PLC0415
-    from fleet.around import Lessons  # noqa: PLC0415
+    from fleet.lessons import Lessons  # noqa: PLC0415
     from fleet.mirror import Mirror, held  # noqa: PLC0415
 
     place = Mirror(url, folder, access=access, timeout=timeout)

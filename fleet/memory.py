@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from fleet import trees
-from fleet.around import covers
 from fleet.errors import RejectedError, RepositoryError, StaleError, UnreachableError
 from fleet.git_names import check_object_id, check_ref, check_wanted
+from fleet.lessons import covers
 from fleet.objects import (
     IDENTITY,
     Entry,

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from fleet.access import Access
-from fleet.around import PARTS, SLOWNESS, TRIALS, Around, Lessons
+from fleet.around import PARTS, SLOWNESS, Around
 from fleet.errors import RepositoryError, UnreachableError
 from fleet.fetching import bring
 from fleet.git_command import TIMED_OUT, Finished
+from fleet.lessons import TRIALS, Lessons
 from fleet.mirror import Mirror
 
 MAIN = "refs/heads/main"
