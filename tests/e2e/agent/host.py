@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from examples.tour.engines import Engine
 from examples.tour.world import python_program
 from fleet.git_repo import open_repository
@@ -271,7 +273,7 @@ def two_services(
 
 def _spoken_of(files: Files) -> dict[str, Any]:
     """The ports and GPUs that a replica has to be given, by the fields of an assignment."""
-    services = json.loads(files["compose.yaml"])["services"].values()
+    services = yaml.safe_load(files["compose.yaml"])["services"].values()
     ports = [int(port.split(":")[0]) for one in services for port in one.get("ports", ())]
     reserved = [one.get("deploy", {}).get("resources", {}) for one in services]
     devices = [each for one in reserved for each in one.get("reservations", {}).get("devices", ())]
