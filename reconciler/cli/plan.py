@@ -25,6 +25,7 @@ from reconciler.preview import preview_of_aim, waiting_for_a_word
 from reconciler.rebalancing import PROPOSED, proposals, unrest
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
+from reconciler.web.deployments import held_by
 from reconciler.web.looking import first_sightings
 
 
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         remarks=remarks_of(result),
         steps=steps_of(result),
         waiting=waiting,
+        holds=held_by(result.held),
         rebalance=_proposal(result) if arguments.rebalance else None,
     )
     terminal.write(written(shown, arguments.output, terminal))

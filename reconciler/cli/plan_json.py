@@ -33,6 +33,7 @@ def as_json(shown: Previewed) -> str:
                 "column": problem.place.column,
                 "what": problem.what,
                 "fix": problem.fix,
+                "holds": list(shown.holds.get(problem, ())),
             }
             for problem in preview.problems
         ],

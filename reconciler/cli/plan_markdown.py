@@ -10,6 +10,7 @@ from reconciler.cli.plan_texts import (
     Previewed,
     deletions,
     diffs,
+    problem_lines,
     refusal_lines,
     step_lines,
     summary,
@@ -40,7 +41,7 @@ def as_markdown(shown: Previewed) -> str:
         lines = "".join(f"- {_plain(line)}\n" for line in refusal_lines(shown.refusals))
         parts.append(f"**{count(len(shown.refusals), 'replica')} not placed as asked**\n\n{lines}")
     if shown.preview.problems:
-        lines = "".join(f"- {_plain(str(problem))}\n" for problem in shown.preview.problems)
+        lines = "".join(f"- {_plain(line)}\n" for line in problem_lines(shown))
         parts.append(f"**To mend first**\n\n{lines}")
     if shown.rebalance:
         parts.append(proposal_markdown(shown.rebalance))

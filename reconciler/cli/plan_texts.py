@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final
 
 from reconciler.cli.proposal_texts import (
@@ -36,6 +37,7 @@ class Previewed:
     with_files: how each rendered file changes, too. remarks: sentences to be said first.
     rebalance: what is proposed for what runs; None: it was not asked for. steps: of deployments of
     which not all is done at once. waiting: what would change besides if removals were allowed.
+    holds: the deployments that stay as they last were, by the problem that they do for.
     """
 
     preview: Preview
@@ -45,6 +47,7 @@ class Previewed:
     rebalance: Proposal | None = None
     steps: tuple[Step, ...] = ()
     waiting: tuple[ReplicaChange, ...] = ()
+    holds: Mapping[Problem, tuple[str, ...]] = field(default_factory=dict)
 
 
 def summary(preview: Preview) -> str:
@@ -66,7 +69,7 @@ def as_text(shown: Previewed, terminal: Terminal) -> str:
         _waiting(shown, terminal),
         _steps(shown, terminal),
         _unplaced(shown.refusals, terminal),
-        _problems(shown.preview.problems, terminal),
+        _problems(shown, terminal),
         proposal_text(shown.rebalance, terminal) if shown.rebalance else "",
         f"{terminal.paint('Plan:', Paint.BOLD)} {summary(shown.preview)}.\n",
     )
@@ -203,8 +206,16 @@ def reason_lines(refusal: Refusal) -> Iterator[str]:
         yield safe(f"what would help: {refusal.hint}")
 
 
-def _problems(problems: tuple[Problem, ...], terminal: Terminal) -> str:
-    if not problems:
+def problem_lines(shown: Previewed) -> Iterator[str]:
+    """Say what is wrong, and what else than the deployment of that very file stays for it."""
+    for problem in shown.preview.problems:
+        own = PurePosixPath(problem.place.path).stem
+        others = tuple(one for one in shown.holds.get(problem, ()) if one != own)
+        yield f"{problem}{f' (holds {enumerate_names(others)})' if others else ''}"
+
+
+def _problems(shown: Previewed, terminal: Terminal) -> str:
+    if not shown.preview.problems:
         return ""
     head = terminal.paint("What these documents say stays as it last was:", Paint.BAD)
-    return f"{head}\n" + "".join(f"  {safe(str(problem))}\n" for problem in problems)
+    return f"{head}\n" + "".join(f"  {safe(line)}\n" for line in problem_lines(shown))

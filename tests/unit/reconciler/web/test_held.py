@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 import pytest
@@ -12,9 +13,13 @@ from reconciler.cli.looked import Looked
 from reconciler.cli.past import Past
 from reconciler.cli.past_fleet_texts import fleet_past_text
 from reconciler.cli.past_texts import past_json, remembered
+from reconciler.cli.plan_output import written
+from reconciler.cli.plan_texts import Previewed
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.observing.causes import REMOVALS_FIX
+from reconciler.preview import preview_of_aim
+from reconciler.web.deployments import held_by
 from reconciler.web.facts import Facts
 from reconciler.web.looking import facts_of
 from reconciler.web.overview import fleet_view
@@ -67,6 +72,19 @@ def a_fleet_with_a_broken_node(replicas: int = 4) -> Fleet:
 def condition(conditions: tuple[Condition, ...], kind: ConditionType) -> tuple[str, str, str]:
     (found,) = (one for one in conditions if one.type is kind)
     return found.status.value, found.reason, found.message
+
+
+@pytest.mark.parametrize("output", ["text", "markdown", "json"])
+def test_a_plan_names_who_is_held_by_a_broken_node(output: str) -> None:
+    result = a_fleet_with_a_broken_node().world.decide()
+    shown = Previewed(preview=preview_of_aim(result), refusals=(), holds=held_by(result.held))
+
+    told = written(shown, output, TERMINAL)
+
+    if output == "json":
+        assert {tuple(one["holds"]) for one in json.loads(told)["problems"]} == {("chat",)}
+    else:
+        assert "(holds chat)" in told
 
 
 def test_what_a_broken_node_holds_is_shown_as_main_has_it() -> None:
