@@ -87,6 +87,13 @@ def test_a_plan_names_who_is_held_by_a_broken_node(output: str) -> None:
         assert "(holds chat)" in told
 
 
+def test_nobody_is_said_to_have_cordoned_a_node_whose_document_is_broken() -> None:
+    text = look(a_fleet_with_a_broken_node()).page("/")
+
+    assert "alpha document broken" in text
+    assert "cordoned" not in text
+
+
 def test_what_a_broken_node_holds_is_shown_as_main_has_it() -> None:
     chat = look(a_fleet_with_a_broken_node()).view.deployments_by_name["chat"]
 
