@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from fleet.memory import MemoryRepository
 from reconciler.decide import Pass, decide
+from reconciler.observing.causes import is_of_removals
 from reconciler.observing.read import Reader
 from reconciler.rendering.port import Renderer
 from schemas.layout import DECISION_FILE, NODES, VERSIONS
@@ -189,6 +190,8 @@ def _check_break(world: World, path: str, text: bytes) -> None:
         return
     if path.startswith(f"{NODES}/") and _waits_for_a_node(calm):
         return  # a broken node takes nothing new, and who waits for it may find another at once
+    if any(is_of_removals(one) for problems in calm.held.values() for one in problems):
+        return  # what is broken is not removed any more, and the others may then be few enough
     broken = replace(snapshot, desired={**snapshot.desired, path: text})
     changes = decide(broken, now, memory, world.renderer).changes
     world.fired["a break looked at closely"] += 1
