@@ -27,7 +27,8 @@ def tidy(desk: Desk, containers: Listing) -> bool:
     orders = desk.orders()
     reached, trees = orders.reached(containers), orders.trees()
     needed = frozenset({*trees, *orders.memory.present})
-    desk.notebook.memory = memory = _forgotten(orders, reached, needed)
+    there = frozenset(one.replica for one in containers)
+    desk.notebook.memory = memory = _forgotten(orders, reached, needed, there)
     held = {name for name in memory.held if trees.get(name) != orders.assigned().get(name)}
     used = {
         name: {trees[name]: memory.prepared[name].stored, **_good_files(memory, name)}
@@ -56,11 +57,17 @@ def note_good(desk: Desk, news: News) -> bool:
 
 
 def _forgotten(
-    orders: Orders, reached: Mapping[ReplicaName, TreeId], needed: frozenset[ReplicaName]
+    orders: Orders,
+    reached: Mapping[ReplicaName, TreeId],
+    needed: frozenset[ReplicaName],
+    there: frozenset[str],
 ) -> Memory:
     """Memory without what nobody needs. A version that is held back is, until it is reached.
 
-    So is what became of tries at volumes that are still to go.
+    So is what became of tries at volumes and containers that are still to go, also of replicas
+    that nobody remembers: or they would be tried in each pass, before all others.
+
+    there: replicas that have containers.
     """
     memory, assigned = orders.memory, orders.assigned()
     removable = orders.accepted.removable if orders.accepted else frozenset()
@@ -77,7 +84,7 @@ def _forgotten(
         tries={
             name: one
             for name, one in memory.tries.items()
-            if name in needed | removable or name in TRIED_ANYWAY
+            if name in needed | removable or name in there or name in TRIED_ANYWAY
         },
     )
 

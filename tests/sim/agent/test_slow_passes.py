@@ -377,3 +377,28 @@ def test_a_lease_that_cannot_be_written_is_not_asked_for_in_each_pass(tmp_path: 
     assert host.agent.notebook.lease.renewed == pytest.approx(host.now - seconds, abs=15)
     assert pushes <= seconds / third + 1
     assert fetches <= 2 * (seconds / third)
+
+
+def test_a_container_that_nobody_remembers_and_that_does_not_go_keeps_nobody_from_starting(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    host, tried = site.host, []
+    site.publisher.publish({"old-0": FILES})
+    host.rest()
+    for path in host.disk.glob("*.json"):
+        path.unlink()
+    host.start()
+
+    def remove(project: str) -> None:
+        tried.append(project)
+        raise RuntimeFailedError("could not kill container: tried and gave up")
+
+    host.runtime.down = remove  # type: ignore[method-assign]
+    _assign(site, "new-0", stop_after=None)
+    host.step()
+    host.step()
+    assert site.runs("new")
+
+    host.pass_time(300)
+    assert 1 < len(tried) < 20, "it is tried again, less and less often"
