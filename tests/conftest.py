@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Mapping[str, bytes]
         assert _read(folder) == dict(files)
 
     return compare
+
+
+@pytest.fixture
+def unanswered_input() -> Iterator[None]:
+    """Have a standard input that is open and says nothing, as a terminal is."""
+    before, (end, other) = os.dup(0), os.pipe()
+    os.dup2(end, 0)
+    yield
+    os.dup2(before, 0)
+    for one in (before, end, other):
+        os.close(one)
 
 
 def _read(folder: Path) -> dict[str, bytes]:

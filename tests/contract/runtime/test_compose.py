@@ -77,17 +77,6 @@ def test_a_volume_that_its_file_describes_otherwise_stays_as_it_was_made(
     assert docker_world.docker("exec", again.id, "cat", "/data/file") == "precious\n"
 
 
-@pytest.fixture
-def unanswered_input() -> Iterator[None]:
-    """Have a standard input that is open and says nothing, as a terminal is."""
-    before, (end, other) = os.dup(0), os.pipe()
-    os.dup2(end, 0)
-    yield
-    os.dup2(before, 0)
-    for one in (before, end, other):
-        os.close(one)
-
-
 def test_a_tag_that_moved_makes_nothing_anew_that_is_as_described(
     docker_world: DockerWorld, tmp_path: Path
 ) -> None:

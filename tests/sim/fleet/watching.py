@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 # A reconciler that did not look for 90 s takes silence for nothing. Here that may be a few seconds
-# less or more; and we see the end of a look, which may hang for a minute and have begun in time. So
-# between these two both have to be fine.
-GAP_LEAST, GAP_MOST = 80.0, 180.0
+# less or more; and we see the end of a look, which may hang for a minute and have begun in time:
+# 90 s and 60 s, and 10 s more. Between these two both have to be fine.
+GAP_LEAST, GAP_MOST = 80.0, 160.0
 HOUR: Final = 3600.0
 
 

@@ -164,17 +164,6 @@ def test_a_client_that_asks_something_does_not_wait_for_who_started_the_agent(
     assert (tmp_path / "heard").read_text() == "heard: \n"
 
 
-@pytest.fixture
-def unanswered_input() -> Iterator[None]:
-    """Have a standard input that is open and says nothing, as a terminal is."""
-    before, (end, other) = os.dup(0), os.pipe()
-    os.dup2(end, 0)
-    yield
-    os.dup2(before, 0)
-    for one in (before, end, other):
-        os.close(one)
-
-
 def _project(folder: Path) -> Project:
     return Project(name="miaas-a", folder=folder, overlay=folder / "overlay.json")
 
