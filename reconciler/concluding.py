@@ -173,6 +173,7 @@ def _memory(
         failing=failing,
         rescheduled_at=facts.now if is_rescheduled else memory.rescheduled_at,
         read_at=facts.now,
+        paused=False,
     )
 
 

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -128,7 +128,7 @@ class Service:
             clock=self.clock,
             waiting=news,
             rng=random.Random(),  # noqa: S311 - spreads load, keeps no secret
-            memory=self.remembered(),
+            memory=replace(self.remembered(), paused=True),
             saved=self.remember,
             seat=self.seat,
         )

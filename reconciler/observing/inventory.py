@@ -90,6 +90,11 @@ def forgiven(sightings: Sightings, now: datetime) -> Sightings:
     }
 
 
+def unheard(sightings: Sightings) -> Sightings:
+    """Take nothing for news: what is found after a pause may be older than what it tells of."""
+    return {name: replace(one, is_news=False) for name, one in sightings.items()}
+
+
 def judge(observed: Observed, now: datetime, sightings: Sightings) -> tuple[Node, ...]:
     """Say of every node with a record how fresh it is and what it has room for, by name.
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.documents import paths_of
-from reconciler.observing.inventory import judge, sighted, silences
+from reconciler.observing.inventory import judge, sighted, silences, unheard
 from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed, Snapshot, TemplateBundle
@@ -68,6 +68,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     """
     observed = _with_removals_held(snapshot, observe(snapshot))
     sightings = sighted(memory.sightings, observed, now, memory.read_at)
+    sightings = unheard(sightings) if memory.paused else sightings
     nodes = judge(observed, now, sightings)
     previous = previous_placements(observed)
     standing = standings(snapshot, observed, nodes)
@@ -79,8 +80,8 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     restored_for = None if memory.restored_at is None else now - memory.restored_at
     heard = silences(sightings, now)
     found = evidence(observed, nodes, heard, memory.doubted_for(now), restored_for)
-    unheard = frozenset(name for name, one in sightings.items() if not one.is_news)
-    found = replace(found, unheard=unheard & found.beats.keys())
+    mute = frozenset(name for name, one in sightings.items() if not one.is_news)
+    found = replace(found, unheard=mute & found.beats.keys())
     lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
     deployments = {one.name: one for one in observed.deployments if one.name not in observed.held}
     moved = failover(

@@ -39,7 +39,8 @@ class Memory:
     holds a replica. generations: of each node's assignment, as last seen. restored_at: when the
     state was last found older than it had been; None: never. rescheduled_at: when a replica last
     left a node on which it kept failing; None: none did. failing: since when replicas fail.
-    read_at: when both remotes were last read; None: never yet.
+    read_at: when both remotes were last read; None: never yet. paused: we look again after a while
+    in which we did not; what is found then may be older than what others decided meanwhile.
     """
 
     sightings: Sightings = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Memory:
     rescheduled_at: datetime | None = None
     failing: Mapping[ReplicaName, datetime] = field(default_factory=dict)
     read_at: datetime | None = None
+    paused: bool = False
 
     def after_a_gap(self, now: datetime, longest: timedelta) -> Memory:
         """What silence means if nobody looked for longer than `longest`: nothing.
@@ -62,8 +64,8 @@ class Memory:
         return self.forgiving(now)
 
     def forgiving(self, now: datetime) -> Memory:
-        """Every node counts as seen now."""
-        return replace(self, sightings=forgiven(self.sightings, now))
+        """Every node counts as seen now, and has yet to speak."""
+        return replace(self, sightings=forgiven(self.sightings, now), paused=True)
 
     def doubted_for(self, now: datetime) -> Mapping[ReplicaName, timedelta]:
         """For how long nobody knows who holds a replica."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler.loop import Loop
@@ -100,6 +100,12 @@ class Decider(Machine):
         return self.loop is not None and not self.complaint
 
     @property
+    def knows_who_leads(self) -> bool:
+        """Whether it took part in an election when it looked last."""
+        seat = self.loop.seat if self.loop else None
+        return seat is not None and seat.duty is not None
+
+    @property
     def complaint(self) -> str:
         """Why the last pass failed; empty: it did not."""
         return self.loop._complaint if self.loop else ""
@@ -119,7 +125,7 @@ class Decider(Machine):
             clock=clock,
             waiting=_OnePass(),
             rng=self.rng,
-            memory=kept.load(clock.steady(), self.around.now()),
+            memory=replace(kept.load(clock.steady(), self.around.now()), paused=True),
             saved=saved,
             seat=Seat(self.name, self.rng),
         )

@@ -17,6 +17,7 @@ from schemas.layout import (
 )
 from schemas.names import CommitId, NodeName, TreeId
 from tests.builders import A_MOMENT
+from tests.sim.fleet.decider import Decider
 from tests.sim.fleet.fault_lines import Ending
 from tests.sim.fleet.person import MAIN
 from tests.sim.fleet.world import World
@@ -93,15 +94,29 @@ def rewind_main(world: World, rng: random.Random) -> Ending | bool:
 
 
 def restore_state(world: World, rng: random.Random) -> Ending | bool:
-    """What the reconciler published is restored from a backup."""
-    if not world.backups:
+    """What the reconciler published is restored from a backup.
+
+    Two that decide side by side cannot know of each other's decisions that are lost: as
+    docs/operating.md asks, they are stopped meanwhile. Whoever decides alone lives through it.
+    """
+    side_by_side = _side_by_side(world)
+    if not world.backups or any(one.busy for one in side_by_side):
         return False
+    for one in side_by_side:
+        one.loop = None
     backup = rng.choice(world.backups)
     refs = {ref for ref in world.server.refs if ref.startswith(ASSIGNED_REFS)}
     for ref in sorted({ASSIGNMENTS_REF, *refs}):
         world.server.put_ref(ref, backup.get(ref), "backup")
     world.fired["state restored from a backup"] += 1
     return None
+
+
+def _side_by_side(world: World) -> list[Decider]:
+    """Reconcilers of which each may decide: several run, and do not all know who leads."""
+    running = [one for one in world.deciders.values() if not one.stopped]
+    is_elected = world.person.wishes.leads and all(one.knows_who_leads for one in running)
+    return [] if len(running) < 2 or is_elected else running
 
 
 def restore_site(world: World, rng: random.Random) -> Ending | bool:

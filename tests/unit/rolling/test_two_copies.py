@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -183,6 +184,41 @@ def test_the_heartbeats_of_a_backup_are_not_taken_for_the_present() -> None:
     fleet.rest(1)
     restore(fleet, backup)
     fleet.world.memory = Memory()
+
+    fleet.world.pass_once()
+    fleet.silent = {home}
+    fleet.obey()
+    assert copies(fleet) == 1
+    (hold,) = fleet.decision().holds
+    assert hold.text == "waits until alpha is heard of, or lost"
+
+    fleet.silent = set()
+    fleet.rest(30)
+    assert copies(fleet) == 1
+
+
+def started_again(memory: Memory, _now: datetime) -> Memory:
+    return replace(memory, paused=True)
+
+
+def cut_off_meanwhile(memory: Memory, now: datetime) -> Memory:
+    return memory.after_a_gap(now, timedelta(seconds=10))
+
+
+@pytest.mark.parametrize("how", [started_again, cut_off_meanwhile])
+def test_who_did_not_look_while_another_decided_waits_until_all_have_spoken(
+    how: Callable[[Memory, datetime], Memory],
+) -> None:
+    """Two decide side by side, and the state is put back to what one saw last (seed 2478)."""
+    fleet = a_fleet_of("alpha", "beta", "gamma")
+    backup, old = dict(fleet.world.server.refs), fleet.world.memory
+    commit(fleet, disconnect=FENCED)
+    fleet.rest(3)
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="cordoned")})
+    fleet.rest(1)
+    restore(fleet, backup)
+    fleet.world.memory = how(old, fleet.world.clock.now)
 
     fleet.world.pass_once()
     fleet.silent = {home}
