@@ -20,6 +20,7 @@ from schemas.names import DeploymentName, NodeName, ReplicaName
 MASS_PERCENT: Final = 55
 MASS_LEAST: Final = 2
 MINUTE: Final = timedelta(minutes=1)
+MUTE: Final = frozenset({Freshness.LATE, Freshness.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +93,16 @@ def mass_loss(nodes: Iterable[Node], span: timedelta) -> str | None:
 
     Only once one is silent for a span. Then all count whose heartbeats are overdue: those that
     vanish together spoke last at different times, and the first must not be moved for being it.
+    Who says what we cannot read is not heard of either.
     """
     seen = [node for node in nodes if node.freshness is not Freshness.UNSEEN]
     if not any(node.silence >= span for node in seen):
         return None
-    silent = sum(bool(node.silence) for node in seen)
-    many = silent > MASS_LEAST and silent * 100 >= MASS_PERCENT * len(seen)
-    if many or silent == len(seen):
-        return f"{silent} of {len(seen)} nodes are silent, so the fault is probably ours"
+    mute = [node for node in seen if node.freshness in MUTE]
+    many = len(mute) > MASS_LEAST and len(mute) * 100 >= MASS_PERCENT * len(seen)
+    if many or len(mute) == len(seen):
+        how = "silent" if all(node.silence for node in mute) else "silent or cannot be read"
+        return f"{len(mute)} of {len(seen)} nodes are {how}, so the fault is probably ours"
     return None
 
 

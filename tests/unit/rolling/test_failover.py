@@ -107,6 +107,22 @@ def test_when_many_are_lost_at_once_nothing_moves(count: int, moves: bool) -> No
     assert ("massLoss" in fleet.because()) is not moves
 
 
+def test_whose_heartbeat_cannot_be_read_is_as_good_as_silent_in_a_mass_loss() -> None:
+    """One that is read again is enough to move everything, if the others do not count (2776)."""
+    fleet = a_fleet_of(*NAMES, chat=spread(3))
+    homes = fleet.homes()
+    others = sorted(set(NAMES) - set(homes.values()))
+    lose(fleet, *homes.values(), *others[:2])
+    for name in others[:2]:
+        fleet.world.push_heartbeat(name, b"{}")
+
+    fleet.wait(LOST + 10 * MINUTE)
+
+    assert fleet.homes() == homes
+    reasons = {one.text for one in fleet.decision().holds}
+    assert reasons == {"5 of 8 nodes are silent or cannot be read, so the fault is probably ours"}
+
+
 def test_two_of_three_are_no_mass_but_two_of_two_are() -> None:
     small = a_fleet_of("alpha", "beta", chat=spread(2))
     lose(small, "alpha", "beta")

@@ -349,7 +349,8 @@ def test_a_host_without_nvidia_asks_nobody(tmp_path: Path) -> None:
 
 
 def test_a_card_without_a_driver_is_a_problem(tmp_path: Path) -> None:
-    # No library is on this path, as on a host where the driver was never installed.
+    # As on a host where the driver was never installed, and also where a real one is.
+    (tmp_path / "libnvidia-ml.so.1").write_text("no library")
     root = a_root(tmp_path / "root", cards=2, driver="nouveau")
 
     (problem,) = (
