@@ -32,7 +32,7 @@ class Journal:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    def begin(self, act: Act, deployment: str, holding: Holding) -> None:
+    def begin(self, act: Act, deployment: str, holding: Holding | None) -> None:
         """Write down what is about to be done, before the first container is touched.
 
         A pull needs no intent: an image half there is no harm. Nor does the removal of a single

@@ -234,7 +234,9 @@ class Performer:
         """
         try:
             if replica is None:
-                notebook.journal.begin(act, "", NOTHING)
+                # What nobody remembers may hold anything until its last container is gone.
+                known = notebook.memory.present.get(act.replica)
+                notebook.journal.begin(act, "", known.holding if known else None)
             else:
                 notebook.journal.begin(act, replica.deployment, holding_of(replica))
         except OSError:
