@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.observing.bounds import LEAP
 from reconciler.placing.rebalance import Move
 from reconciler.publishing.assignments import told, with_fences
 from reconciler.publishing.changes import Published, changes_of
@@ -76,6 +77,7 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
             now.rendered,
             decision,
             version_files(_versions(facts, courses)),
+            LEAP if facts.restored and not observed.frozen else 0,
         ),
         decision=decision,
         aimed=assignments if end is now else told(observed, end.plan, end.held, staying),

@@ -89,11 +89,21 @@ def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most 
         memory = result.memory
         tries += 1
         try:
-            return Outcome(result, _publish(reader.state, result, clock, seat, began))
+            commit = _publish(reader.state, result, clock, seat, began)
         except StaleError:
             if tries == STALE_TRIES:
                 raise
             log.info("somebody else published first", extra={"pairs": {"tries": tries}})
+        else:
+            return Outcome(_noted(result, commit), commit)
+
+
+def _noted(result: Pass, commit: CommitId | None) -> Pass:
+    """Remember what was published: if it is gone at the next look, the state was restored."""
+    if commit is None:
+        return result
+    generations = {name: one.generation for name, one in result.assignments.items()}
+    return replace(result, memory=replace(result.memory, generations=generations))
 
 
 def _decided(

@@ -13,6 +13,9 @@ TOTAL_MAX: Final = 256 * 1024 * 1024
 # Generations of a node, or grants of a replica, that a restored state can have lost: one a second
 # for half a year. A machine that claims more is ill or lies: we do not count on from there.
 LOST_MAX: Final = 2**24
+# By how much more the generations of all nodes grow once the state was found restored: more than
+# what was published for a node, and lost, before its agent saw it. LOST_MAX is 4,096 of them.
+LEAP: Final = 2**12
 # Decisions that are looked through for what was moved within an hour: one in every 14 seconds.
 LOG_MAX: Final = 256
 # Commits of people that are looked through for the one that accepts a rewind: years of them.

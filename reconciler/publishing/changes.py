@@ -51,13 +51,16 @@ def changes_of(  # noqa: PLR0913, PLR0917 - both sides, and all that was made
     rendered: Mapping[ReplicaName, Mapping[str, bytes]],
     decision: Decision,
     kept: Mapping[str, bytes],
+    leap: int,
 ) -> Published:
     """Compare what is decided with what the state says, file by file.
 
     A node's generation grows by one if anything of its folder changes, and above what its agent
-    obeys if that is none of ours: after the state was restored from a backup.
+    obeys if that is none of ours: after the state was restored from a backup. Then all grow, by
+    more than was lost: what an agent has not seen of it yet may come back with another backup.
 
-    kept: files of the versions that are kept, by path.
+    kept: files of the versions that are kept, by path. leap: by how much more every generation
+    grows; 0: the state is not found restored just now.
     """
     before = snapshot.assignments
     folders = _by_node(before)
@@ -72,7 +75,7 @@ def changes_of(  # noqa: PLR0913, PLR0917 - both sides, and all that was made
         lost = obeyed_and_lost(beats.get(name), last, snapshot.assigned.get(name))
         if observed.frozen:
             lost = 0  # nobody is to obey again what may be older than what is true
-        final[name] = _next(last, assignment, changed, lost)
+        final[name] = _next(last, assignment, changed, lost, leap)
         if final[name] is not last:
             changed[_assignment_path(name)] = dump_assignment(final[name]).encode()
         files |= changed
@@ -122,11 +125,12 @@ def _next(
     now: Assignment,
     changed: Mapping[str, bytes | None],
     lost: int,
+    leap: int,
 ) -> Assignment:
-    if before == now and not changed and not lost:
+    if before == now and not changed and not lost and not leap:
         return before
     last = before.generation if before else 0
-    return replace(now, generation=max(last, lost) + 1)
+    return replace(now, generation=max(last, lost) + 1 + leap)
 
 
 def _astray(snapshot: Snapshot, name: NodeName) -> bool:

@@ -28,7 +28,7 @@ from reconciler.rolling.windows import closed
 from schemas.assignment import Tenure
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
-from schemas.names import DeploymentName, ReplicaName
+from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.problem import REPOSITORY, Place, Problem
 
 
@@ -40,7 +40,8 @@ class Facts:
     deployments: those that are not held. memory: with what was newly heard.
     kept: versions as the assignments have them.
     suspended: replicas that nobody may touch, and why. failover: what becomes of lost nodes.
-    closed: why the time is none for planned changes; empty: it is one.
+    closed: why the time is none for planned changes; empty: it is one. restored: this pass finds
+    the state older than it was.
     """
 
     snapshot: Snapshot
@@ -58,6 +59,7 @@ class Facts:
     evidence: Evidence
     holders: Mapping[ReplicaName, Tenure]
     closed: str
+    restored: bool
 
 
 def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) -> Facts:
@@ -76,7 +78,12 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     courses = _courses(snapshot, observed, kept, standing, memory, now)
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
-    memory = _after_a_restore(memory, snapshot, observed, now)
+    restored = _is_found_restored(memory, snapshot, observed)
+    memory = (
+        _after_a_restore(memory, observed, now)
+        if restored
+        else replace(memory, generations=_generations(observed))
+    )
     restored_for = None if memory.restored_at is None else now - memory.restored_at
     heard = silences(sightings, now)
     found = evidence(observed, nodes, heard, memory.doubted_for(now), restored_for)
@@ -108,6 +115,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         evidence=found,
         holders=holders(found, previous),
         closed=closed(observed.fleet.windows, wall) or "",
+        restored=restored,
     )
 
 
@@ -130,15 +138,24 @@ def moved_off(facts: Facts, homeless: frozenset[ReplicaName], most: int | None =
     )
 
 
-def _after_a_restore(
-    memory: Memory, snapshot: Snapshot, observed: Observed, now: datetime
-) -> Memory:
-    """Note when the state is older than it was: by what we saw, or by what agents obey."""
-    generations = {name: one.generation for name, one in observed.assignments.items()}
+def _is_found_restored(memory: Memory, snapshot: Snapshot, observed: Observed) -> bool:
+    """Whether the state is older than it was: by what we saw, or by what agents obey."""
+    generations = _generations(observed)
     went_back = any(generations.get(name, 0) < one for name, one in memory.generations.items())
-    if went_back or is_restored(observed, snapshot.assigned):
-        memory = replace(memory, restored_at=now)
-    return replace(memory, generations=generations)
+    return went_back or is_restored(observed, snapshot.assigned)
+
+
+def _generations(observed: Observed) -> Mapping[NodeName, int]:
+    return {name: one.generation for name, one in observed.assignments.items()}
+
+
+def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
+    """Note when the state was found restored.
+
+    While nothing may change it is found so in each pass again, until generations may be lifted.
+    """
+    kept = memory.generations if observed.frozen else _generations(observed)
+    return replace(memory, restored_at=now, generations=kept)
 
 
 def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:

@@ -36,11 +36,12 @@ class Memory:
     """All that is remembered.
 
     evacuated: when work was last moved away from a lost node. doubts: since when nobody knows who
-    holds a replica. generations: of each node's assignment, as last seen. restored_at: when the
-    state was last found older than it had been; None: never. rescheduled_at: when a replica last
-    left a node on which it kept failing; None: none did. failing: since when replicas fail.
-    read_at: when both remotes were last read; None: never yet. paused: we look again after a while
-    in which we did not; what is found then may be older than what others decided meanwhile.
+    holds a replica. generations: of each node's assignment, as last seen or published.
+    restored_at: when the state was last found older than it had been; None: never. rescheduled_at:
+    when a replica last left a node on which it kept failing; None: none did. failing: since when
+    replicas fail. read_at: when both remotes were last read; None: never yet. paused: we look again
+    after a while in which we did not; what is found then may be older than what others decided
+    meanwhile.
     """
 
     sightings: Sightings = field(default_factory=dict)

@@ -197,6 +197,56 @@ def test_the_heartbeats_of_a_backup_are_not_taken_for_the_present() -> None:
     assert copies(fleet) == 1
 
 
+def test_a_grant_that_nobody_saw_and_that_was_lost_does_not_come_back_with_another_backup() -> None:
+    """First a copy that is too old is put back, and later a newer one (seed 3901)."""
+    fleet = a_fleet_of("alpha", "beta", "gamma")
+    older = dict(fleet.world.server.refs)
+    commit(fleet, disconnect=FENCED)
+    fleet.world.clock.pass_by(POLL)
+    fleet.world.pass_once()
+    (holder,) = fences(fleet)
+    newer = dict(fleet.world.server.refs)
+    restore(fleet, older)
+    fleet.world.commit({f"nodes/{holder}.yaml": node(holder, duty="cordoned")})
+    for _ in range(40):
+        fleet.world.clock.pass_by(POLL)
+        fleet.world.pass_once()
+        obey(fleet)
+    assert copies(fleet) == 1
+    assert CHAT not in fleet.agents[holder].running
+
+    restore(fleet, newer)
+    obey(fleet)
+
+    assert copies(fleet) == 1
+    for _ in range(40):
+        fleet.world.clock.pass_by(POLL)
+        fleet.world.pass_once()
+        obey(fleet)
+        assert copies(fleet) <= 1
+    assert copies(fleet) == 1
+
+
+def test_what_was_published_and_lost_before_anybody_looked_again_was_published() -> None:
+    fleet = a_fleet_of("alpha", "beta", "gamma")
+    backup = dict(fleet.world.server.refs)
+    commit(fleet, disconnect=FENCED)
+    fleet.world.clock.pass_by(POLL)
+    fleet.world.pass_once()
+    (holder,) = fences(fleet)
+    fleet.obey(holder)
+    restore(fleet, backup)  # and with it the word of the one that has it by now
+
+    fleet.world.commit({f"nodes/{holder}.yaml": node(holder, duty="cordoned")})
+    fleet.silent = {holder}  # between two of its heartbeats
+    fleet.say()
+    fleet.world.clock.pass_by(POLL)
+    fleet.world.pass_once()
+    fleet.obey()
+
+    assert copies(fleet) == 1
+
+
 def started_again(memory: Memory, _now: datetime) -> Memory:
     return replace(memory, paused=True)
 
