@@ -195,6 +195,13 @@ class GitRepository:
     def _log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         return self._listed(tip, "--first-parent", f"--max-count={limit}", tip)
 
+    def history(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
+        check_object_id(tip)
+        return self._looking(lambda: self._history(tip, limit))
+
+    def _history(self, tip: CommitId, limit: int, *without: str) -> tuple[Commit, ...]:
+        return self._listed(tip, "--topo-order", f"--max-count={limit}", tip, *without)
+
     def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
         check_object_id(newer)
         check_object_id(older)
@@ -202,7 +209,7 @@ class GitRepository:
 
     def _since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
         without = (f"^{older}",) if self._store.is_commit(older) else ()
-        return self._listed(newer, "--topo-order", f"--max-count={limit}", newer, *without)
+        return self._history(newer, limit, *without)
 
     def _listed(self, tip: CommitId, *words: str) -> tuple[Commit, ...]:
         """Read the commits that `rev-list` names. `tip`: has to be here."""

@@ -247,11 +247,17 @@ class MemoryRepository:
             found.append(read_commit(parent, self._object(parent, "commit")))
         return tuple(found[:limit])
 
+    def history(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
+        self._object(check_object_id(tip), "commit")
+        return self._sorted(tip, self._history(tip), limit)
+
     def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
         self._object(check_object_id(newer), "commit")
-        left = self._history(newer) - self._history(older)
+        return self._sorted(newer, self._history(newer) - self._history(older), limit)
+
+    def _sorted(self, tip: CommitId, left: set[CommitId], limit: int) -> tuple[Commit, ...]:
         found: list[CommitId] = []
-        waiting = [newer] if newer in left else []
+        waiting = [tip] if tip in left else []
         # A commit is listed once all its children are: nothing comes before what built on it.
         children = Counter(one for commit in left for one in self._parents(commit))
         while waiting and len(found) < limit:

@@ -131,6 +131,12 @@ class Repository(Protocol):
     def log(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
         """The commits from `tip` back along first parents, newest first, as far as is here."""
 
+    def history(self, tip: CommitId, limit: int) -> tuple[Commit, ...]:
+        """The commits of `tip`'s whole history, merged ones too, at most so many.
+
+        `tip` comes first, and children before their parents, as far as is here.
+        """
+
     def since(self, newer: CommitId, older: CommitId, limit: int) -> tuple[Commit, ...]:
         """The commits of `newer`'s whole history that `older`'s has not, at most so many.
 

@@ -23,7 +23,7 @@ RESTORE, KEEP = "restore", "keep"
 
 
 class History(Protocol):
-    """The commits of the branch that people commit to, newest first."""
+    """The commits that the branch people commit to stood at, newest first."""
 
     commits: Sequence[Commit]
 
@@ -77,7 +77,9 @@ def _before(history: History, name: str) -> Commit:
     if not today:
         known = {_stem(path) for path in history.documents(history.commits[0])}
         raise UsageError(f"there is no deployment {name!r}.{hint(name, known - {''})}")
-    raise UsageError(f"{name} never changed since the first commit: there is nothing to go back to")
+    oldest = history.commits[-1]
+    since = f"{oldest.id[:DIGITS]}, the oldest looked at" if oldest.parents else "the first commit"
+    raise UsageError(f"{name} never changed since {since}: there is nothing to go back to")
 
 
 def _inputs(history: History, commit: Commit, name: str) -> Documents:

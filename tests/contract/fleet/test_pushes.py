@@ -219,6 +219,10 @@ def test_what_a_merge_brought_is_part_of_its_history(world: World) -> None:
 
     assert found[0] == merge
     assert sorted(found[1:]) == sorted([first, side])
+    whole = [one.id for one in client.history(merge, 9)]
+    assert whole == [*found, root]
+    assert [one.id for one in client.history(merge, 2)] == whole[:2]
+    assert [one.id for one in client.log(merge, 9)] == [merge, first, root]
     assert client.show(merge).parents == (first, side)
 
 

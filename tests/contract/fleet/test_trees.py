@@ -324,6 +324,7 @@ def test_objects_that_are_not_here_are_an_error(world: World) -> None:
         lambda: client.root_file(MISSING, "a"),
         lambda: client.read([BlobId(MISSING)]),
         lambda: client.log(MISSING, 1),
+        lambda: client.history(MISSING, 1),
         lambda: client.show(MISSING),
         lambda: client.since(MISSING, MISSING, 1),
         lambda: client.subtree(TreeId(MISSING), "a"),

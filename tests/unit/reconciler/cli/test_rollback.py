@@ -135,6 +135,52 @@ def test_a_rollback_goes_as_far_back_as_it_is_asked(fleet: Fleet) -> None:
     assert "three" in fleet.miaas("rollback", "chat", "--to", "HEAD~1", "--dry-run").out
 
 
+def test_a_pull_of_one_person_hides_no_version_of_the_branch(fleet: Fleet) -> None:
+    deployment("one")
+    fleet.push()
+    git("clone", "-q", fleet.remote.url, "bob", folder=fleet.miaas.folder)
+    deployment("two")
+    two, text = fleet.push(), Path(FILE).read_text()
+    deployment("three")
+    fleet.push()
+    bob = fleet.miaas.folder / "bob"
+    git("commit", "-q", "--allow-empty", "-m", "Bob's own", folder=bob)
+    git("pull", "-q", "--no-rebase", "--no-edit", "origin", "main", folder=bob)
+    git("push", "-q", "origin", "main", folder=bob)
+
+    named = fleet.miaas("rollback", "chat", "--to", two[:12], "--dry-run")
+    ran = fleet.miaas("rollback", "chat")
+
+    assert fleet.git("log", "-1", "--format=%s", "main^^").startswith("Bob's own")
+    assert (named.code, ran.code) == (0, 0), named.err + ran.err
+    assert f"chat as it was in {two[:12]}" in named.out
+    assert f"chat as it was in {two[:12]}" in ran.out
+    assert fleet.shown(FILE) == text
+
+
+def test_what_a_pull_request_passed_through_never_ran_and_is_not_gone_back_to(fleet: Fleet) -> None:
+    deployment("one")
+    one = fleet.push()
+    git("checkout", "-q", "-b", "change", folder=fleet.tree)
+    for text in ("draft", "two"):
+        deployment(text)
+        git("commit", "-qam", text, folder=fleet.tree)
+    git("checkout", "-q", "main", folder=fleet.tree)
+    git("merge", "-q", "--no-ff", "--no-edit", "change", folder=fleet.tree)
+    git("push", "-q", "origin", "main", folder=fleet.tree)
+
+    ran = fleet.miaas("rollback", "chat", "--dry-run")
+
+    assert ran.code == 0, ran.err
+    assert f"chat as it was in {one[:12]}" in ran.out
+    assert (
+        "+  parameters: {text: draft}"
+        in fleet.miaas(
+            "rollback", "chat", "--to", fleet.git("rev-parse", "main^2^"), "--dry-run"
+        ).out
+    )
+
+
 def test_a_removed_deployment_comes_back_where_it_was(fleet: Fleet) -> None:
     deployment("one")
     fleet.push()
