@@ -13,7 +13,7 @@ from reconciler.cli.writing import DIGITS
 from reconciler.observing.documents import read_deployment
 from schemas.deployment import Deployment
 from schemas.layout import DEPLOYMENTS, template_folder
-from schemas.names import BlobId, TemplateName
+from schemas.names import BlobId, TemplateName, is_name
 
 # The blob of every file of a commit, by path.
 Documents: TypeAlias = Mapping[str, BlobId]
@@ -114,23 +114,29 @@ def _changes(  # noqa: PLR0913, PLR0917 - two commits, and what of them
 
 
 def _refuse_if_shared(history: History, head: Commit, deployment: Deployment, name: str) -> None:
-    others = sorted(
-        one.name
-        for one in _all(history, head)
-        if one.template == deployment.template and one.name != name
-    )
-    if others:
+    template, others = deployment.template, tuple(_others(history, head, name))
+    users = sorted({one for one, used in others if used == template})
+    unread = sorted({one for one, used in others if used is None})
+    told = [f"{', '.join(users)} would go back with it"] if users else []
+    # What cannot be read today is mended one day, and then uses what it names.
+    told += [f"{', '.join(unread)} may use it, and cannot be read today"] if unread else []
+    if told:
         raise UsageError(
-            f"the template {deployment.template} changed since then, too, and {', '.join(others)} "
-            f"would go back with it. Fix: say --template {RESTORE} to take it back for all, or "
-            f"--template {KEEP} to leave it as it is"
+            f"the template {template} changed since then, too, and {', and '.join(told)}. "
+            f"Fix: say --template {RESTORE} to take it back for all, or --template {KEEP} to "
+            "leave it as it is"
         )
 
 
-def _all(history: History, commit: Commit) -> Iterator[Deployment]:
+def _others(
+    history: History, commit: Commit, name: str
+) -> Iterator[tuple[str, TemplateName | None]]:
+    """Each deployment but one, and its template; None: its file cannot be understood."""
     for path in history.documents(commit):
-        if _stem(path) and (found := _read(history, commit, path)) is not None:
-            yield found
+        stem = _stem(path)
+        if is_name(stem) and stem != name:
+            deployment = _read(history, commit, path)
+            yield stem, deployment.template if deployment else None
 
 
 def _read(history: History, commit: Commit, path: str) -> Deployment | None:

@@ -13,17 +13,15 @@ from fleet.port import Commit, Repository
 from reconciler.cli.ancestry import first_parents, stood_at
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.earlier import Documents, Rollback, rollback_of
+from reconciler.cli.objection import objection
 from reconciler.cli.plan_texts import coloured, file_diff
 from reconciler.cli.remotes import open_remotes
 from reconciler.cli.terminal import Terminal, safe
 from reconciler.cli.where import Where, where
 from reconciler.cli.writing import DIGITS, author, line_of, push_commit
-from reconciler.observing.observe import observe
 from reconciler.observing.read import read_snapshot
-from reconciler.observing.snapshot import Snapshot
 from schemas.layout import desired_ref
-from schemas.names import BlobId, CommitId, DeploymentName
-from schemas.problem import BadDocumentError
+from schemas.names import BlobId, CommitId
 
 # Commits that are looked through, merged ones too: 30 a day for nine years, read in three seconds.
 _LIMIT: Final = 100_000
@@ -44,7 +42,9 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
             _asked(commits, arguments.to),
             arguments.template,
         )
-        _check(snapshot, back)
+        if why := objection(snapshot, back):
+            terminal.complain(safe(why))
+            return Code.PROBLEMS
         terminal.say(f"{back.name} as it was in {safe(line_of(back.to))}")
         for path, content in sorted(back.changes.items()):
             text = file_diff(path, snapshot.desired.get(path), content)
@@ -101,33 +101,6 @@ def _asked(commits: Sequence[Commit], revision: str | None) -> Commit | None:
     if len(matching) > 1:
         raise UsageError(f"{len(matching)} commits begin with {revision}. Give more digits")
     return matching[0]
-
-
-def _check(snapshot: Snapshot, back: Rollback) -> None:
-    """Refuse what the reconciler would only hold.
-
-    Raises:
-        BadDocumentError: the deployment as it was cannot be used among today's documents.
-    """
-    desired = {**snapshot.desired, **back.changes}
-    files = {path: content for path, content in desired.items() if content is not None}
-    seen = observe(_changed(snapshot, files))
-    why = seen.frozen or seen.held.get(DeploymentName(back.name), ())
-    if why:
-        raise BadDocumentError(why)
-
-
-def _changed(snapshot: Snapshot, files: Mapping[str, bytes]) -> Snapshot:
-    # Nothing that runs is looked at: whether the documents hold together does not depend on it.
-    return Snapshot(
-        source=snapshot.source,
-        left=snapshot.left,
-        desired=files,
-        builtin=snapshot.builtin,
-        too_large={path: size for path, size in snapshot.too_large.items() if path not in files},
-        ignored=snapshot.ignored,
-        unread=snapshot.unread,
-    )
 
 
 def _push(

@@ -24,12 +24,19 @@ def deployment(text: str, *, name: str = "chat", template: str = "http-echo") ->
     )
 
 
-def template(note: str) -> None:
+def spoil(path: str) -> None:
+    Path(path).write_text(Path(path).read_text() + "  replicas: lots\n")
+
+
+def template(note: str, *, also: str = "") -> None:
+    """also: one more parameter that this version knows."""
+    known = f", {also}: {{type: string}}" if also else ""
     Path(WEB).parent.mkdir(parents=True, exist_ok=True)
     Path(WEB).write_text(
         f"apiVersion: miaas/v1\nkind: Template\nmetadata: {{name: web}}\nspec:\n"
         f"  description: {note}\n  parameters:\n    type: object\n"
-        "    properties: {text: {type: string}}\n"
+        "    additionalProperties: false\n"
+        f"    properties: {{text: {{type: string}}{known}}}\n"
     )
     Path(WEB).with_name("compose.yaml.j2").write_text(
         f"services:\n  web:\n    image: example.org/web:{note}\n"
@@ -235,6 +242,79 @@ def test_a_template_that_others_use_goes_back_only_when_that_is_said(fleet: Flee
     assert "description: v2" in fleet.shown(WEB)
     fleet.miaas("rollback", "chat", "--to", first, "--template", "restore")
     assert "description: v1" in fleet.shown(WEB)
+
+
+def test_who_cannot_be_read_may_use_the_template_too(fleet: Fleet) -> None:
+    template("v1")
+    deployment("one", template="web")
+    deployment("one", template="web", name="other")
+    deployment("one", template="web", name="third")
+    fleet.push()
+    template("v2")
+    deployment("two", template="web")
+    spoil("deployments/other.yaml")
+    fleet.push()
+
+    refused = fleet.miaas("rollback", "chat")
+    Path("deployments/third.yaml").unlink()
+    head = fleet.push()
+    alone = fleet.miaas("rollback", "chat")
+
+    assert (refused.code, alone.code, fleet.head()) == (Code.USAGE, Code.USAGE, head)
+    assert (
+        "too, and third would go back with it, and other may use it, and cannot be read today. Fix:"
+        in refused.err
+    )
+    assert "too, and other may use it, and cannot be read today. Fix: say" in alone.err
+    assert fleet.miaas("rollback", "chat", "--template", "restore").code == 0
+
+
+def test_what_would_hold_another_deployment_is_not_pushed(fleet: Fleet) -> None:
+    template("v1")
+    deployment("one", template="web")
+    deployment("one", template="web", name="other")
+    fleet.push()
+    template("v2", also="color")
+    deployment("two", template="web")
+    deployment("one, color: red", template="web", name="other")
+    head = fleet.push()
+
+    ran = fleet.miaas("rollback", "chat", "--template", "restore")
+
+    assert (ran.code, fleet.head()) == (Code.PROBLEMS, head)
+    first, problem, fix = ran.err.splitlines()
+    assert first.startswith("with chat as it was in ")
+    assert first.endswith(", other would be held:")
+    assert problem.startswith("deployments/other.yaml:6:27: spec.parameters.color is not known")
+    assert fix.startswith("Nothing was pushed. Fix: say --template keep to leave the template")
+    assert fleet.miaas("rollback", "chat", "--template", "keep").code == 0
+
+
+def test_what_is_held_already_keeps_nobody_from_going_back(fleet: Fleet) -> None:
+    deployment("one")
+    fleet.push()
+    deployment("two")
+    deployment("one", template="none", name="other")
+    fleet.push()
+
+    ran = fleet.miaas("rollback", "chat")
+
+    assert ran.code == 0, ran.err
+
+
+def test_a_problem_of_an_older_text_says_of_which(fleet: Fleet) -> None:
+    deployment("one")
+    fleet.push()
+    spoil(FILE)
+    broken = fleet.push()
+    deployment("two")
+    head = fleet.push()
+
+    ran = fleet.miaas("rollback", "chat")
+
+    assert (ran.code, fleet.head()) == (Code.PROBLEMS, head)
+    assert ran.err.startswith(f"chat as it was in {broken[:12]}:\n{FILE}:7:13: ")
+    assert ran.err.endswith("\nNothing was pushed. Fix: name another commit with --to\n")
 
 
 @pytest.mark.parametrize(
