@@ -6,7 +6,7 @@ Only what was decided: how it fared then is in no commit, for heartbeats are not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 from reconciler.cli.past import Past
 from reconciler.cli.past_texts import Remembered, past_json, remembered
@@ -16,6 +16,7 @@ from reconciler.observing.causes import said
 from reconciler.observing.trailers import source_of
 from reconciler.web.words import utc
 from schemas.assignment import Phase, Verdict
+from schemas.names import NodeName
 
 _PAINTS = {
     Verdict.PLACED.value: Paint.GOOD,
@@ -25,55 +26,74 @@ _PAINTS = {
 }
 
 
-def past_of(past: Past, name: str) -> Past:
-    """Only what a past decision says of one deployment, or of one node."""
-    assignments = {
-        node: replace(
-            each,
-            replicas=tuple(one for one in each.replicas if name in (node, one.deployment)),
-        )
-        for node, each in past.assignments.items()
-    }
-    kept = {node: one for node, one in assignments.items() if one.replicas or node == name}
-    here = {name, *(one.deployment for each in kept.values() for one in each.replicas)}
-    decided = tuple(one for one in past.decision.deployments if one.name in here)
-    return Past(past.commit, kept, replace(past.decision, deployments=decided))
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The rows of a past decision that are wanted, each of them whole."""
+
+    past: Past
+    deployments: tuple[Remembered, ...]
+    nodes: tuple[NodeName, ...]
 
 
-def fleet_past_text(past: Past, terminal: Terminal) -> str:
+def all_of(past: Past) -> Shown:
+    """Everything that a past decision says."""
+    return Shown(past, tuple(_deployments(past)), tuple(sorted(past.assignments)))
+
+
+def some_of(past: Past, name: str) -> Shown | None:
+    """What a past decision says of one deployment and where it was, or of one node and what it ran.
+
+    None: it says nothing of it. The other replicas and nodes of what is shown are shown, too:
+    without them, what was wanted and found its nodes would look as if it had not.
+    """
+    deployments = tuple(
+        one
+        for one in _deployments(past)
+        if name == one.name or any(name == node for node, _ in one.replicas)
+    )
+    nodes = tuple(
+        node
+        for node, each in sorted(past.assignments.items())
+        if name == node or any(name == one.deployment for one in each.replicas)
+    )
+    return Shown(past, deployments, nodes) if deployments or nodes else None
+
+
+def fleet_past_text(shown: Shown, terminal: Terminal) -> str:
     """Write for a terminal."""
+    past = shown.past
     source = source_of(past.commit.message)
     origin = f", from {source[:12]}" if source else ""
     parts = [f"as decided in {past.commit.id[:12]}, {utc(past.commit.at)}{origin}\n"]
-    rows = [_row(one) for one in _deployments(past)]
+    rows = [_row(one) for one in shown.deployments]
     if rows:
         head = ("DEPLOYMENT", "VERDICT", "REPLICAS", "NODES")
         parts.append(table([head, *rows], _PAINTS, terminal))
-    lines = "".join(f"{safe(line)}\n" for one in _deployments(past) for line in _told(one))
+    lines = "".join(f"{safe(line)}\n" for one in shown.deployments for line in _told(one))
     parts += [lines] if lines else []
-    nodes = [
-        (str(node), str(len(each.replicas)), ", ".join(one.name for one in each.replicas))
-        for node, each in sorted(past.assignments.items())
-    ]
+    nodes = [(str(node), str(len(names)), ", ".join(names)) for node, names in _nodes(shown)]
     if nodes:
         parts.append(table([("NODE", "REPLICAS", "WHICH"), *nodes], {}, terminal))
     problems = "".join(f"{safe(str(problem))}\n" for problem in past.decision.problems)
     return "\n".join([*parts, problems] if problems else parts)
 
 
-def fleet_past_json(past: Past) -> dict[str, object]:
+def fleet_past_json(shown: Shown) -> dict[str, object]:
     """Write for a program."""
+    past = shown.past
     return {
         "commit": past.commit.id,
         "at": past.commit.at,
         "source": source_of(past.commit.message) or "",
-        "deployments": [past_json(past, one) for one in _deployments(past)],
-        "nodes": [
-            {"name": node, "replicas": [one.name for one in each.replicas]}
-            for node, each in sorted(past.assignments.items())
-        ],
+        "deployments": [past_json(past, one) for one in shown.deployments],
+        "nodes": [{"name": node, "replicas": names} for node, names in _nodes(shown)],
         "problems": [str(problem) for problem in past.decision.problems],
     }
+
+
+def _nodes(shown: Shown) -> Iterator[tuple[NodeName, list[str]]]:
+    for node in shown.nodes:
+        yield node, [one.name for one in shown.past.assignments[node].replicas]
 
 
 def _deployments(past: Past) -> Iterator[Remembered]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.looked import Looked, look
 from reconciler.cli.past import decided_at
-from reconciler.cli.past_fleet_texts import fleet_past_json, fleet_past_text, past_of
+from reconciler.cli.past_fleet_texts import all_of, fleet_past_json, fleet_past_text, some_of
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.suggest import hint
 from reconciler.cli.terminal import Terminal
@@ -37,15 +37,14 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
 
 def _run_at(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     past = decided_at(where(arguments, environ, Path.cwd()), environ, arguments.at)
-    if arguments.name:
-        past = past_of(past, arguments.name)
-        if not past.decision.deployments and not past.assignments:
-            at = past.commit.id[:DIGITS]
-            raise UsageError(f"nothing was decided on {arguments.name!r} in {at}")
+    shown = some_of(past, arguments.name) if arguments.name else all_of(past)
+    if shown is None:
+        at = past.commit.id[:DIGITS]
+        raise UsageError(f"nothing was decided on {arguments.name!r} in {at}")
     if arguments.output == "json":
-        terminal.write(dumps(fleet_past_json(past)))
+        terminal.write(dumps(fleet_past_json(shown)))
     else:
-        terminal.write(fleet_past_text(past, terminal))
+        terminal.write(fleet_past_text(shown, terminal))
     return Code.FINE
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.cli.codes import UsageError
 from reconciler.cli.past import Past, named
-from reconciler.cli.past_fleet_texts import fleet_past_text
+from reconciler.cli.past_fleet_texts import all_of, fleet_past_text, some_of
 from reconciler.cli.terminal import Terminal
 from schemas.heartbeat import ReplicaState
 from tests.unit.reconciler.cli.pasts import a_commit
@@ -78,8 +78,32 @@ def test_what_was_held_then_and_why_is_told() -> None:
     observed = fleet.world.decide().observed
     past = Past(a_commit(), observed.assignments, observed.decision)
 
-    told = fleet_past_text(past, Terminal(io.StringIO(), io.StringIO()))
+    told = fleet_past_text(all_of(past), Terminal(io.StringIO(), io.StringIO()))
 
     assert "chat: rolledBack: chat-0 failed: it is ill\n" in told
     assert "late: late-0 waits for base to be ready\n" in told
     assert "huge: huge-0 has no node: " in told
+
+
+def test_what_is_shown_of_one_name_is_shown_whole() -> None:
+    fleet = a_fleet_of("alpha", "beta", chat=spread(2), other=deployment("other"))
+    observed = fleet.world.decide().observed
+    past = Past(a_commit(), observed.assignments, observed.decision)
+    chat = ["chat", "placed", "2/2", "alpha,", "beta"]
+    other = ["other", "placed", "1/1", "alpha"]
+    alpha = ["alpha", "2", "chat-0,", "other-0"]
+    beta = ["beta", "1", "chat-1"]
+
+    def rows(name: str) -> list[list[str]]:
+        shown = some_of(past, name)
+        assert shown is not None
+        text = fleet_past_text(shown, Terminal(io.StringIO(), io.StringIO()))
+        return [
+            row for row in map(str.split, text.splitlines()) if row in (chat, other, alpha, beta)
+        ]
+
+    assert rows("alpha") == [chat, other, alpha]
+    assert rows("beta") == [chat, beta]
+    assert rows("chat") == [chat, alpha, beta]
+    assert rows("other") == [other, alpha]
+    assert some_of(past, "gamma") is None

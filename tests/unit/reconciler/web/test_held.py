@@ -11,7 +11,7 @@ from reconciler.cli.explain import answer_at
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.looked import Looked
 from reconciler.cli.past import Past
-from reconciler.cli.past_fleet_texts import fleet_past_text
+from reconciler.cli.past_fleet_texts import all_of, fleet_past_text
 from reconciler.cli.past_texts import past_json, remembered
 from reconciler.cli.plan_output import written
 from reconciler.cli.plan_texts import Previewed
@@ -266,7 +266,7 @@ def test_a_past_decision_says_what_held_it() -> None:
     observed = a_fleet_with_removals_held().world.decide().observed
     past = Past(a_commit(), observed.assignments, observed.decision)
 
-    assert f"d0: stays as it last was: {WHY}\n" in fleet_past_text(past, TERMINAL)
+    assert f"d0: stays as it last was: {WHY}\n" in fleet_past_text(all_of(past), TERMINAL)
     (then,) = (one for one in [remembered(past, "d0")] if one is not None)
     assert past_json(past, then)["problems"] == [f"{WHY}. Fix: {REMOVALS_FIX}"]
 
