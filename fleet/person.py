@@ -11,13 +11,33 @@ from typing import Final
 _SECONDS: Final = 10.0
 
 
+class NotUtf8Error(Exception):
+    """A name or an address cannot be written into a commit, which is UTF-8."""
+
+
 def identity_of(folder: Path, environ: Mapping[str, str]) -> str | None:
-    """The author that git would write in this folder, `name <address>`; None: it knows none."""
-    name = environ.get("GIT_AUTHOR_NAME") or _setting("user.name", folder, environ)
-    address = environ.get("GIT_AUTHOR_EMAIL") or _setting("user.email", folder, environ)
+    """The author that git would write in this folder, `name <address>`; None: it knows none.
+
+    Raises:
+        NotUtf8Error: git would write bytes that are no UTF-8.
+    """
+    name = _part("GIT_AUTHOR_NAME", "user.name", folder, environ)
+    address = _part("GIT_AUTHOR_EMAIL", "user.email", folder, environ)
     if not name or not address or any(letter in name + address for letter in "<>\n\0"):
         return None
     return f"{name} <{address}>"
+
+
+def _part(variable: str, key: str, folder: Path, environ: Mapping[str, str]) -> str:
+    """What a variable says, or else a setting; empty: neither does."""
+    given = environ.get(variable, "")
+    found = given or _setting(key, folder, environ)
+    # A byte that is no UTF-8 is a lone surrogate here, as Python has it for variables.
+    written = found.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if written != found:
+        where = variable if given else f"git's {key}"
+        raise NotUtf8Error(f"{where} is '{written}', which is not UTF-8. Fix: write it in UTF-8")
+    return found
 
 
 def _setting(key: str, folder: Path, environ: Mapping[str, str]) -> str:
@@ -29,4 +49,4 @@ def _setting(key: str, folder: Path, environ: Mapping[str, str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+    return done.stdout.decode("utf-8", "surrogateescape").strip() if done.returncode == 0 else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.person import identity_of
+from fleet.person import NotUtf8Error, identity_of
 from fleet.port import Commit, RefUpdate, Repository
 from reconciler.cli.codes import UsageError
 from schemas.names import CommitId, TreeId
@@ -18,9 +18,12 @@ def author(environ: Mapping[str, str]) -> str:
     """Who is typing, for the commit.
 
     Raises:
-        UsageError: git does not know.
+        UsageError: git does not know, or nobody could read it in a commit.
     """
-    found = identity_of(Path.cwd(), environ)
+    try:
+        found = identity_of(Path.cwd(), environ)
+    except NotUtf8Error as error:
+        raise UsageError(str(error)) from error
     if found is None:
         raise UsageError(
             "git does not know who you are. Fix: git config --global user.name 'Your Name' && "

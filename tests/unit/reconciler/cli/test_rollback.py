@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -364,6 +365,22 @@ def test_nobody_commits_without_a_name(fleet: Fleet) -> None:
 
     assert ran.code == Code.USAGE
     assert "git does not know who you are" in ran.err
+
+
+def test_a_name_that_is_no_utf_8_is_told(fleet: Fleet) -> None:
+    head = fleet.head()
+    settings = fleet.miaas.folder / "gitconfig"
+    settings.write_bytes(b"[user]\nname = J\xf6rg\n")
+    fleet.miaas.set("GIT_CONFIG_GLOBAL", str(settings))
+
+    fleet.miaas.set("GIT_AUTHOR_NAME", os.fsdecode(b"Bj\xf6rn"))
+    variable = fleet.miaas("rollback", "hello")
+    fleet.miaas.set("GIT_AUTHOR_NAME", "")
+    setting = fleet.miaas("rollback", "hello")
+
+    assert (variable.code, setting.code, fleet.head()) == (Code.USAGE, Code.USAGE, head)
+    assert r"GIT_AUTHOR_NAME is 'Bj\xf6rn', which is not UTF-8. Fix: write it" in variable.err
+    assert r"git's user.name is 'J\xf6rg', which is not UTF-8. Fix: write it" in setting.err
 
 
 def decided(fleet: Fleet) -> None:
