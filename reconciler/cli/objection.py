@@ -27,17 +27,29 @@ def objection(snapshot: Snapshot, back: Rollback) -> str | None:
     seen = observe(_with(snapshot, files))
     if seen.frozen:
         return _lines(seen.frozen)
-    at = back.to.id[:DIGITS]
-    if own := seen.held.get(DeploymentName(back.name)):
-        # Its places are those of the text of then, which is not what the person has open.
-        return f"{back.name} as it was in {at}:\n{_lines(own)}\nNothing was pushed. Fix: {_TO}"
     before = observe(_with(snapshot, snapshot.desired)).held
+    name = DeploymentName(back.name)
+    if own := seen.held.get(name):
+        return _unusable(back, own, before.get(name, ()))
     others = {name: why for name, why in seen.held.items() if name not in before}
-    if others:
-        told = f"with {back.name} as it was in {at}, {', '.join(others)} would be held:"
-        problems = {one for why in others.values() for one in why}
-        return f"{told}\n{_lines(problems)}\nNothing was pushed. Fix: {_keep(back)}{_TO}"
-    return None
+    return _harmful(back, others) if others else None
+
+
+def _unusable(back: Rollback, own: tuple[Problem, ...], today: tuple[Problem, ...]) -> str:
+    if set(own) <= set(today):
+        return f"{back.name} is held today, and would still be:\n{_lines(own)}"
+    # Its places are those of the text of then, which is not what the person has open.
+    return f"{_then(back)}:\n{_lines(own)}\nNothing was pushed. Fix: {_TO}"
+
+
+def _harmful(back: Rollback, others: Mapping[DeploymentName, tuple[Problem, ...]]) -> str:
+    told = f"with {_then(back)}, {', '.join(others)} would be held:"
+    problems = {one for why in others.values() for one in why}
+    return f"{told}\n{_lines(problems)}\nNothing was pushed. Fix: {_keep(back)}{_TO}"
+
+
+def _then(back: Rollback) -> str:
+    return f"{back.name} as it was in {back.to.id[:DIGITS]}"
 
 
 def _with(snapshot: Snapshot, files: Mapping[str, bytes]) -> Snapshot:

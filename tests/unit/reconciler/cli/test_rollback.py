@@ -303,6 +303,20 @@ def test_what_is_held_already_keeps_nobody_from_going_back(fleet: Fleet) -> None
     assert ran.code == 0, ran.err
 
 
+def test_what_no_older_text_would_mend_is_told_as_that(fleet: Fleet) -> None:
+    deployment("one")
+    fleet.push()
+    deployment("two")
+    Path("deployments/sub").mkdir()
+    Path("deployments/sub/chat.yaml").write_text(Path(FILE).read_text())
+    head = fleet.push()
+
+    ran = fleet.miaas("rollback", "chat")
+
+    assert (ran.code, fleet.head()) == (Code.PROBLEMS, head)
+    assert ran.err.startswith(f"chat is held today, and would still be:\n{FILE}: the same ")
+
+
 def test_a_problem_of_an_older_text_says_of_which(fleet: Fleet) -> None:
     deployment("one")
     fleet.push()
