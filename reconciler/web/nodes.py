@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from reconciler.conditions.nodes import Host, is_drained, node_conditions
+from reconciler.observing.bounds import LEAP
 from reconciler.observing.duties import UNKNOWN
 from reconciler.observing.node import Freshness, Node
 from reconciler.web.deployments import held_by, problem_view
@@ -216,8 +217,11 @@ def _sync(assignment: Assignment | None, beat: Heartbeat | None, judged: Node | 
         return SyncMark(state=Sync.UNKNOWN, why="it is silent")
     if beat.generation >= assignment.generation:
         return SyncMark(state=Sync.SYNCED, why="it has taken up its newest assignment")
-    behind = count(assignment.generation - beat.generation, "assignment")
-    return SyncMark(state=Sync.OUT_OF_SYNC, why=f"it is {behind} behind")
+    missed = assignment.generation - beat.generation
+    if missed > LEAP:
+        why = "it has taken up no assignment since the state was restored"
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=why)
+    return SyncMark(state=Sync.OUT_OF_SYNC, why=f"it is {count(missed, 'assignment')} behind")
 
 
 def _promised(replicas: tuple[ReplicaView, ...]) -> AmountsView:

@@ -113,6 +113,7 @@ def test_the_duty_is_said_in_words(duty: Duty, words: str) -> None:
         (3, 3, Sync.SYNCED, "it has taken up its newest assignment"),
         (3, 2, Sync.OUT_OF_SYNC, "it is 1 assignment behind"),
         (3, 0, Sync.OUT_OF_SYNC, "it is 3 assignments behind"),
+        (4098, 1, Sync.OUT_OF_SYNC, "it has taken up no assignment since the state was restored"),
     ],
 )
 def test_sync_of_a_node_compares_generations(
