@@ -10,7 +10,7 @@ from fleet.errors import DamagedError, RepositoryError
 from fleet.mirror import Mirror
 from fleet.objects import Entry, Object, object_id, pack, read_commit, tree_entries
 from fleet.port import File
-from fleet.readers import Readers
+from fleet.readers import Database, NotHereError, Readers
 from fleet.spare import NoRoomError, is_full
 from fleet.trees import MAX_ROOT_BYTES, files_among
 from schemas.names import BlobId, CommitId, TreeId
@@ -123,13 +123,18 @@ class Store:
         return found[1]
 
     def _stored(self, wanted: str, most: int) -> Object:
-        with self.readers.reading(wanted) as store:
+        def whole(store: Database) -> Object:
             stream = store.stream(bytes.fromhex(wanted))
             kind = _text(stream.type)
             if stream.size > most:
                 self.readers.end()  # or its whole content would be read all the same, to skip it
                 raise RepositoryError(f"the {kind} {wanted} has {stream.size} bytes, over {most}")
-            found = (kind, bytes(stream.read()))
+            content = bytes(stream.read())
+            if len(content) < stream.size:
+                raise BrokenPipeError("its reader ended")
+            return kind, content
+
+        found = self.readers.read(wanted, whole)
         if object_id(*found) != wanted:
             raise DamagedError(f"object {wanted} in {self._mirror.folder} is damaged")
         return found
@@ -159,8 +164,7 @@ class Store:
         pending = self._pending.get(wanted)
         if pending is not None:
             return pending[0], len(pending[1])
-        with self.readers.reading(wanted) as store:
-            found = store.info(bytes.fromhex(wanted))
+        found = self.readers.read(wanted, lambda store: store.info(bytes.fromhex(wanted)))
         return _text(found.type), found.size
 
     def sizes(self, blobs: Iterable[str]) -> dict[str, int]:
@@ -193,15 +197,16 @@ class Store:
             raise self.failure(done)
 
     def is_commit(self, wanted: str) -> bool:
-        """Whether this is a commit that is here. A ref may point to anything."""
+        """Whether this is a commit that is here. A ref may point to anything.
+
+        Raises:
+            RepositoryError: reading failed. That is no sign that the commit is not here.
+        """
         if wanted in self._commits or self._pending.get(wanted, ("",))[0] == "commit":
             return True
         try:
-            with self.readers.reading(wanted) as store:
-                kind = _text(store.info(bytes.fromhex(wanted)).type)
-        except DamagedError:
-            raise
-        except RepositoryError:
+            kind, _ = self._kind_and_size(wanted)
+        except NotHereError:
             return False
         if kind == "commit":
             if len(self._commits) >= MAX_REMEMBERED:

@@ -328,8 +328,47 @@ def test_a_reader_that_hangs_is_left(git_world: GitWorld, tmp_path: Path) -> Non
     with pytest.raises(RepositoryError, match="took more than 1 s"):
         slow.tree(tip)
 
+    with pytest.raises(RepositoryError, match="took more than 1 s"):
+        slow.descends(tip, tip)
+
     slow.close()
     assert client.tree(tip).files
+
+
+@pytest.mark.parametrize(
+    "how", ["exit 1", "kill -KILL $$", "{ read id; echo $id commit 99; exit; }"]
+)
+def test_a_reader_that_died_says_nothing_of_what_is_here(
+    git_world: GitWorld, tmp_path: Path, how: str
+) -> None:
+    tip = planted(git_world, MAIN, [("100644", b"a", b"1")])
+    client = git_world.client()
+    client.fetch(MAIN)
+    once = f"test $word = cat-file && mkdir {tmp_path}/died 2> /dev/null && {how}"
+    access = a_path_with_git(tmp_path / "bin", f"for word; do {once}; done")
+    reading = open_repository(git_world.url, tmp_path / "mirror-0.git", access=access)
+    git_world.clients.append(reading)
+
+    assert reading.descends(tip, tip)
+    (tmp_path / "died").rmdir()
+    reading.close()
+    assert list(reading.tree(tip).files) == ["a"]
+    assert (tmp_path / "died").is_dir()
+
+
+def test_what_cannot_be_read_at_all_is_not_taken_for_absent(
+    git_world: GitWorld, tmp_path: Path
+) -> None:
+    tip = planted(git_world, MAIN, [("100644", b"a", b"1")])
+    client = git_world.client()
+    client.fetch(MAIN)
+    dead = "for word; do test $word = cat-file && exit 1; done"
+    access = a_path_with_git(tmp_path / "bin", dead)
+    reading = open_repository(git_world.url, tmp_path / "mirror-0.git", access=access)
+    git_world.clients.append(reading)
+
+    with pytest.raises(RepositoryError, match=f"object {tip} cannot be read: .+"):
+        reading.descends(tip, tip)
 
 
 @pytest.mark.parametrize("ending", ["exec sleep 600", "echo fatal: early EOF >&2; exit 128"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ from fleet.git_repo import open_repository
 from reconciler.cli.codes import Code
 from reconciler.cli.service import main
 from schemas.heartbeat import dump_heartbeat
-from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, heartbeat_ref
+from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, LEADER_REF, heartbeat_ref
+from schemas.leader import Leader, parse_leader
 from schemas.names import CommitId, NodeName
 from tests.builders import A_MOMENT, a_heartbeat
 from tests.unit.reconciler.world import a_small_fleet, deployment
+
+ELECTING = a_small_fleet()["fleet.yaml"] + "spec: {leader: {lease: 60s}}\n"
 
 
 class Bare:
@@ -45,6 +49,12 @@ class Bare:
 
     def tip(self, ref: str = ASSIGNMENTS_REF) -> CommitId | None:
         return self.client.fetch(ref).get(ref)
+
+    def leader(self) -> Leader:
+        tip = self.tip(LEADER_REF)
+        assert tip is not None
+        (file,) = self.client.tree(tip).files.values()
+        return parse_leader(self.client.read([file.blob])[file.blob].decode(), path=LEADER_REF)
 
     def tree(self) -> set[str]:
         tip = self.tip()
@@ -147,13 +157,12 @@ def test_state_may_be_another_repository(bare: Bare, tmp_path: Path) -> None:
 def test_of_two_that_take_turns_the_second_stands_by(
     bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    electing = a_small_fleet()["fleet.yaml"] + "spec: {leader: {lease: 60s}}\n"
-    bare.commit({**a_small_fleet(), "fleet.yaml": electing})
+    bare.commit({**a_small_fleet(), "fleet.yaml": ELECTING})
     words = ["once", "--desired", bare.url, "--state-dir"]
     assert main([*words, str(tmp_path / "one"), "--name", "one"]) == Code.FINE
     before = bare.tip()
     more = {"deployments/more.yaml": deployment("more")}
-    bare.commit({**a_small_fleet(), **more, "fleet.yaml": electing})
+    bare.commit({**a_small_fleet(), **more, "fleet.yaml": ELECTING})
 
     assert main([*words, str(tmp_path / "two"), "--name", "two"]) == Code.FINE
 
@@ -180,38 +189,56 @@ def test_a_rewind_is_known_again_by_a_new_start(
 def test_the_service_hears_of_a_push_decides_and_ends_when_asked(
     bare: Bare, tmp_path: Path
 ) -> None:
-    root = str(Path(reconciler.__file__).parent.parent)
-    command = "import sys; from reconciler.cli.service import main; sys.exit(main(sys.argv[1:]))"
-    service = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            command,
-            "run",
-            "--desired",
-            bare.url,
-            "--state-dir",
-            tmp_path / "s",
-        ],
-        env={"PYTHONPATH": root, "PATH": os.defpath},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with running(bare, tmp_path) as service:
         until(lambda: "nodes/alpha/chat-0/compose.yaml" in bare.tree())
         bare.commit({**a_small_fleet(), "deployments/web.yaml": deployment("web")})
         # Far below the time between two polls: it was heard, not found.
         until(lambda: "nodes/alpha/web-0/compose.yaml" in bare.tree(), seconds=10)
         service.send_signal(signal.SIGTERM)
-        _, said = service.communicate(timeout=20)
-    finally:
-        service.kill()
+        assert service.wait(timeout=20) == Code.FINE
 
-    assert service.returncode == Code.FINE
-    lines = said.splitlines()
+    lines = said(tmp_path).splitlines()
     assert lines[0] == "info reconciler.cli.service started branch=main"
     assert len([line for line in lines if "decision published" in line]) == 2
     assert lines[-1] == "info reconciler.cli.service stopped"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_leader_whose_git_is_ended_with_it_hands_the_lease_back(
+    bare: Bare, tmp_path: Path, number: signal.Signals
+) -> None:
+    bare.commit({**a_small_fleet(), "fleet.yaml": ELECTING})
+    with running(bare, tmp_path) as service:
+        until(lambda: "decision published" in said(tmp_path))
+        os.killpg(service.pid, number)
+        service.wait(timeout=20)
+
+    assert "handed the lease back" in said(tmp_path)
+    assert bare.leader().released
+
+
+@contextmanager
+def running(bare: Bare, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A service in a process group of its own, as systemd and a shell start one."""
+    root = str(Path(reconciler.__file__).parent.parent)
+    command = "import sys; from reconciler.cli.service import main; sys.exit(main(sys.argv[1:]))"
+    words = ("run", "--desired", bare.url, "--state-dir", tmp_path / "s")
+    with (tmp_path / "said").open("wb") as log:
+        service = subprocess.Popen(
+            [sys.executable, "-c", command, *words],
+            env={"PYTHONPATH": root, "PATH": os.defpath},
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        yield service
+    finally:
+        service.kill()
+        service.wait()
+
+
+def said(tmp_path: Path) -> str:
+    return (tmp_path / "said").read_text()
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
