@@ -29,10 +29,15 @@ _EARLIEST: Final = 0.8
 
 @dataclass(slots=True)
 class Seat:
-    """Kept from pass to pass. name: how people know this reconciler; two may have the same."""
+    """Kept from pass to pass.
+
+    name: how people know this reconciler; two may have the same. is_guest: it ends after one pass,
+    so it leaves the lease free in the same push in which it takes it.
+    """
 
     name: str
     rng: random.Random
+    is_guest: bool = False
     duty: Duty | None = None
     leader: Leader | None = None
     _standing: Standing = field(default_factory=Standing)
@@ -60,7 +65,7 @@ class Seat:
     def is_due(self, now: datetime) -> bool:
         """Whether the lease has to be pushed even if nothing else is."""
         if self._lease is None or self.duty is not Duty.LEAD:
-            return self.duty is Duty.CLAIM
+            return self.duty is Duty.CLAIM and not self.is_guest
         then = due(self._standing, self._lease, self._share)
         return then is None or now >= then
 
@@ -77,6 +82,7 @@ class Seat:
             lease=self._lease,
             wall=wall,
         )
+        lease = replace(lease, released=self.is_guest)
         subject = f"{lease.holder} leads: term {lease.term}, {lease.sequence}\n"
         made = _written(state, lease, subject, wall)
         self._bid = lease

@@ -40,6 +40,7 @@ from schemas.problem import BadDocumentError
 log = logging.getLogger(__name__)
 
 _NAME: Final = "how others see it, where several take turns; default: the host and a token"
+_LEFT: Final = "another reconciler leads, and has not yet published what is due (only `once`)"
 STATE_DIR: Final = "/var/lib/miaas-reconciler"
 _EPILOG: Final = (
     "environment (an option wins over it):\n"
@@ -50,7 +51,7 @@ _EPILOG: Final = (
     "  MIAAS_CREDENTIALS                          file with username=... and password=...\n"
     "  MIAAS_CA_FILE                              certificates to trust for https remotes\n"
     "\nexit codes:\n"
-) + "".join(f"  {int(c):<3} {text}\n" for c, text in MEANINGS.items() if c is not Code.PENDING)
+) + "".join(f"  {int(c):<3} {text}\n" for c, text in {**MEANINGS, Code.PENDING: _LEFT}.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +105,18 @@ class Service:
             sys.stderr.write(f"miaas-reconciler: {error}\n")
             return Code.WORLD
         self.remember(outcome.result.memory)
-        if self.seat.duty is Duty.STAND_BY and self.seat.leader is not None:
-            log.warning("another leads", extra={"pairs": {"leader": self.seat.leader.holder}})
+        is_left = self.seat.duty is Duty.STAND_BY and not outcome.result.changes.nothing
+        if self.seat.duty is Duty.STAND_BY:
+            leader = self.seat.leader.holder if self.seat.leader else ""
+            log.warning("another leads", extra={"pairs": {"leader": leader, "left": is_left}})
         tell(outcome)
         for notice in outcome.result.notices:
             log.warning("odd heartbeat", extra={"pairs": {"notice": notice}})
         for problem in outcome.result.problems:
             sys.stdout.write(f"{problem}\n")
-        return Code.PROBLEMS if outcome.result.problems else Code.FINE
+        if outcome.result.problems:
+            return Code.PROBLEMS
+        return Code.PENDING if is_left else Code.FINE
 
     def run(self) -> int:
         """Make passes until a signal asks to end."""
@@ -173,7 +178,11 @@ def _wired(settings: Settings) -> Iterator[Service]:
             renderer=renderer,
             clock=SystemClock(),
             kept=MemoryFile(settings.state_dir),
-            seat=Seat(settings.name, random.Random()),  # noqa: S311 - spreads load
+            seat=Seat(
+                settings.name,
+                random.Random(),  # noqa: S311 - spreads load
+                is_guest=settings.command == "once",
+            ),
         )
     finally:
         renderer.close()

@@ -18,8 +18,8 @@ from fleet.git_repo import open_repository
 from reconciler.cli.codes import Code
 from reconciler.cli.service import main
 from schemas.heartbeat import dump_heartbeat
-from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, LEADER_REF, heartbeat_ref
-from schemas.leader import Leader, parse_leader
+from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, LEADER_FILE, LEADER_REF, heartbeat_ref
+from schemas.leader import Leader, dump_leader, parse_leader
 from schemas.names import CommitId, NodeName
 from tests.builders import A_MOMENT, a_heartbeat
 from tests.unit.reconciler.world import a_small_fleet, deployment
@@ -55,6 +55,12 @@ class Bare:
         assert tip is not None
         (file,) = self.client.tree(tip).files.values()
         return parse_leader(self.client.read([file.blob])[file.blob].decode(), path=LEADER_REF)
+
+    def lead(self, name: str) -> None:
+        lease = Leader(holder=name, term=7, sequence=1, lease_seconds=60, since=A_MOMENT)
+        tree = self.client.write(None, {LEADER_FILE: dump_leader(lease).encode()})
+        made = self.client.commit(tree, parent=None, message="leads", at=A_MOMENT)
+        self.client.push_own(LEADER_REF, made)
 
     def tree(self) -> set[str]:
         tip = self.tip()
@@ -154,20 +160,41 @@ def test_state_may_be_another_repository(bare: Bare, tmp_path: Path) -> None:
     state.client.close()
 
 
-def test_of_two_that_take_turns_the_second_stands_by(
+def test_a_pass_of_its_own_leaves_the_lease_free_for_the_next(
     bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare.commit({**a_small_fleet(), "fleet.yaml": ELECTING})
-    words = ["once", "--desired", bare.url, "--state-dir"]
-    assert main([*words, str(tmp_path / "one"), "--name", "one"]) == Code.FINE
-    before = bare.tip()
+    assert once(bare, tmp_path, "--name", "one") == Code.FINE
+    assert (bare.leader().holder, bare.leader().released) == ("one", True)
     more = {"deployments/more.yaml": deployment("more")}
     bare.commit({**a_small_fleet(), **more, "fleet.yaml": ELECTING})
 
-    assert main([*words, str(tmp_path / "two"), "--name", "two"]) == Code.FINE
+    assert once(bare, tmp_path, "--name", "two") == Code.FINE
 
+    assert "nodes/alpha/more-0/compose.yaml" in bare.tree()
+    assert (bare.leader().holder, bare.leader().term) == ("two", 2)
+    lease = bare.tip(LEADER_REF)
+    assert once(bare, tmp_path, "--name", "three") == Code.FINE
+    assert bare.tip(LEADER_REF) == lease, "there was nothing to decide"
+    assert "another leads" not in capsys.readouterr().err
+
+
+def test_a_pass_beside_a_leader_says_that_something_is_left_to_it(
+    bare: Bare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare.commit({**a_small_fleet(), "fleet.yaml": ELECTING})
+    assert once(bare, tmp_path) == Code.FINE
+    before = bare.tip()
+    bare.lead("one")
+
+    assert once(bare, tmp_path) == Code.FINE
+    assert "another leads leader=one left=False" in capsys.readouterr().err
+    more = {"deployments/more.yaml": deployment("more")}
+    bare.commit({**a_small_fleet(), **more, "fleet.yaml": ELECTING})
+
+    assert once(bare, tmp_path) == Code.PENDING
+    assert "another leads leader=one left=True" in capsys.readouterr().err
     assert bare.tip() == before
-    assert "another leads leader=one" in capsys.readouterr().err
 
 
 def test_a_rewind_is_known_again_by_a_new_start(
