@@ -87,6 +87,11 @@ def next_lease(
     return Leader(holder=name, term=term, sequence=1, lease_seconds=seconds, since=wall)
 
 
+def freed(last: Leader) -> Leader:
+    """The document that gives a lease back."""
+    return replace(last, sequence=last.sequence + 1, released=True)
+
+
 def due(standing: Standing, lease: timedelta, share: float) -> datetime | None:
     """When our lease wants to be renewed; None: it is not ours. share: of the usual time, to 1."""
     if standing.renewed is None:

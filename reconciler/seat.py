@@ -15,6 +15,7 @@ from reconciler.leading import (
     bidding,
     due,
     duty,
+    freed,
     looked,
     next_lease,
     next_look,
@@ -50,7 +51,7 @@ class Seat:
 
         now: when everything was read, by the even clock.
         """
-        self._lease, self.leader = _lease_of(result), result.observed.leader
+        self._lease, self.leader = result.observed.lease, result.observed.leader
         self._standing = looked(self._standing, result.snapshot.led, now)
         self.duty = None if self._lease is None else duty(self._standing, self._lease, now)
         if self.duty is not None and self.leader is not None and self.leader.released:
@@ -64,7 +65,9 @@ class Seat:
 
     def is_due(self, now: datetime) -> bool:
         """Whether the lease has to be pushed even if nothing else is."""
-        if self._lease is None or self.duty is not Duty.LEAD:
+        if self._lease is None:
+            return self._is_left_behind
+        if self.duty is not Duty.LEAD:
             return self.duty is Duty.CLAIM and not self.is_guest
         then = due(self._standing, self._lease, self._share)
         return then is None or now >= then
@@ -72,9 +75,9 @@ class Seat:
     def bid(
         self, state: Repository, result: Pass, began: datetime, wall: datetime
     ) -> tuple[RefUpdate, ...]:
-        """Write the lease that is to move with this pass's decision. Empty: none is elected."""
+        """Write the lease that is to move with this pass's decision. Empty: none has to."""
         if self._lease is None or self.duty is None:
-            return ()
+            return self._ended(state, result, wall) if self._is_left_behind else ()
         lease = next_lease(
             what=self.duty,
             last=result.observed.leader,
@@ -90,6 +93,21 @@ class Seat:
         self._share = self.rng.uniform(_EARLIEST, 1.0)
         return (RefUpdate(LEADER_REF, made, result.snapshot.led),)
 
+    @property
+    def _is_left_behind(self) -> bool:
+        """Whether a lease stands though people ended the election.
+
+        It would count again where the settings cannot be read, and perhaps nobody would renew it.
+        """
+        return self._lease is None and self.leader is not None and not self.leader.released
+
+    def _ended(self, state: Repository, result: Pass, wall: datetime) -> tuple[RefUpdate, ...]:
+        if self.leader is None:
+            return ()
+        subject = f"no leader is elected any more, after term {self.leader.term}\n"
+        made = _written(state, freed(self.leader), subject, wall)
+        return (RefUpdate(LEADER_REF, made, result.snapshot.led),)
+
     def hand_back(self, state: Repository, now: datetime, wall: datetime) -> tuple[RefUpdate, ...]:
         """Write that our lease is free, because this reconciler ends. Empty: it is not ours.
 
@@ -98,7 +116,7 @@ class Seat:
         last = self._bid
         if self.duty is not Duty.LEAD or last is None or self.is_over(now):
             return ()
-        free = replace(last, sequence=last.sequence + 1, released=True)
+        free = freed(last)
         subject = f"{free.holder} hands the lease back: term {free.term}\n"
         made = _written(state, free, subject, wall)
         return (RefUpdate(LEADER_REF, made, self._standing.at),)
@@ -107,7 +125,7 @@ class Seat:
         """Know that a bid was taken."""
         for one in bids:
             self._standing = looked(self._standing, one.new, now)
-            self.duty = Duty.LEAD
+            self.duty = None if self.duty is None else Duty.LEAD
 
     def longest(self, poll: timedelta, now: datetime) -> timedelta:
         """How long to wait at most for the next pass, if nothing else is to be done."""
@@ -119,11 +137,3 @@ class Seat:
 def _written(state: Repository, lease: Leader, subject: str, wall: datetime) -> CommitId:
     tree = state.write(None, {LEADER_FILE: dump_leader(lease).encode()})
     return state.commit(tree, parent=None, message=subject, at=wall)
-
-
-def _lease_of(result: Pass) -> timedelta | None:
-    """The lease as the fleet has it. Where its settings cannot be read, as the leader has it."""
-    if not result.observed.frozen:
-        return result.observed.fleet.lease
-    leader = result.observed.leader
-    return timedelta(seconds=leader.lease_seconds) if leader else None

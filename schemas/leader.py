@@ -15,7 +15,7 @@ class Leader:
     term: grows by one when another takes over. sequence: grows with every renewal of a term.
     lease_seconds: how long the ref may stay unmoved before a standby takes over.
     since: when this term began, by the holder's own clock: for people only.
-    released: the holder ended and gave it back: anybody may take over at once.
+    released: its holder gave it back, or the election was ended: anybody may take over at once.
     """
 
     holder: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from schemas.assignment import Assignment, Decision
 from schemas.deployment import Deployment
@@ -104,6 +105,16 @@ class Observed:
     own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)
     aside: Mapping[DeploymentName, Deployment] = field(default_factory=dict)
     broken_nodes: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
+
+    @property
+    def lease(self) -> timedelta | None:
+        """How long the leader may be silent; None: none is elected.
+
+        Where the settings cannot be read, an election goes on as the leader has it.
+        """
+        if not self.frozen:
+            return self.fleet.lease
+        return timedelta(seconds=self.leader.lease_seconds) if self.leader else None
 
     def bundle(self, deployment: Deployment) -> TemplateBundle | None:
         """The template that a deployment is made from; None: there is none that can be used."""

@@ -36,6 +36,8 @@ Promise: TypeAlias = Callable[[World, Ledger], Iterator[str]]
 CALM_SECONDS, CALM_ACTS = 120.0, 60
 # A pass a second while something is left to do, and as many again because something happened.
 CALM_PASSES = 240
+# Commits of main back to one that a slow pass may have been made from.
+LATELY = 4
 # What the documents of the simulator say, or do not: see `documents.FENCED`, and the defaults.
 LOSE_AFTER, FENCED_LOSE_AFTER, LATE, SLACK, ROUNDING = 300.0, 150.0, 90.0, 45.0, 5.0
 # Every move off a lost node takes minutes to happen, and the longest life lasts twenty.
@@ -303,17 +305,24 @@ def who_leads_decides(world: World, ledger: Ledger) -> Iterator[str]:
         if wishes.leads and "fleet.yaml" not in wishes.odd and not led and not unknown:
             yield f"{ledger.decided_by.name} published without the lease"
     for move in led:
-        quiet = world.now - ledger.led_at
-        if move.writer not in {ledger.led_by, ""} and ledger.led_by and quiet < LEASE_SECONDS:
+        quiet, is_free = world.now - ledger.led_at, _is_free(world, move)
+        is_over = is_free and _was_ended(world)
+        others = move.writer not in {ledger.led_by, ""} and not is_over
+        if others and ledger.led_by and quiet < LEASE_SECONDS:
             yield f"{move.writer} took over after {quiet:.0f} s from {ledger.led_by}"
-        ledger.led_at, ledger.led_by = world.now, "" if _is_free(world, move) else move.writer
+        ledger.led_at, ledger.led_by = world.now, "" if is_free else move.writer
 
 
 def _is_free(world: World, move: Move) -> bool:
-    """Whether a lease was handed back, so that anybody may take it at once."""
+    """Whether a lease is nobody's, so that anybody may take it at once."""
     tree = tree_at(world.server, str(move.new))
     content = world.server.objects[tree.files[LEADER_FILE].blob][1]
     return parse_leader(content.decode(), path=LEADER_FILE).released
+
+
+def _was_ended(world: World) -> bool:
+    """Whether main lately asked for no leader: whoever sees that frees the last lease."""
+    return any(not one.wishes.leads for one in world.person.history[-LATELY:])
 
 
 def everybody_writes_their_own(world: World, ledger: Ledger) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,11 +17,12 @@ from reconciler.observing.read import Reader
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rolling.marks import Memory
 from reconciler.seat import Seat
-from schemas.layout import ASSIGNMENTS_REF, LEADER_REF
-from schemas.leader import Leader
+from schemas.layout import ASSIGNMENTS_REF, LEADER_FILE, LEADER_REF
+from schemas.leader import Leader, dump_leader
 from tests.unit.reconciler.world import World, a_small_fleet, a_world, deployment
 
 LEASE = timedelta(seconds=60)
+NOT_ELECTING = {"fleet.yaml": a_small_fleet()["fleet.yaml"]}
 ELECTING = (
     "apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: test}\nspec: {leader: {lease: 60s}}\n"
 )
@@ -302,6 +303,78 @@ def test_a_broken_fleet_file_does_not_end_the_election() -> None:
     assert two.once().commit is None
     assert two.seat.duty is Duty.STAND_BY
     assert one.once().commit is not None
+
+
+def test_an_election_that_was_ended_does_not_come_back_with_a_broken_fleet_file() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    term = led_by(world).term
+    world.commit(NOT_ELECTING)
+
+    two.once()
+    assert (led_by(world).released, two.seat.duty) == (True, None)
+    assert not two.hand_back()
+    before = dict(world.server.refs)
+    one.once()
+    assert world.server.refs == before, "it is freed once"
+    world.commit({"fleet.yaml": "nonsense"})
+
+    assert two.once().commit is not None
+    one.once()
+    assert (two.seat.duty, one.seat.duty) == (Duty.LEAD, Duty.STAND_BY), "one decides meanwhile"
+    assert led_by(world).term == term + 1
+    world.commit(NOT_ELECTING)
+    one.once()
+    assert led_by(world).released
+
+
+def test_an_ended_election_is_freed_also_where_nothing_is_to_be_decided() -> None:
+    world = an_electing_world()
+    one, two = Rival(world, "one"), Rival(world, "two")
+    one.once()
+    world.commit(NOT_ELECTING)
+    one.once()
+    decided = world.server.refs[ASSIGNMENTS_REF]
+    odd = MemoryRepository(world.server)
+    tree = odd.write(
+        None, {LEADER_FILE: dump_leader(replace(led_by(world), released=False)).encode()}
+    )
+    odd.push_own(LEADER_REF, odd.commit(tree, parent=None, message="x", at=world.clock.now))
+
+    assert two.once().commit is None
+
+    assert led_by(world).released
+    assert world.server.refs[ASSIGNMENTS_REF] == decided
+
+
+def test_who_led_until_the_election_was_ended_hands_nothing_back() -> None:
+    world = an_electing_world()
+    one = Rival(world, "one")
+    one.once()
+    world.commit(NOT_ELECTING)
+    one.once()
+    before = dict(world.server.refs)
+
+    assert not one.hand_back()
+    assert world.server.refs == before
+
+
+def test_an_ended_election_keeps_nobody_from_telling_of_a_rewound_branch() -> None:
+    world = an_electing_world()
+    Rival(world, "one").once()
+    world.commit(NOT_ELECTING)
+    two = Rival(world, "two")
+    two.once()
+    last = world.server.refs["refs/heads/main"]
+    world.commit({"README.md": "words"})
+    two.once()
+    world.server.refs["refs/heads/main"] = last
+
+    found = two.once()
+
+    assert found.commit is not None
+    assert "does not follow" in str(found.result.problems[0])
 
 
 def test_a_lease_that_cannot_be_understood_runs_out_like_any_other() -> None:
