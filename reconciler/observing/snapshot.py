@@ -81,7 +81,7 @@ class Observed:
     frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
         `fleet` is a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
-    leader: the lease of the reconciler that leads; None: there is none that can be understood.
+    leader: the lease that stands, free or not; None: there is none that can be understood.
     broken_nodes: the problems of node documents, by the node that each is to speak of.
     unreadable: the problems of heartbeats that could not be understood.
     odd_refs: the problems of other refs of machines that could not be read.
@@ -115,6 +115,12 @@ class Observed:
         if not self.frozen:
             return self.fleet.lease
         return timedelta(seconds=self.leader.lease_seconds) if self.leader else None
+
+    @property
+    def leads(self) -> Leader | None:
+        """The lease of who leads; None: none is elected, or the lease is free."""
+        is_free = self.lease is None or self.leader is None or self.leader.released
+        return None if is_free else self.leader
 
     def bundle(self, deployment: Deployment) -> TemplateBundle | None:
         """The template that a deployment is made from; None: there is none that can be used."""

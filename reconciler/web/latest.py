@@ -48,8 +48,9 @@ class LookView:
     """When and what the answer was made from. status: `ok`, `stale` or `starting`.
 
     at: when Git last answered. source: the commit that people made. decided: the reconciler's
-    newest decision. leader: which of several reconcilers decides; empty: none is elected.
-    leading_since: since when, by its own clock. error: why Git does not answer; empty when it does.
+    newest decision. leader: which of several reconcilers decides; empty: none is elected, or the
+    lease is free. leading_since: since when, by its own clock. error: why Git does not answer;
+    empty when it does.
     """
 
     status: str

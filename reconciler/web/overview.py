@@ -44,7 +44,7 @@ def fleet_view(facts: Facts) -> FleetView:
     deployments = deployment_views(by_name)
     nodes = node_views(by_name, deployments)
     problems = _problems(facts)
-    leader = facts.observed.leader
+    leader = facts.observed.leads
     return FleetView(
         name=facts.observed.fleet.name,
         source=facts.observed.source or "",

@@ -349,8 +349,8 @@ class FleetView:
     """Everything about one fleet at one look. Ends never in a clock: ages are for who shows it.
 
     source: the commit that people made. decided: the reconciler's newest decision.
-    leader: which of several reconcilers decides; empty: none is elected. leading_since: since when,
-    by its own clock. term: how often one took over.
+    leader: which of several reconcilers decides; empty: none is elected, or the lease is free.
+    leading_since: since when, by its own clock. term: how often one took over.
     banners: what holds back the whole fleet. problems: of what people wrote.
     notices: of what machines wrote.
     """

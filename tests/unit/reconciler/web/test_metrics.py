@@ -4,16 +4,31 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from reconciler.cli.status_texts import fleet_text
+from reconciler.web.facts import Facts
 from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics
 from reconciler.web.overview import fleet_view
 from schemas.leader import Leader
+from schemas.problem import Place, Problem
 from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.web.fleets import NOW, a_busy_fleet
 from tests.unit.reconciler.web.pages import a_page
 
 LINE = re.compile(r'^[a-z_]+(\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\})? -?[0-9.]+$')
+
+LEADER = Leader(holder='o"ne', term=3, sequence=9, lease_seconds=60, since=NOW)
+MINUTE = timedelta(seconds=60)
+UNREADABLE = Problem(Place("fleet.yaml"), "it is broken", "mend it")
+
+
+def led_by(leader: Leader, lease: timedelta | None, *frozen: Problem) -> Facts:
+    facts = a_busy_fleet()
+    fleet = replace(facts.observed.fleet, lease=lease)
+    observed = replace(facts.observed, leader=leader, fleet=fleet, frozen=frozen)
+    return replace(facts, observed=observed)
 
 
 def test_every_line_is_a_sample_or_a_comment() -> None:
@@ -58,8 +73,7 @@ def test_a_stale_view_is_not_up() -> None:
 
 def test_who_leads_is_told_where_a_leader_is_elected() -> None:
     fleet = a_busy_fleet()
-    leader = Leader(holder='o"ne', term=3, sequence=9, lease_seconds=60, since=NOW)
-    led = replace(fleet, observed=replace(fleet.observed, leader=leader))
+    led = led_by(LEADER, lease=MINUTE)
 
     text = metrics(Latest(view=fleet_view(led), looked_at=NOW), NOW)
     page = a_page(led)
@@ -72,3 +86,23 @@ def test_who_leads_is_told_where_a_leader_is_elected() -> None:
     assert (look["leader"], look["leadingSince"]) == ('o"ne', "2026-01-05T12:00:30Z")
     assert 'o"ne leads since' in fleet_text(fleet_view(led), NOW, a_terminal())
     assert "leads since" not in fleet_text(fleet_view(fleet), NOW, a_terminal())
+
+
+@pytest.mark.parametrize(
+    ("facts", "leader"),
+    [
+        pytest.param(led_by(LEADER, MINUTE), 'o"ne', id="elected"),
+        pytest.param(led_by(replace(LEADER, released=True), MINUTE), "", id="handed back"),
+        pytest.param(led_by(LEADER, None), "", id="no election any more"),
+        pytest.param(led_by(LEADER, None, UNREADABLE), 'o"ne', id="settings that cannot be read"),
+        pytest.param(
+            led_by(replace(LEADER, released=True), None, UNREADABLE), "", id="handed back, and so"
+        ),
+    ],
+)
+def test_nobody_is_told_to_lead_who_does_not(facts: Facts, leader: str) -> None:
+    view = fleet_view(facts)
+
+    assert view.leader == leader
+    assert (view.leading_since is not None, view.term) == (bool(leader), 3 if leader else 0)
+    assert ("leads since" in fleet_text(view, NOW, a_terminal())) == bool(leader)
