@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from schemas.leader import Leader
+from schemas.leader import COUNT_MAX, Leader
 from schemas.names import CommitId
 
 # A leader stops this much before its lease is over: clocks differ, and a push takes time.
@@ -82,14 +82,19 @@ def next_lease(
     """The document that renews our lease, or takes over."""
     seconds = max(1, round(lease.total_seconds()))
     if what is Duty.LEAD and last is not None:
-        return replace(last, sequence=last.sequence + 1, lease_seconds=seconds)
-    term = last.term + 1 if last is not None else 1
+        return replace(last, sequence=_after(last.sequence), lease_seconds=seconds)
+    term = _after(last.term) if last is not None else 1
     return Leader(holder=name, term=term, sequence=1, lease_seconds=seconds, since=wall)
 
 
 def freed(last: Leader) -> Leader:
     """The document that gives a lease back."""
-    return replace(last, sequence=last.sequence + 1, released=True)
+    return replace(last, sequence=_after(last.sequence), released=True)
+
+
+def _after(number: int) -> int:
+    """Count on. It is for people only: after the largest that may be written it begins again."""
+    return number + 1 if number < COUNT_MAX else 1
 
 
 def due(standing: Standing, lease: timedelta, share: float) -> datetime | None:

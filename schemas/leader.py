@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from schemas.codec import dump_json, parse_json
+
+# Of a term and of a sequence: larger integers are not exact in every reader of JSON.
+COUNT_MAX: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,11 +14,12 @@ from reconciler.leading import (
     bidding,
     due,
     duty,
+    freed,
     looked,
     next_lease,
     next_look,
 )
-from schemas.leader import Leader
+from schemas.leader import COUNT_MAX, Leader, dump_leader, parse_leader
 from schemas.names import CommitId
 from tests.builders import A_MOMENT
 
@@ -98,6 +100,25 @@ def test_a_renewal_keeps_the_term_and_another_begins_one() -> None:
     assert renewed == Leader(holder="b", term=7, sequence=4, lease_seconds=120, since=A_MOMENT)
     assert claimed == Leader(holder="a", term=8, sequence=1, lease_seconds=60, since=after(9))
     assert first.term == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        pytest.param(COUNT_MAX - 1, COUNT_MAX, id="one below"),
+        pytest.param(COUNT_MAX, 1, id="exact"),
+    ],
+)
+def test_the_largest_term_and_sequence_end_no_election(number: int, expected: int) -> None:
+    old = replace(OLD, term=number, sequence=number)
+
+    claimed = next_lease(what=Duty.CLAIM, last=old, name="a", lease=LEASE, wall=after(9))
+    renewed = next_lease(what=Duty.LEAD, last=old, name="b", lease=LEASE, wall=after(9))
+    free = freed(old)
+
+    assert (claimed.term, renewed.sequence, free.sequence) == (expected, expected, expected)
+    for one in (claimed, renewed, free):
+        assert parse_leader(dump_leader(one), path="leader.json") == one
 
 
 @pytest.mark.parametrize("share", [0.8, 1.0])
