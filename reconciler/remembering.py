@@ -13,11 +13,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.leading import Standing
 from reconciler.observing.inventory import Sighting
 from reconciler.rolling.marks import Mark, Memory
-from schemas.names import DeploymentName, NodeName, ReplicaName, is_name
+from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, is_name
 
 FILE: Final = "memory.json"
+STANDING: Final = "standing.json"
+_DAMAGED: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _Write = Callable[[datetime], float]
@@ -33,31 +36,66 @@ class MemoryFile:
 
     def load(self, now: datetime, boot_seconds: float) -> Memory:
         """Read what was kept, on a clock that shows `now` at `boot_seconds`. Never fails."""
-
-        def moment(kept: object) -> datetime:
-            if not isinstance(kept, int | float):
-                raise TypeError
-            return now - timedelta(seconds=boot_seconds - kept)
-
         try:
-            kept = json.loads(self._path.read_bytes())
-            if kept["boot"] != self._boot_id or not self._boot_id:
-                return Memory()
-            return _memory(kept, moment)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            return _memory(_kept(self._path, self._boot_id), _reading(now, boot_seconds))
+        except _DAMAGED:
             return Memory()
 
     def save(self, memory: Memory, now: datetime, boot_seconds: float) -> None:
         """Keep it. Written beside and renamed, so that a crash leaves the old one."""
+        _keep(self._path, self._boot_id, _plain(memory, _writing(now, boot_seconds)))
 
-        def stamp(moment: datetime) -> float:
-            return boot_seconds - (now - moment).total_seconds()
 
-        text = json.dumps({"boot": self._boot_id, **_plain(memory, stamp)}, indent=1)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_suffix(".new")
-        beside.write_text(text)
-        beside.replace(self._path)
+class StandingFile:
+    """Where it is kept since when a lease stands still, for who ends after every pass."""
+
+    def __init__(self, folder: Path, *, boot_id: str | None = None) -> None:
+        self._path = folder / STANDING
+        self._boot_id = _boot_id() if boot_id is None else boot_id
+
+    def load(self, now: datetime, boot_seconds: float) -> Standing:
+        """Read what was kept, as `MemoryFile.load` does. No lease is ours: we made none yet."""
+        try:
+            kept = _kept(self._path, self._boot_id)
+            moved = _reading(now, boot_seconds)(kept["moved"])
+            return Standing(at=CommitId(str(kept["at"])), moved=moved)
+        except _DAMAGED:
+            return Standing()
+
+    def save(self, standing: Standing, now: datetime, boot_seconds: float) -> None:
+        """Keep it, unless there is no lease. Written as memory is."""
+        if standing.at is not None and standing.moved is not None:
+            moved = _writing(now, boot_seconds)(standing.moved)
+            _keep(self._path, self._boot_id, {"at": standing.at, "moved": moved})
+
+
+def _kept(path: Path, boot_id: str) -> Mapping[str, Any]:
+    """Read a file of seconds since this boot. Raises one of `_DAMAGED` where it is of no use."""
+    kept: Mapping[str, Any] = json.loads(path.read_bytes())
+    if kept["boot"] != boot_id or not boot_id:
+        raise ValueError("it is of another boot")
+    return kept
+
+
+def _keep(path: Path, boot_id: str, plain: Mapping[str, Any]) -> None:
+    text = json.dumps({"boot": boot_id, **plain}, indent=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+def _reading(now: datetime, boot_seconds: float) -> _Read:
+    def moment(kept: object) -> datetime:
+        if not isinstance(kept, int | float):
+            raise TypeError
+        return now - timedelta(seconds=boot_seconds - kept)
+
+    return moment
+
+
+def _writing(now: datetime, boot_seconds: float) -> _Write:
+    return lambda moment: boot_seconds - (now - moment).total_seconds()
 
 
 def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:

@@ -33,15 +33,16 @@ class Seat:
     """Kept from pass to pass.
 
     name: how people know this reconciler; two may have the same. is_guest: it ends after one pass,
-    so it leaves the lease free in the same push in which it takes it.
+    so it leaves the lease free in the same push in which it takes it. standing: what is known of
+    the lease; a guest is given what the one before it knew.
     """
 
     name: str
     rng: random.Random
     is_guest: bool = False
+    standing: Standing = field(default_factory=Standing)
     duty: Duty | None = None
     leader: Leader | None = None
-    _standing: Standing = field(default_factory=Standing)
     _bid: Leader | None = None
     _lease: timedelta | None = None
     _share: float = 1.0
@@ -52,8 +53,8 @@ class Seat:
         now: when everything was read, by the even clock.
         """
         self._lease, self.leader = result.observed.lease, result.observed.leader
-        self._standing = looked(self._standing, result.snapshot.led, now)
-        self.duty = None if self._lease is None else duty(self._standing, self._lease, now)
+        self.standing = looked(self.standing, result.snapshot.led, now)
+        self.duty = None if self._lease is None else duty(self.standing, self._lease, now)
         if self.duty is not None and self.leader is not None and self.leader.released:
             self.duty = Duty.CLAIM
         return self.duty
@@ -61,7 +62,7 @@ class Seat:
     def is_over(self, now: datetime) -> bool:
         """Whether the lease that this pass began with has ended meanwhile."""
         over = self._lease is not None and self.duty is Duty.LEAD
-        return over and duty(self._standing, self._lease or timedelta(), now) is not Duty.LEAD
+        return over and duty(self.standing, self._lease or timedelta(), now) is not Duty.LEAD
 
     def is_due(self, now: datetime) -> bool:
         """Whether the lease has to be pushed even if nothing else is."""
@@ -69,7 +70,7 @@ class Seat:
             return self._is_left_behind
         if self.duty is not Duty.LEAD:
             return self.duty is Duty.CLAIM and not self.is_guest
-        then = due(self._standing, self._lease, self._share)
+        then = due(self.standing, self._lease, self._share)
         return then is None or now >= then
 
     def bid(
@@ -89,7 +90,7 @@ class Seat:
         subject = f"{lease.holder} leads: term {lease.term}, {lease.sequence}\n"
         made = _written(state, lease, subject, wall)
         self._bid = lease
-        self._standing = bidding(self._standing, made, began)
+        self.standing = bidding(self.standing, made, began)
         self._share = self.rng.uniform(_EARLIEST, 1.0)
         return (RefUpdate(LEADER_REF, made, result.snapshot.led),)
 
@@ -119,19 +120,19 @@ class Seat:
         free = freed(last)
         subject = f"{free.holder} hands the lease back: term {free.term}\n"
         made = _written(state, free, subject, wall)
-        return (RefUpdate(LEADER_REF, made, self._standing.at),)
+        return (RefUpdate(LEADER_REF, made, self.standing.at),)
 
     def won(self, bids: tuple[RefUpdate, ...], now: datetime) -> None:
         """Know that a bid was taken."""
         for one in bids:
-            self._standing = looked(self._standing, one.new, now)
+            self.standing = looked(self.standing, one.new, now)
             self.duty = None if self.duty is None else Duty.LEAD
 
     def longest(self, poll: timedelta, now: datetime) -> timedelta:
         """How long to wait at most for the next pass, if nothing else is to be done."""
         if self._lease is None:
             return poll
-        return min(poll, next_look(self._standing, self._lease, self._share, now))
+        return min(poll, next_look(self.standing, self._lease, self._share, now))
 
 
 def _written(state: Repository, lease: Leader, subject: str, wall: datetime) -> CommitId:

@@ -29,7 +29,7 @@ from reconciler.logs import log_to
 from reconciler.loop import Loop, pass_once, tell
 from reconciler.observing.accepted import AcceptedFile
 from reconciler.observing.read import Reader
-from reconciler.remembering import MemoryFile
+from reconciler.remembering import MemoryFile, StandingFile
 from reconciler.rendering.pool import BoundedRenderer
 from reconciler.rolling.marks import Memory
 from reconciler.seat import Seat
@@ -91,10 +91,12 @@ class Service:
     renderer: BoundedRenderer
     clock: SystemClock
     kept: MemoryFile
+    lease: StandingFile
     seat: Seat
 
     def once(self) -> int:
         """Make one pass. The problems of documents go to standard output."""
+        self.seat.standing = self.lease.load(self.clock.steady(), boot_seconds())
         try:
             outcome = pass_once(
                 self.reader, self.renderer, self.remembered(), self.clock, seat=self.seat
@@ -152,6 +154,8 @@ class Service:
         """Keep it for the next start. A full disk is no reason to stop deciding."""
         try:
             self.kept.save(memory, self.clock.steady(), boot_seconds())
+            if self.seat.is_guest:
+                self.lease.save(self.seat.standing, self.clock.steady(), boot_seconds())
         except OSError as error:
             log.warning("cannot keep the memory", extra={"pairs": {"error": error}})
 
@@ -178,6 +182,7 @@ def _wired(settings: Settings) -> Iterator[Service]:
             renderer=renderer,
             clock=SystemClock(),
             kept=MemoryFile(settings.state_dir),
+            lease=StandingFile(settings.state_dir),
             seat=Seat(
                 settings.name,
                 random.Random(),  # noqa: S311 - spreads load

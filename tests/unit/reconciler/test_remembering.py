@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.leading import Standing
 from reconciler.observing.inventory import Sighting
-from reconciler.remembering import FILE, MemoryFile
+from reconciler.remembering import FILE, STANDING, MemoryFile, StandingFile
 from reconciler.rolling.marks import Mark, Memory
-from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName
 from tests.builders import A_MOMENT
 
 ALPHA = NodeName("alpha")
@@ -98,3 +99,29 @@ def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
     MemoryFile(tmp_path, boot_id="b").save(whole, A_MOMENT, 1000.0)
 
     assert MemoryFile(tmp_path, boot_id="b").load(A_MOMENT, 1000.0) == whole
+
+
+STOOD = Standing(at=CommitId("1" * 40), moved=A_MOMENT - timedelta(seconds=20))
+
+
+def test_since_when_a_lease_stands_still_is_kept_until_the_next_boot(tmp_path: Path) -> None:
+    StandingFile(tmp_path, boot_id="b").save(STOOD, A_MOMENT, 1000.0)
+    later = A_MOMENT + timedelta(days=400)
+
+    found = StandingFile(tmp_path, boot_id="b").load(later, 1010.0)
+
+    assert found == Standing(at=STOOD.at, moved=later - timedelta(seconds=30))
+    assert StandingFile(tmp_path, boot_id="c").load(later, 5.0) == Standing()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"boot": "b"}', '{"boot": "b", "moved": "x"}'])
+def test_a_damaged_file_of_a_lease_is_as_good_as_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / STANDING).write_text(content)
+
+    assert StandingFile(tmp_path, boot_id="b").load(A_MOMENT, 1.0) == Standing()
+
+
+def test_without_a_lease_nothing_is_kept(tmp_path: Path) -> None:
+    StandingFile(tmp_path, boot_id="b").save(Standing(moved=A_MOMENT), A_MOMENT, 1000.0)
+
+    assert list(tmp_path.iterdir()) == []

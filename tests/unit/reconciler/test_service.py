@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -195,6 +196,24 @@ def test_a_pass_beside_a_leader_says_that_something_is_left_to_it(
     assert once(bare, tmp_path) == Code.PENDING
     assert "another leads leader=one left=True" in capsys.readouterr().err
     assert bare.tip() == before
+
+
+def test_a_pass_beside_a_leader_that_is_dead_decides_once_its_lease_is_over(
+    bare: Bare, tmp_path: Path
+) -> None:
+    bare.commit({**a_small_fleet(), "fleet.yaml": ELECTING})
+    bare.lead("one")
+    assert once(bare, tmp_path) == Code.PENDING
+    kept = tmp_path / "state" / "standing.json"
+    before = json.loads(kept.read_text())
+
+    kept.write_text(json.dumps({**before, "moved": before["moved"] - 30}))
+    assert once(bare, tmp_path) == Code.PENDING
+    kept.write_text(json.dumps({**before, "moved": before["moved"] - 60}))
+
+    assert once(bare, tmp_path) == Code.FINE
+    assert "nodes/alpha/chat-0/compose.yaml" in bare.tree()
+    assert (bare.leader().term, bare.leader().released) == (8, True)
 
 
 def test_a_rewind_is_known_again_by_a_new_start(
