@@ -69,7 +69,7 @@ def _acts_without_downs(*arguments: Any) -> tuple[Act, ...]:
     return tuple(act for act in acts(*arguments) if not isinstance(act, Down))
 
 
-def _never_next(before: Assignment | None, now: Assignment, changed: Any, _: int) -> Assignment:
+def _never_next(before: Assignment | None, now: Assignment, changed: Any, *_: int) -> Assignment:
     is_same = before is not None and before == now and not changed
     return before if before is not None and is_same else replace(now, generation=1)
 
