@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from reconciler.decide import decide
+from reconciler.observing.bounds import LEAP
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Verdict, parse_assignment, parse_decision
 from schemas.names import CommitId, NodeName
@@ -141,15 +142,15 @@ def test_a_generation_goes_above_what_an_agent_has_seen_after_a_restore_from_bac
     world.beat("alpha", sequence=2, generation=7)
     world.pass_once()
 
-    assert json.loads(world.own_tree("alpha")["assignment.json"])["generation"] == 8
+    assert json.loads(world.own_tree("alpha")["assignment.json"])["generation"] == 8 + LEAP
     assert world.pass_once().commit is None
 
 
 @pytest.mark.parametrize(
     ("accepted", "generation", "wanted"),
     [
-        pytest.param("a" * 40, 7, 8, id="obeys a later one that it has not reached"),
-        pytest.param("a" * 40, 1, 2, id="obeys another one of the same generation"),
+        pytest.param("a" * 40, 7, 8 + LEAP, id="obeys a later one that it has not reached"),
+        pytest.param("a" * 40, 1, 2 + LEAP, id="obeys another one of the same generation"),
         pytest.param("ours", 1, 1, id="obeys what we know"),
         pytest.param("a" * 40, 0, 1, id="obeys an earlier one, and will follow"),
     ],
