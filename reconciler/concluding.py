@@ -88,11 +88,14 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
 def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Stages) -> Course:
     """Complete a rollout of which nothing is pending and every replica that it touched is ready.
 
+    Whoever is held without a place in it, as no node takes it anew, keeps it from being the good
+    one: or else what still serves in the version before would stop.
     mark: of a version that comes in; None: none does.
     """
     outlook, untouched = stages.outlook, mark.untouched if mark is not None else frozenset()
     placed = _names(deployment) & outlook.target.keys()
-    ready = all(
+    kept = _names(deployment) & stages.brakes.frozen.keys() - placed
+    ready = not kept and all(
         one in outlook.standing
         and (outlook.standing[one].ready or one in untouched)
         and one not in outlook.pending
