@@ -30,6 +30,7 @@ from schemas.deployment import Deployment
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.problem import REPOSITORY, Place, Problem
+from schemas.rollout import UpdateStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,25 +233,14 @@ def _usable(name: DeploymentName, kept: Versions) -> Versions:
 def _with_versions(
     observed: Observed, snapshot: Snapshot, courses: Mapping[DeploymentName, Course]
 ) -> Observed:
-    """Let the last good version stand for what people ask for, where that was rejected.
-
-    But for whether it is suspended and who may run it twice, which no version has to say: a host
-    that is cut off knows only what it was told last. And but for its file: people look into main.
-    """
+    """Let the last good version stand for what people ask for, where that was rejected."""
     asked = asked_for(snapshot, observed)
     main = {one.name: one for one in observed.deployments}
     good: dict[DeploymentName, tuple[Deployment, TemplateBundle]] = {}
     for name, going in courses.items():
         if going.wanted != asked[name] and (found := understood(going.wanted, name)) is not None:
             deployment, bundle = found
-            asked_now = main[name]
-            kept = replace(
-                deployment,
-                suspend=asked_now.suspend,
-                disconnect=asked_now.disconnect,
-                place=asked_now.place,
-            )
-            good[name] = (kept, bundle)
+            good[name] = (_as_main_says_now(deployment, main[name]), bundle)
     if not good:
         return observed
     return replace(
@@ -259,6 +249,24 @@ def _with_versions(
             good[one.name][0] if one.name in good else one for one in observed.deployments
         ),
         own_bundles={name: bundle for name, (_, bundle) in good.items()},
+    )
+
+
+def _as_main_says_now(kept: Deployment, asked: Deployment) -> Deployment:
+    """A kept version, but for whether it is suspended and who may run it twice.
+
+    Which no version has to say: a host that is cut off knows only what it was told last. Nor has
+    one that starts its extra copy first, where main says by now that there is only one. And but
+    for its file: people look into main.
+    """
+    only_one = asked.disconnect.stop_after is not None
+    strategy = UpdateStrategy.STOP_FIRST if only_one else kept.update.strategy
+    return replace(
+        kept,
+        suspend=asked.suspend,
+        disconnect=asked.disconnect,
+        update=replace(kept.update, strategy=strategy),
+        place=asked.place,
     )
 
 

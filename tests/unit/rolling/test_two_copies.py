@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.observing.inventory import Sighting, forgiven, silences
 from reconciler.rolling.marks import Memory
-from schemas.assignment import Fence
+from schemas.assignment import Fence, Phase
 from schemas.heartbeat import ReplicaState
 from schemas.names import CommitId, NodeName, ReplicaName
 from tests.builders import A_MOMENT, a_replica_report
@@ -144,6 +144,20 @@ def test_a_rollback_takes_no_fence_away() -> None:
 
     assert fleet.texts() == {"chat-0": "one"}
     assert fence(fleet) is not None
+
+
+def test_nor_does_it_start_an_extra_copy_as_the_version_before_it_did() -> None:
+    fleet = a_fleet_of(chat=spread(1, update="{strategy: startFirst}"))
+    fleet.states["chat-0"] = ReplicaState.STARTING
+    commit(fleet, text="two", disconnect=FENCED)
+    fleet.rest(2)
+    assert fleet.texts() == {"chat-0": "two"}
+    fleet.wait(11 * MINUTE)
+    assert fleet.phase() is Phase.ROLLED_BACK
+
+    for _ in range(6):
+        fleet.step()
+        assert fleet.texts() == {"chat-0": "one"}
 
 
 def test_a_silent_host_with_a_copy_that_was_never_fenced_is_waited_for() -> None:
