@@ -89,7 +89,8 @@ def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Sta
     """Complete a rollout of which nothing is pending and every replica that it touched is ready.
 
     Whoever is held without a place in it, as no node takes it anew, keeps it from being the good
-    one: or else what still serves in the version before would stop.
+    one: or else what still serves in the version before would stop. Nor is one that asks for no
+    replicas: it proves nothing, and to go back to it would stop all.
     mark: of a version that comes in; None: none does.
     """
     outlook, untouched = stages.outlook, mark.untouched if mark is not None else frozenset()
@@ -101,9 +102,11 @@ def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Sta
         and one not in outlook.pending
         for one in placed
     )
-    if ready and (placed or not deployment.replicas):
+    if ready and placed:
         return completed(going)
-    settled = going.phase is Phase.ROLLING and going.versions.next is None
+    settled = going.phase is Phase.ROLLING and (
+        going.versions.next is None or not deployment.replicas
+    )
     rolls = any(outlook.pending.get(one) is Pending.CHANGE for one in placed)
     return replace(going, phase=Phase.SETTLED) if settled and not rolls else going
 

@@ -38,7 +38,9 @@ def sources(
     """
     if last is None:
         return Sources(head)
-    good = last.source if last.phase is Phase.SETTLED else last.good_source
+    # One that asks for no replicas is settled as well, and never the good one.
+    is_good = last.phase is Phase.SETTLED and kept.next is None
+    good = last.source if is_good else last.good_source
     source = _asked(last, kept, going, good, head)
     is_same = going.versions.good is not None and going.versions.good == kept.good
     return Sources(source, good if is_same and good != source else None)

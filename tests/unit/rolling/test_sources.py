@@ -66,6 +66,17 @@ def test_what_was_rolled_back_runs_the_version_of_the_commit_before() -> None:
     assert revisions(fleet) == {good}
 
 
+def test_what_was_switched_off_meanwhile_goes_back_to_the_commit_that_ran() -> None:
+    fleet, good = a_fleet()
+    fleet.world.commit({CHAT: spread(0)})
+    fleet.rest(3)
+
+    bad = fail(fleet)
+
+    assert fleet.phase() is Phase.ROLLED_BACK
+    assert (fleet.decision().source, fleet.decision().good_source) == (bad, good)
+
+
 def test_while_it_goes_back_nobody_says_that_it_is_back() -> None:
     fleet, good = a_fleet()
     fleet.states["chat-0"] = ReplicaState.FAILED

@@ -75,6 +75,41 @@ def test_nor_for_a_time_of_changes() -> None:
     assert set(fleet.texts().values()) == {"one"}
 
 
+def test_it_never_leads_to_a_version_that_asked_for_no_replicas() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.world.commit({"deployments/chat.yaml": spread(0)})
+    fleet.rest(3)
+    assert (fleet.phase(), fleet.texts()) == (Phase.SETTLED, {})
+
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two")})
+    rejected(fleet)
+    fleet.rest(6)
+
+    assert fleet.texts() == {"chat-0": "one", "chat-1": "one", "chat-2": "one"}
+
+
+def test_what_was_switched_off_is_as_good_as_before_when_it_is_on_again() -> None:
+    fleet = a_fleet_of(chat=spread(3))
+    fleet.world.commit({"deployments/chat.yaml": spread(0)})
+    fleet.rest(3)
+    fleet.states["chat-1"] = ReplicaState.FAILED
+
+    fleet.world.commit({"deployments/chat.yaml": spread(3)})
+    fleet.rest(6)
+
+    assert (fleet.phase(), len(fleet.texts())) == (Phase.SETTLED, 3)
+
+
+def test_the_first_that_runs_has_none_to_go_back_to_and_stays() -> None:
+    fleet = a_fleet_of(chat=spread(0))
+    fleet.states["chat-1"] = ReplicaState.FAILED
+
+    fleet.world.commit({"deployments/chat.yaml": spread(3)})
+    fleet.rest(6)
+
+    assert (fleet.phase(), len(fleet.texts())) == (Phase.STALLED, 3)
+
+
 @pytest.fixture
 def waves() -> Fleet:
     """Two deployments in two waves, and a third that the first will wait for."""
