@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from reconciler.rolling.holding import Because, Held
-from reconciler.rolling.outlook import Outlook, Pending, is_ready, rolls
+from reconciler.rolling.outlook import Outlook, Pending, is_between, is_ready
 from schemas.names import DeploymentName, ReplicaName, split_replica
 from schemas.node import Duty
 
@@ -25,7 +25,8 @@ def homeless(view: Outlook) -> Mapping[ReplicaName, Held]:
 def keeps(replica: ReplicaName, view: Outlook) -> Held | None:
     """Keep what would stop though it is wanted, as no node takes it: off a drained one, or anew.
 
-    Of a new version only what serves is kept: the last good state stays until there is another.
+    Between two versions only what serves is kept, in whichever it is: also one that stalled or was
+    rejected, where the last good one has no node any longer.
     """
     name, index = split_replica(replica)
     node = view.nodes.get(view.previous[replica].node)
@@ -33,10 +34,15 @@ def keeps(replica: ReplicaName, view: Outlook) -> Held | None:
         return None
     if node.duty is Duty.DRAINING:
         return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
-    if rolls(name, view) and is_ready(replica, view):
-        why = view.refused.get(replica)
-        return Held(Because.HOMELESS, f"no node takes its new version{f': {why}' if why else ''}")
+    if is_between(name, view) and is_ready(replica, view):
+        which, why = _wanted(name, view), view.refused.get(replica)
+        return Held(Because.HOMELESS, f"no node takes its {which}{f': {why}' if why else ''}")
     return None
+
+
+def _wanted(name: DeploymentName, view: Outlook) -> str:
+    going = view.courses[name]
+    return "new version" if going.wanted == going.versions.next else "last good version"
 
 
 def stranded(

@@ -70,6 +70,14 @@ def rolls(name: DeploymentName, view: Outlook) -> bool:
     return going.versions.next is not None and going.versions.good is not None
 
 
+def is_between(name: DeploymentName, view: Outlook) -> bool:
+    """Whether another version than the last good one comes in, stalled, or has to leave again."""
+    going = view.courses.get(name)
+    if going is None or going.versions.good is None:
+        return False
+    return going.versions.next is not None or going.phase is Phase.ROLLED_BACK
+
+
 def replicas_of(deployment: Deployment) -> list[ReplicaName]:
     """The replicas that are asked for, by number."""
     return [replica_name(deployment.name, index) for index in range(deployment.replicas)]
