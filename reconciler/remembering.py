@@ -122,6 +122,7 @@ def _plain(memory: Memory, stamp: _Write) -> dict[str, Any]:
                 "reached": sorted(one.reached),
                 "ready": sorted(one.ready),
                 "untouched": sorted(one.untouched),
+                "unready": sorted(one.unready),
                 "provenSince": None if one.proven_since is None else stamp(one.proven_since),
             }
             for name, one in sorted(memory.marks.items())
@@ -177,11 +178,14 @@ def _sighting(one: Mapping[str, Any], moment: _Read) -> Sighting:
 
 
 def _mark(one: Mapping[str, Any], moment: _Read) -> Mark:
+    reached = frozenset(map(ReplicaName, one["reached"]))
+    ready = frozenset(map(ReplicaName, one["ready"]))
     return Mark(
         revision=str(one["revision"]),
         since=moment(one["since"]),
-        reached=frozenset(map(ReplicaName, one["reached"])),
-        ready=frozenset(map(ReplicaName, one["ready"])),
+        reached=reached,
+        ready=ready,
+        unready=frozenset(map(ReplicaName, one.get("unready", reached - ready))),
         untouched=frozenset(map(ReplicaName, one.get("untouched", ()))),
         proven_since=None if one["provenSince"] is None else moment(one["provenSince"]),
     )

@@ -21,6 +21,8 @@ class Mark:
     were ready. since: when one more was reached or got ready, or none was on its way.
     proven_since: since when its canaries are ready; None: they are not. untouched: those that it
     did not change, as where only `replicas` differs; how they fare says nothing about it.
+    unready: those that were reached and not ready when they were last seen in it, wherever they
+    are by now.
     """
 
     revision: str
@@ -29,6 +31,7 @@ class Mark:
     ready: frozenset[ReplicaName] = frozenset()
     proven_since: datetime | None = None
     untouched: frozenset[ReplicaName] = frozenset()
+    unready: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,14 @@ def marked(  # noqa: PLR0913 - all that is noted of one version
     # What a version before it touched that never became the good one is not as it was, either.
     touched = before.reached - before.untouched if before is not None else frozenset[ReplicaName]()
     untouched = reached - touched if begins else frozenset[ReplicaName]()
+    untouched = reached & (same.untouched if same is not None else untouched)
+    unready = (same.unready if same is not None else frozenset()) | (reached - ready)
     return Mark(
         revision=revision,
         since=min(since, now),
         reached=reached,
         ready=ready,
         proven_since=min(proven_since, now) if proven else None,
-        untouched=reached & (same.untouched if same is not None else untouched),
+        untouched=untouched,
+        unready=unready - ready - untouched,
     )

@@ -19,9 +19,10 @@ from schemas.rollout import Update
 class Course:
     """What is wanted of one deployment, and what became of it so far.
 
-    versions: to be kept from now on. wanted: one of them. phase: STALLED and ROLLED_BACK are final
-    until main changes or a replica gets ready; SETTLED is told from ROLLING after the plan.
-    message: why it stalled or was rolled back. proven: for how long its canaries are ready.
+    versions: to be kept from now on. wanted: one of them. phase: ROLLED_BACK is final until main
+    changes, and STALLED until that, or until all that the version reached are ready; SETTLED is
+    told from ROLLING after the plan. message: why it stalled or was rolled back. proven: for how
+    long its canaries are ready.
     """
 
     versions: Versions
@@ -68,10 +69,10 @@ def course(  # noqa: PLR0913 - all that a rollout is judged by
     going = Course(
         versions=Versions(good=good, next=asked), wanted=asked, revision=name, proven=proven
     )
-    if failure is None:
-        return going
-    told = before.message if before and before.phase is Phase.STALLED else failure
-    return replace(going, phase=Phase.STALLED, message=told)
+    stalled = before if before and before.phase is Phase.STALLED and asked == kept.next else None
+    if stalled is not None and (failure is not None or not _mended(known)):
+        failure = stalled.message
+    return going if failure is None else replace(going, phase=Phase.STALLED, message=failure)
 
 
 def completed(going: Course) -> Course:
@@ -79,6 +80,14 @@ def completed(going: Course) -> Course:
     if going.phase is Phase.ROLLED_BACK:
         return going
     return replace(going, versions=Versions(good=going.wanted), phase=Phase.SETTLED, message="")
+
+
+def _mended(mark: Mark | None) -> bool:
+    """Whether all that a stalled version reached are ready in it by now, wherever they are.
+
+    That nothing is heard of the one that failed, or that it is just started again, is no news.
+    """
+    return mark is not None and not mark.unready
 
 
 def _back(versions: Versions, good: Inputs, message: str) -> Course:

@@ -85,6 +85,7 @@ def test_all_that_is_remembered_is_kept(tmp_path: Path) -> None:
                 since=ago,
                 reached=frozenset({ReplicaName("chat-0"), ReplicaName("chat-1")}),
                 ready=frozenset({ReplicaName("chat-1")}),
+                unready=frozenset({ReplicaName("chat-0"), ReplicaName("chat-2")}),
                 proven_since=ago,
             )
         },
