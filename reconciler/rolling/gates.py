@@ -161,6 +161,9 @@ def _touched(
     wanted = [one for one in replicas_of(deployment) if one not in unproven]
     # One that has no place is no part of this: nothing that is done here could make it ready.
     down = [one for one in wanted if one in view.target and not is_ready(one, view)]
+    if _goes_back(deployment, view):
+        # Nor is one that nothing may be done to, as on a lost node: that might take for ever.
+        down = [one for one in down if one not in view.held]
     most = _most_down(deployment, len(wanted))
     gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
@@ -186,9 +189,12 @@ def _most_down(deployment: Deployment, replicas: int) -> int:
 def _planned(
     replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
 ) -> Held | None:
-    """Say why a replica that serves is not touched now, whatever the others do."""
+    """Say why a replica that serves is not touched now, whatever the others do.
+
+    The way back waits for no extra replica either: there may never be room for one.
+    """
     held, extra = _before_extra(replica, deployment, view, front), extra_of(deployment)
-    if held is not None or replica == extra:
+    if held is not None or replica == extra or _goes_back(deployment, view):
         return held
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
     if starts_first and not (extra in view.previous and is_settled(extra, view)):

@@ -75,6 +75,31 @@ def test_nor_for_a_time_of_changes() -> None:
     assert set(fleet.texts().values()) == {"one"}
 
 
+def test_nor_for_an_extra_replica_for_which_there_is_no_room() -> None:
+    cpus = "{cpu: 9}"
+    first = spread(3, update="{strategy: startFirst}", resources=cpus)
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=first)
+    fleet.world.commit({"deployments/chat.yaml": spread(3, "two", resources=cpus)})
+    fleet.rest(2)
+
+    rejected(fleet)
+    fleet.rest(6)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
+def test_nor_for_a_lost_node_that_keeps_its_replica() -> None:
+    fleet = a_fleet_of(volumes=True, chat=spread(4))
+    fleet.silent.add(fleet.homes()["chat-3"])
+    fleet.rest(40)
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "two", update="{maxUnavailable: 2}")})
+
+    rejected(fleet, "chat-2")
+    fleet.rest(6)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
 def test_it_never_leads_to_a_version_that_asked_for_no_replicas() -> None:
     fleet = a_fleet_of(chat=spread(3))
     fleet.world.commit({"deployments/chat.yaml": spread(0)})
