@@ -14,10 +14,10 @@ from reconciler.rescheduling import remembered
 from reconciler.rolling.facts import Facts, is_suspended
 from reconciler.rolling.grants import granted
 from reconciler.rolling.holders import UNKNOWN, is_strange
-from reconciler.rolling.holding import holds_of
+from reconciler.rolling.holding import Because, holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
-from reconciler.rolling.outlook import Pending, extra_of
+from reconciler.rolling.outlook import Outlook, Pending, extra_of
 from reconciler.rolling.rollout import Course, completed
 from reconciler.rolling.sources import sources
 from reconciler.rolling.waves import canaries
@@ -96,19 +96,38 @@ def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Sta
     outlook, untouched = stages.outlook, mark.untouched if mark is not None else frozenset()
     placed = _names(deployment) & outlook.target.keys()
     kept = _names(deployment) & stages.brakes.frozen.keys() - placed
-    ready = not kept and all(
+    away = _away(deployment, outlook)
+    ready = not kept - away and all(
         one in outlook.standing
         and (outlook.standing[one].ready or one in untouched)
         and one not in outlook.pending
-        for one in placed
+        for one in placed - away
     )
-    if ready and placed:
-        return completed(going)
+    rolls = any(outlook.pending.get(one) is Pending.CHANGE for one in placed)
+    if ready and placed - away:
+        done = completed(going)
+        is_due = rolls and done.phase is Phase.SETTLED  # to those that are away
+        return replace(done, phase=Phase.ROLLING) if is_due else done
     settled = going.phase is Phase.ROLLING and (
         going.versions.next is None or not deployment.replicas
     )
-    rolls = any(outlook.pending.get(one) is Pending.CHANGE for one in placed)
     return replace(going, phase=Phase.SETTLED) if settled and not rolls else going
+
+
+def _away(deployment: Deployment, outlook: Outlook) -> frozenset[ReplicaName]:
+    """The replicas that no version waits for: they stay on a lost or a suspended node.
+
+    It may stay away for weeks, and all versions of these would come to nothing. But where these are
+    more than the others, or people suspend all of it, the others prove too little.
+    """
+    names = _names(deployment)
+    away = frozenset(
+        one
+        for one in names & outlook.held.keys()
+        if outlook.held[one].because in {Because.LOST, Because.SUSPENDED}
+    )
+    is_off = is_suspended(deployment, outlook.fleet)
+    return frozenset() if is_off or len(away) * 2 > len(names) else away
 
 
 def _fates(

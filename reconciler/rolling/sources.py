@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.rolling.inputs import Versions
 from reconciler.rolling.rollout import Course
-from schemas.assignment import DeploymentDecision, Phase
+from schemas.assignment import DeploymentDecision
 from schemas.names import CommitId
 
 
@@ -38,8 +38,9 @@ def sources(
     """
     if last is None:
         return Sources(head)
-    # One that asks for no replicas is settled as well, and never the good one.
-    is_good = last.phase is Phase.SETTLED and kept.next is None
+    # The phase does not tell: one that asks for no replicas is settled and never the good one, and
+    # one that has yet to come to a lost node is good and not settled.
+    is_good = kept.next is None and kept.rejected is None
     good = last.source if is_good else last.good_source
     source = _asked(last, kept, going, good, head)
     is_same = going.versions.good is not None and going.versions.good == kept.good

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from schemas.assignment import Phase
 from schemas.heartbeat import ReplicaState
+from tests.unit.reconciler.world import node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 FIRST = "{strategy: startFirst}"
@@ -120,3 +122,67 @@ def test_the_way_back_to_a_version_that_was_suspended_is_gone() -> None:
 
     assert fleet.phase() is Phase.ROLLED_BACK
     assert set(fleet.texts().values()) == {"one"}
+
+
+def lose(fleet: Fleet, name: str) -> None:
+    fleet.silent.add(name)
+    fleet.rest(40)
+
+
+def suspend(fleet: Fleet, name: str) -> None:
+    fleet.world.commit({f"nodes/{name}.yaml": node(name, suspend="true")})
+    fleet.rest(2)
+
+
+@pytest.mark.parametrize("take_away", [lose, suspend])
+def test_a_node_that_is_away_keeps_no_version_from_being_the_good_one(
+    take_away: Callable[[Fleet, str], None],
+) -> None:
+    update = "{maxUnavailable: 2}"
+    fleet = a_fleet_of(volumes=True, chat=spread(4, update=update))
+    take_away(fleet, fleet.homes()["chat-3"])
+    for text in ("two", "three"):
+        change(fleet, spread(4, text, update=update))
+        fleet.rest(6)
+    assert fleet.phase() is Phase.ROLLING
+    source = fleet.decision().source
+
+    fleet.states["chat-1"] = ReplicaState.FAILED
+    fleet.rest(4)
+    change(fleet, spread(4, "four", update=update))
+    fleet.rest(6)
+
+    assert fleet.phase() is Phase.ROLLED_BACK
+    assert list(fleet.texts().values()) == ["three", "three", "three", "one"]
+    assert fleet.decision().good_source == source
+
+
+def test_and_has_the_good_one_once_it_is_back() -> None:
+    fleet = a_fleet_of(volumes=True, chat=spread(4, update="{maxUnavailable: 2}"))
+    home = fleet.homes()["chat-3"]
+    lose(fleet, home)
+    change(fleet, spread(4, "two", update="{maxUnavailable: 2}"))
+    fleet.rest(6)
+
+    fleet.silent.clear()
+    fleet.states["chat-3"] = ReplicaState.FAILED
+    fleet.rest(40)
+
+    assert set(fleet.texts().values()) == {"two"}
+    assert fleet.phase() is Phase.SETTLED
+
+
+@pytest.mark.parametrize(("away", "serves"), [(2, "two"), (3, "one")])
+def test_but_half_of_all_prove_it_and_fewer_do_not(away: int, serves: str) -> None:
+    update = "{maxUnavailable: 100%}"
+    fleet = a_fleet_of(volumes=True, chat=spread(4, update=update))
+    homes = fleet.homes()
+    for index in range(away):
+        suspend(fleet, homes[f"chat-{index}"])
+    change(fleet, spread(4, "two", update=update))
+    fleet.rest(4)
+
+    fleet.states["chat-3"] = ReplicaState.FAILED
+    fleet.rest(4)
+
+    assert fleet.texts()["chat-3"] == serves
