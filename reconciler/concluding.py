@@ -18,7 +18,7 @@ from reconciler.rolling.holding import Because, holds_of
 from reconciler.rolling.inputs import Versions, version_files
 from reconciler.rolling.marks import Mark, Memory, marked
 from reconciler.rolling.outlook import Outlook, Pending, extra_of
-from reconciler.rolling.rollout import Course, completed
+from reconciler.rolling.rollout import Course, completed, left
 from reconciler.rolling.sources import sources
 from reconciler.rolling.waves import canaries
 from reconciler.staging import Stages
@@ -104,6 +104,9 @@ def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Sta
         for one in placed - away
     )
     rolls = any(outlook.pending.get(one) is Pending.CHANGE for one in placed)
+    here = _names(deployment) & outlook.previous.keys() - away
+    if going.goes_back and going.phase is Phase.ROLLING and not here & outlook.pending.keys():
+        going = left(going)
     if ready and placed - away:
         done = completed(going)
         is_due = rolls and done.phase is Phase.SETTLED  # to those that are away

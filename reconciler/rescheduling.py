@@ -120,14 +120,12 @@ def _may_leave(one: Placement, facts: Facts) -> bool:
 
 def _runs_what_runs_elsewhere(one: Placement, going: Course, facts: Facts) -> bool:
     """Whether a replica runs the version that is wanted, and that has run well somewhere."""
-    if going.versions.next is None and going.phase is not Phase.ROLLED_BACK:
+    if going.versions.next is None and not going.goes_back:
         return True  # the last good one, and no other is on its way
     mark = facts.memory.marks.get(one.deployment)
     if mark is None or mark.revision != going.revision or one.replica not in mark.reached:
         return False
-    return going.phase is Phase.ROLLED_BACK or (
-        going.phase is Phase.STALLED and bool(mark.ready - {one.replica})
-    )
+    return going.goes_back or (going.phase is Phase.STALLED and bool(mark.ready - {one.replica}))
 
 
 def _waiting(facts: Facts) -> Iterator[Rescheduled]:

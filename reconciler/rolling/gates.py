@@ -216,7 +216,7 @@ def _before_extra(
 
 def _goes_back(deployment: Deployment, view: Outlook) -> bool:
     going = view.courses.get(deployment.name)
-    return going is not None and going.phase is Phase.ROLLED_BACK
+    return going is not None and going.goes_back
 
 
 def _version(

@@ -65,7 +65,7 @@ def is_settled(replica: ReplicaName, view: Outlook) -> bool:
 def rolls(name: DeploymentName, view: Outlook) -> bool:
     """Whether another version than the last good one comes in."""
     going = view.courses.get(name)
-    if going is None or going.phase is not Phase.ROLLING:
+    if going is None or going.phase is not Phase.ROLLING or going.goes_back:
         return False
     return going.versions.next is not None and going.versions.good is not None
 
@@ -75,7 +75,7 @@ def is_between(name: DeploymentName, view: Outlook) -> bool:
     going = view.courses.get(name)
     if going is None or going.versions.good is None:
         return False
-    return going.versions.next is not None or going.phase is Phase.ROLLED_BACK
+    return going.versions.next is not None or going.goes_back
 
 
 def replicas_of(deployment: Deployment) -> list[ReplicaName]:

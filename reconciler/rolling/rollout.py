@@ -32,6 +32,12 @@ class Course:
     message: str = ""
     proven: timedelta = field(default=timedelta(0))
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether the last good version is wanted, and what another one reached has to leave it."""
+        is_taken_back = self.versions.next is not None and self.wanted == self.versions.good
+        return self.phase is Phase.ROLLED_BACK or is_taken_back
+
 
 def course(  # noqa: PLR0913 - all that a rollout is judged by
     kept: Versions,
@@ -62,7 +68,9 @@ def course(  # noqa: PLR0913 - all that a rollout is judged by
     known = mark if mark is not None and mark.revision == name else None
     proven = now - known.proven_since if known and known.proven_since else timedelta(0)
     if asked == good:
-        return Course(versions=Versions(good=good), wanted=good, revision=name, proven=proven)
+        # People took back what came in: it is kept until all have left it, see `left`.
+        versions = Versions(good=good, next=kept.next)
+        return Course(versions=versions, wanted=good, revision=name, proven=proven)
     failure = None if known is None else _failure(known, update, standing, now)
     if failure is not None and good is not None and update.rollback:
         return _back(Versions(good=good, rejected=asked), good, failure)
@@ -80,6 +88,11 @@ def completed(going: Course) -> Course:
     if going.phase is Phase.ROLLED_BACK:
         return going
     return replace(going, versions=Versions(good=going.wanted), phase=Phase.SETTLED, message="")
+
+
+def left(going: Course) -> Course:
+    """No replica is any longer in a version that people took back."""
+    return replace(going, versions=Versions(good=going.versions.good))
 
 
 def _mended(mark: Mark | None) -> bool:

@@ -40,7 +40,8 @@ def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
 def front_of(view: Outlook) -> Front:
     """The earliest wave in which a new version is on its way, and somebody there who keeps it open.
 
-    Stalled rollouts hold nobody, and none that waits for what is no part of it.
+    Stalled rollouts hold nobody, nor does the way back, and none that waits for what is no part of
+    it.
     """
     waits = {name for name, one in view.deployments.items() if _waits_for_others(one, view)}
     still = [
@@ -48,6 +49,7 @@ def front_of(view: Outlook) -> Front:
         for replica, one in view.previous.items()
         if one.deployment in view.courses
         and view.courses[one.deployment].phase is Phase.ROLLING
+        and not view.courses[one.deployment].goes_back
         and replica not in view.held
         and (
             (view.pending.get(replica) is Pending.CHANGE and one.deployment not in waits)

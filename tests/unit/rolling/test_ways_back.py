@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from schemas.assignment import Phase
@@ -98,6 +100,57 @@ def test_nor_for_a_lost_node_that_keeps_its_replica() -> None:
     fleet.rest(6)
 
     assert set(fleet.texts().values()) == {"one"}
+
+
+CANARY = "{canary: 1, soak: 30m}"
+
+
+def taken_back(fleet: Fleet, **spec: object) -> None:
+    """Let two replicas get a version that people take back then."""
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "two", **spec)})
+    fleet.rest(2)
+    if "update" in spec:
+        fleet.wait(timedelta(minutes=31))
+        fleet.step()
+    assert list(fleet.texts().values()).count("two") >= 2
+    fleet.world.commit({"deployments/chat.yaml": spread(4, **spec)})
+
+
+def test_what_people_take_back_waits_for_no_canary() -> None:
+    fleet = a_fleet_of(chat=spread(4, update=CANARY))
+    taken_back(fleet, update=CANARY)
+    changed = list(fleet.texts().values()).count("two")
+
+    fleet.step()
+    assert list(fleet.texts().values()).count("two") == changed - 1
+    fleet.rest(6)
+
+    assert set(fleet.texts().values()) == {"one"}
+    assert fleet.phase() is Phase.SETTLED
+    assert not [path for path in fleet.world.tree() if path.startswith("versions/chat/next")]
+
+
+def test_nor_for_a_time_of_changes_either() -> None:
+    windows = '  windows: [{kind: allow, cron: "0 12 * * *", duration: 30m}]\n'
+    fleet = a_fleet_of(fleet=windows, chat=spread(4))
+    taken_back(fleet)
+    fleet.wait(timedelta(minutes=31))
+    assert "two" in fleet.texts().values()
+
+    fleet.rest(6)
+
+    assert set(fleet.texts().values()) == {"one"}
+
+
+def test_what_comes_after_what_was_taken_back_waits_for_its_canary() -> None:
+    fleet = a_fleet_of(chat=spread(4, update=CANARY))
+    taken_back(fleet, update=CANARY)
+    fleet.rest(6)
+
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "three", update=CANARY)})
+    fleet.rest(4)
+
+    assert list(fleet.texts().values()) == ["three", "one", "one", "one"]
 
 
 def test_it_never_leads_to_a_version_that_asked_for_no_replicas() -> None:

@@ -79,3 +79,16 @@ def test_what_is_rejected_serves_on_where_no_node_takes_the_last_good_version() 
     (hold,) = fleet.decision().holds
     assert (hold.reason, hold.replicas) == ("homeless", ("chat-0",))
     assert hold.text.startswith("no node takes its last good version: ")
+
+
+def test_so_does_what_people_take_back() -> None:
+    fleet = moving("chat-1")
+    fleet.states["chat-1"] = ReplicaState.STARTING
+    fleet.rest(3)
+    fleet.states.clear()
+
+    fleet.world.commit({"deployments/chat.yaml": in_zone("a", "one")})
+    fleet.rest(6)
+
+    assert fleet.texts().get("chat-0") == "two"
+    assert fleet.texts().get("chat-2") == "one"
