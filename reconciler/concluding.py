@@ -224,7 +224,10 @@ def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -
         reached=reached,
         ready=ready,
         on_the_way=not is_suspended(deployment, facts.observed.fleet)
-        and any(outlook.standing[name].fresh for name in reached - ready),
+        and any(
+            outlook.standing[name].fresh and not outlook.standing[name].stuck
+            for name in reached - ready
+        ),
         proven=bool(first) and ready.issuperset(first),
         begins=facts.kept.get(deployment.name, Versions()).next != going.versions.next,
     )

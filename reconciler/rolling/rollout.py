@@ -116,9 +116,13 @@ def _back(versions: Versions, good: Inputs, message: str) -> Course:
 def _failure(
     mark: Mark, update: Update, standing: Mapping[ReplicaName, Standing], now: datetime
 ) -> str | None:
-    """Say why a version has failed; None: it has not. What it did not touch has no say."""
+    """Say why a version has failed; None: it has not.
+
+    What it did not touch has no say, nor what is on a node whose Docker does not answer.
+    """
     names = sorted(mark.reached - mark.untouched)
-    reached = {name: standing[name] for name in names if name in standing}
+    known = {name: standing[name] for name in names if name in standing}
+    reached = {name: one for name, one in known.items() if not one.stuck}
     failed = [name for name, one in reached.items() if one.failed and one.fresh]
     if len(failed) >= update.max_failures:
         return _told(f"{', '.join(failed)} failed", reached[failed[0]].message)

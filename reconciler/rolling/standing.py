@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.observing.node import Freshness, Node
 from reconciler.observing.snapshot import Observed, Snapshot
@@ -19,12 +19,14 @@ class Standing:
     ready: one heartbeat says both that it runs from the published files and that it is well.
     failed: it runs from these files, and its agent says that it fails.
     fresh: its node was heard of in time, so that the rest is worth something.
+    stuck: the Docker of its node does not answer, so that how it fares is no fault of its version.
     """
 
     node: NodeName
     ready: bool = False
     failed: bool = False
     fresh: bool = False
+    stuck: bool = False
     message: str = ""
 
 
@@ -35,12 +37,16 @@ def standings(
     heard = {Freshness.READY, Freshness.RETURNING, Freshness.CONTESTED}
     fresh = {node.name for node in nodes if node.freshness in heard}
     beats = {beat.node: _reports(beat) for beat in observed.heartbeats}
+    broken = {node.name for node in nodes if node.runtime_error}
     return {
-        replica.name: _standing(
-            node,
-            beats.get(node, {}).get(replica.name),
-            snapshot.folders.get(replica_folder(node, replica.name)),
-            is_fresh=node in fresh,
+        replica.name: replace(
+            _standing(
+                node,
+                beats.get(node, {}).get(replica.name),
+                snapshot.folders.get(replica_folder(node, replica.name)),
+                is_fresh=node in fresh,
+            ),
+            stuck=node in broken,
         )
         for node, assignment in sorted(observed.assignments.items())
         for replica in assignment.replicas

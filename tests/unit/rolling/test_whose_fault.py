@@ -186,3 +186,25 @@ def test_but_half_of_all_prove_it_and_fewer_do_not(away: int, serves: str) -> No
     fleet.rest(4)
 
     assert fleet.texts()["chat-3"] == serves
+
+
+def test_a_docker_that_does_not_answer_speaks_against_no_version_until_it_does() -> None:
+    fleet = a_fleet_of(chat=spread(4))
+    home = fleet.homes()["chat-3"]
+    others = [name for name in fleet.agents if name != home]
+    change(fleet, spread(4, "two"))
+    fleet.agents[home].docker = "Docker does not answer"
+    for _ in range(60):
+        fleet.world.clock.pass_by(timedelta(seconds=15))
+        fleet.world.pass_once()
+        fleet.obey(*others)
+        fleet.say(home)
+    assert set(fleet.texts().values()) == {"two"}
+    assert fleet.phase() is Phase.ROLLING
+
+    fleet.agents[home].docker = ""
+    fleet.states["chat-3"] = ReplicaState.STARTING
+    fleet.rest(3)
+    fleet.wait(DEADLINE)
+
+    assert fleet.phase() is Phase.ROLLED_BACK
