@@ -15,6 +15,7 @@ from reconciler.rolling.outlook import (
     extra_of,
     is_ready,
     is_settled,
+    most_down,
     replicas_of,
     rolls,
 )
@@ -164,7 +165,7 @@ def _touched(
     if _goes_back(deployment, view):
         # Nor is one that nothing may be done to, as on a lost node: that might take for ever.
         down = [one for one in down if one not in view.held]
-    most = _most_down(deployment, len(wanted))
+    most = most_down(deployment, len(wanted))
     gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
         one = view.standing.get(replica)
@@ -177,13 +178,6 @@ def _touched(
             gone.append(replica)
         else:
             yield replica, held
-
-
-def _most_down(deployment: Deployment, replicas: int) -> int:
-    """How many replicas may be down. Who starts first has one more, so that none is missed."""
-    if deployment.update.strategy is UpdateStrategy.START_FIRST:
-        return 1
-    return deployment.update.max_unavailable.of(replicas, least=1)
 
 
 def _planned(

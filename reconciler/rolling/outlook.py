@@ -15,6 +15,7 @@ from schemas.assignment import Phase
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
+from schemas.rollout import UpdateStrategy
 
 
 class Pending(StrEnum):
@@ -81,6 +82,13 @@ def is_between(name: DeploymentName, view: Outlook) -> bool:
 def replicas_of(deployment: Deployment) -> list[ReplicaName]:
     """The replicas that are asked for, by number."""
     return [replica_name(deployment.name, index) for index in range(deployment.replicas)]
+
+
+def most_down(deployment: Deployment, replicas: int) -> int:
+    """How many of so many may be down. Who starts first has one more, so that none is missed."""
+    if deployment.update.strategy is UpdateStrategy.START_FIRST:
+        return 1
+    return deployment.update.max_unavailable.of(replicas, least=1)
 
 
 def extra_of(deployment: Deployment) -> ReplicaName:

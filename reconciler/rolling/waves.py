@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.placing.labels import holds
 from reconciler.rolling.depending import missing
-from reconciler.rolling.outlook import Outlook, Pending, extra_of, replicas_of
+from reconciler.rolling.outlook import Outlook, Pending, extra_of, is_ready, most_down, replicas_of
 from reconciler.rolling.standing import Standing
 from schemas.assignment import Phase
 from schemas.deployment import Deployment
@@ -28,10 +28,15 @@ class Front:
 def canaries(deployment: Deployment, view: Outlook) -> tuple[ReplicaName, ...]:
     """The replicas that get a new version first: in the order of waves and numbers.
 
-    Not those that nothing may be done to, as on a lost node: nobody could wait for them.
+    Not those that nothing may be done to, as on a lost node, nor those whose new version no node
+    takes: nobody could wait for them.
     """
     names = [
-        one for one in replicas_of(deployment) if one in view.previous and one not in view.held
+        one
+        for one in replicas_of(deployment)
+        if one in view.previous
+        and one not in view.held
+        and view.pending.get(one) is not Pending.REMOVE
     ]
     ordered = sorted(names, key=lambda one: (wave_of(one, view), split_replica(one)))
     return tuple(ordered[: deployment.update.canary])
@@ -65,8 +70,16 @@ def front_of(view: Outlook) -> Front:
 
 
 def _waits_for_others(deployment: Deployment, view: Outlook) -> bool:
-    """Whether a rollout waits for another deployment, or for room for its extra replica."""
+    """Whether a rollout waits for another deployment, for room for its extra replica, or for nodes.
+
+    For nodes: so many of its replicas are down where nothing may be done to them, as on a lost one,
+    that no other may be touched.
+    """
     if missing(deployment, view.deployments, view.standing):
+        return True
+    names = replicas_of(deployment)
+    away = [one for one in names if one in view.target and one in view.held]
+    if sum(not is_ready(one, view) for one in away) >= most_down(deployment, len(names)):
         return True
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
     extra = extra_of(deployment)

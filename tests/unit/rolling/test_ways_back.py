@@ -214,6 +214,48 @@ def test_who_waits_for_something_else_keeps_no_later_wave_waiting(waves: Fleet) 
     assert (waves.texts("a"), waves.texts("b")) == ({"a-0": "one"}, {"b-0": "two"})
 
 
+def test_nor_does_who_waits_for_a_lost_node() -> None:
+    here = {"replicas": 2, "placement": "{pin: [alpha, beta], strategy: spread}"}
+    there = {"placement": "{pin: [gamma]}"}
+    fleet = a_fleet_of(
+        fleet=WAVES,
+        volumes=True,
+        a=deployment("a", **here, parameters=ONE),
+        b=deployment("b", **there, parameters=ONE),
+    )
+    fleet.world.commit({"nodes/alpha.yaml": in_the_first_wave("alpha")})
+    fleet.silent.add("beta")
+    fleet.rest(40)
+
+    first, second = (
+        deployment("a", **here, parameters=TWO),
+        deployment("b", **there, parameters=TWO),
+    )
+    fleet.world.commit({"deployments/a.yaml": first, "deployments/b.yaml": second})
+    fleet.rest(3)
+
+    assert (fleet.texts("a"), fleet.texts("b")) == ({"a-0": "one", "a-1": "one"}, {"b-0": "two"})
+
+
+def test_nobody_waits_for_a_canary_whose_new_version_no_node_takes() -> None:
+    pins = "{{pin: [{}], strategy: spread}}"
+    update = {"replicas": 3, "update": "{canary: 1}"}
+    fleet = a_fleet_of(
+        chat=deployment(
+            "chat", placement=pins.format("alpha, beta, delta"), parameters=ONE, **update
+        )
+    )
+    home = fleet.homes()["chat-0"]
+    left = ", ".join(sorted({"alpha", "beta", "delta"} - {home}))
+
+    fleet.change(
+        "chat", placement=pins.format(left), resources="{cpu: 9}", parameters=TWO, **update
+    )
+    fleet.rest(6)
+
+    assert fleet.texts() == {"chat-0": "one", "chat-1": "two", "chat-2": "two"}
+
+
 def test_who_waits_for_an_earlier_wave_says_for_whom(waves: Fleet) -> None:
     waves.states["a-0"] = ReplicaState.STARTING
     waves.change("a", placement="{pin: [alpha]}", parameters=TWO)
