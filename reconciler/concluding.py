@@ -25,6 +25,7 @@ from reconciler.staging import Stages
 from schemas.assignment import Assignment, Decision, Phase
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name
+from schemas.node import Duty
 from schemas.rollout import UpdateStrategy
 
 
@@ -118,19 +119,26 @@ def _ended(deployment: Deployment, going: Course, mark: Mark | None, stages: Sta
 
 
 def _away(deployment: Deployment, outlook: Outlook) -> frozenset[ReplicaName]:
-    """The replicas that no version waits for: they stay on a lost or a suspended node.
+    """The replicas that no version waits for: on a lost, a suspended, or a drained node.
 
-    It may stay away for weeks, and all versions of these would come to nothing. But where these are
+    That may be so for weeks, and all versions of these would come to nothing. But where these are
     more than the others, or people suspend all of it, the others prove too little.
     """
     names = _names(deployment)
-    away = frozenset(
+    stay = {
         one
         for one in names & outlook.held.keys()
         if outlook.held[one].because in {Because.LOST, Because.SUSPENDED}
-    )
+    }
+    away = stay | {one for one in names - outlook.target.keys() if _is_drained(one, outlook)}
     is_off = is_suspended(deployment, outlook.fleet)
-    return frozenset() if is_off or len(away) * 2 > len(names) else away
+    return frozenset() if is_off or len(away) * 2 > len(names) else frozenset(away)
+
+
+def _is_drained(replica: ReplicaName, outlook: Outlook) -> bool:
+    one = outlook.previous.get(replica)
+    node = outlook.nodes.get(one.node) if one else None
+    return node is not None and node.duty is Duty.DRAINING
 
 
 def _fates(

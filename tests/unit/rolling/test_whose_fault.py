@@ -144,7 +144,6 @@ def test_a_node_that_is_away_keeps_no_version_from_being_the_good_one(
     for text in ("two", "three"):
         change(fleet, spread(4, text, update=update))
         fleet.rest(6)
-    assert fleet.phase() is Phase.ROLLING
     source = fleet.decision().source
 
     fleet.states["chat-1"] = ReplicaState.FAILED
@@ -155,6 +154,20 @@ def test_a_node_that_is_away_keeps_no_version_from_being_the_good_one(
     assert fleet.phase() is Phase.ROLLED_BACK
     assert list(fleet.texts().values()) == ["three", "three", "three", "one"]
     assert fleet.decision().good_source == source
+
+
+def test_nor_does_what_stays_on_a_drained_node_as_no_other_takes_it() -> None:
+    fleet = a_fleet_of(chat=spread(4, resources="{cpu: 9}"))
+    home = fleet.homes()["chat-3"]
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+    change(fleet, spread(4, "two", resources="{cpu: 9}"))
+    fleet.rest(6)
+    assert list(fleet.texts().values()) == ["two", "two", "two", "one"]
+
+    fleet.states["chat-1"] = ReplicaState.FAILED
+    fleet.rest(6)
+
+    assert list(fleet.texts().values()) == ["two", "two", "two", "one"]
 
 
 def test_and_has_the_good_one_once_it_is_back() -> None:
