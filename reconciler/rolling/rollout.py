@@ -68,8 +68,8 @@ def course(  # noqa: PLR0913 - all that a rollout is judged by
     known = mark if mark is not None and mark.revision == name else None
     proven = now - known.proven_since if known and known.proven_since else timedelta(0)
     if asked == good:
-        # People took back what came in: it is kept until all have left it, see `left`.
-        versions = Versions(good=good, next=kept.next)
+        # People took back what came in, or was rejected: it is kept until all have left it.
+        versions = Versions(good=good, next=kept.next or kept.rejected)
         return Course(versions=versions, wanted=good, revision=name, proven=proven)
     failure = None if known is None else _failure(known, update, standing, now)
     if failure is not None and good is not None and update.rollback:

@@ -142,6 +142,22 @@ def test_nor_for_a_time_of_changes_either() -> None:
     assert set(fleet.texts().values()) == {"one"}
 
 
+def test_nor_does_what_is_taken_back_while_it_was_rejected_already() -> None:
+    windows = '  windows: [{kind: allow, cron: "0 12 * * *", duration: 30m}]\n'
+    fleet = a_fleet_of(fleet=windows, chat=spread(4))
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "two")})
+    fleet.rest(2)
+    fleet.wait(timedelta(minutes=31))
+    assert fleet.phase() is Phase.ROLLED_BACK
+    assert "two" in fleet.texts().values()
+
+    fleet.world.commit({"deployments/chat.yaml": spread(4)})
+    fleet.rest(6)
+
+    assert set(fleet.texts().values()) == {"one"}
+    assert fleet.phase() is Phase.SETTLED
+
+
 def test_what_comes_after_what_was_taken_back_waits_for_its_canary() -> None:
     fleet = a_fleet_of(chat=spread(4, update=CANARY))
     taken_back(fleet, update=CANARY)
