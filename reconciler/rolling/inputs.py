@@ -1,7 +1,8 @@
 """What a version of a deployment is made of, and where the assignments keep it. Pure.
 
 versions/<deployment>/good/...       what it is made of that last got ready everywhere
-versions/<deployment>/next/...       what is coming in, while it is
+versions/<deployment>/next/...       what is coming in, while it is; what people took back, while
+                                     replicas run it; what asks for no replicas
 versions/<deployment>/rejected/...   what did not get ready: while people ask for just this, the
                                      good one is what is wanted
 In each: deployment.yaml, and template/ with the files of its template.
