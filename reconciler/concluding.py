@@ -78,7 +78,7 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
             now.rendered,
             decision,
             version_files(_versions(facts, courses)),
-            LEAP if facts.restored and not observed.frozen else 0,
+            LEAP if facts.lifts and not observed.frozen else 0,
         ),
         decision=decision,
         aimed=assignments if end is now else told(observed, end.plan, end.held, staying),

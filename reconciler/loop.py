@@ -82,20 +82,27 @@ def pass_once(  # noqa: PLR0913, PLR0917 - what is kept from pass to pass, most 
         result = _decided(reader.read(), began, memory, renderer, clock)
         # Its lease counts for a standby from when it was seen, not from when the look for it began.
         if seat is not None and seat.look(result, clock.steady()) is Duty.STAND_BY:
-            return Outcome(result, None)
+            return Outcome(_unlifted(result, memory), None)
         if may_move(result):
             lately = moved_lately(_published(reader.log(result.snapshot)), clock.wall())
             result = rebalanced(result, lately, renderer, tried or Tried())
-        memory = result.memory
         tries += 1
         try:
             commit = _publish(reader.state, result, clock, seat, began)
         except StaleError:
             if tries == STALE_TRIES:
                 raise
+            memory = _unlifted(result, memory).memory
             log.info("somebody else published first", extra={"pairs": {"tries": tries}})
         else:
             return Outcome(_noted(result, commit), commit)
+
+
+def _unlifted(result: Pass, before: Memory) -> Pass:
+    """Find the state restored again in the next pass, where this one lifted no generations."""
+    if not result.facts.lifts:
+        return result
+    return replace(result, memory=before.at_a_restore(result.memory))
 
 
 def _noted(result: Pass, commit: CommitId | None) -> Pass:

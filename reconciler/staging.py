@@ -254,10 +254,23 @@ def _outlook(facts: Facts, aim: Settled, failover: Failover) -> Outlook:
         fenced=waiting(aim.plan.placements, facts.holders, facts.evidence, facts.deployments),
         held=_held(facts, failover, pending, aim),
         recovering=_recovering(failover, previous, nodes),
+        arrived=_arrived(facts),
         refused={
             one.replica: "; ".join(reason.text for reason in one.reasons)
             for one in aim.plan.refusals
         },
+    )
+
+
+def _arrived(facts: Facts) -> frozenset[ReplicaName]:
+    """The replicas that had the version that is wanted at the last pass."""
+    marks = facts.memory.marks
+    return frozenset().union(
+        *(
+            marks[name].reached
+            for name, going in facts.courses.items()
+            if name in marks and marks[name].revision == going.revision
+        )
     )
 
 

@@ -41,8 +41,8 @@ class Facts:
     deployments: those that are not held. memory: with what was newly heard.
     kept: versions as the assignments have them.
     suspended: replicas that nobody may touch, and why. failover: what becomes of lost nodes.
-    closed: why the time is none for planned changes; empty: it is one. restored: this pass finds
-    the state older than it was.
+    closed: why the time is none for planned changes; empty: it is one. lifts: this pass finds the
+    state older than it was, and generations of all nodes are to be lifted.
     """
 
     snapshot: Snapshot
@@ -60,7 +60,7 @@ class Facts:
     evidence: Evidence
     holders: Mapping[ReplicaName, Tenure]
     closed: str
-    restored: bool
+    lifts: bool
 
 
 def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) -> Facts:
@@ -80,6 +80,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
     restored = _is_found_restored(memory, snapshot, observed)
+    lifts = _went_back(memory, observed) or (restored and not _is_old_news(memory, observed, now))
     memory = (
         _after_a_restore(memory, observed, now)
         if restored
@@ -116,7 +117,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         evidence=found,
         holders=holders(found, previous),
         closed=closed(observed.fleet.windows, wall) or "",
-        restored=restored,
+        lifts=lifts,
     )
 
 
@@ -141,9 +142,18 @@ def moved_off(facts: Facts, homeless: frozenset[ReplicaName], most: int | None =
 
 def _is_found_restored(memory: Memory, snapshot: Snapshot, observed: Observed) -> bool:
     """Whether the state is older than it was: by what we saw, or by what agents obey."""
+    return _went_back(memory, observed) or is_restored(observed, snapshot.assigned)
+
+
+def _went_back(memory: Memory, observed: Observed) -> bool:
     generations = _generations(observed)
-    went_back = any(generations.get(name, 0) < one for name, one in memory.generations.items())
-    return went_back or is_restored(observed, snapshot.assigned)
+    return any(generations.get(name, 0) < one for name, one in memory.generations.items())
+
+
+def _is_old_news(memory: Memory, observed: Observed, now: datetime) -> bool:
+    """Whether agents said lately that the state is restored: one that lies says so for ever."""
+    at = memory.restored_at
+    return at is not None and now - at < observed.fleet.timings.lost
 
 
 def _generations(observed: Observed) -> Mapping[NodeName, int]:

@@ -162,9 +162,8 @@ def _touched(
     wanted = [one for one in replicas_of(deployment) if one not in unproven]
     # One that has no place is no part of this: nothing that is done here could make it ready.
     down = [one for one in wanted if one in view.target and not is_ready(one, view)]
-    if _goes_back(deployment, view):
-        # Nor is one that nothing may be done to, as on a lost node: that might take for ever.
-        down = [one for one in down if one not in view.held]
+    # Nor for the way back one that nothing may be done to, as on a lost node: that never ends.
+    mendable = [one for one in down if one not in view.held]
     most = most_down(deployment, len(wanted))
     gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
@@ -172,8 +171,9 @@ def _touched(
         if one is not None and one.fresh and not one.ready:
             continue
         held = _planned(replica, deployment, view, front)
-        if held is None and len(down) + len(gone) >= most:
-            held = Held(Because.GATE, f"waits for {', '.join((*down, *gone))} to be ready")
+        others = mendable if _leaves(replica, deployment, view) else down
+        if held is None and len(others) + len(gone) >= most:
+            held = Held(Because.GATE, f"waits for {', '.join((*others, *gone))} to be ready")
         if held is None:
             gone.append(replica)
         else:
@@ -188,7 +188,7 @@ def _planned(
     The way back waits for no extra replica either: there may never be room for one.
     """
     held, extra = _before_extra(replica, deployment, view, front), extra_of(deployment)
-    if held is not None or replica == extra or _goes_back(deployment, view):
+    if held is not None or replica == extra or _leaves(replica, deployment, view):
         return held
     starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
     if starts_first and not (extra in view.previous and is_settled(extra, view)):
@@ -206,6 +206,11 @@ def _before_extra(
     if view.closed and not _goes_back(deployment, view):
         return Held(Because.WINDOW, view.closed)
     return None if replica == extra_of(deployment) else _version(replica, deployment, view, front)
+
+
+def _leaves(replica: ReplicaName, deployment: Deployment, view: Outlook) -> bool:
+    """Whether it is to leave a version in place; who only moves has all the time of others."""
+    return _goes_back(deployment, view) and view.pending.get(replica) is Pending.CHANGE
 
 
 def _goes_back(deployment: Deployment, view: Outlook) -> bool:

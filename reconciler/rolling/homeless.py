@@ -34,7 +34,7 @@ def keeps(replica: ReplicaName, view: Outlook) -> Held | None:
         return None
     if node.duty is Duty.DRAINING:
         return Held(Because.HOMELESS, f"{node.name} is drained, and no other node takes it")
-    if is_between(name, view) and is_ready(replica, view):
+    if is_between(name, view) and is_ready(replica, view) and replica not in view.arrived:
         which, why = _wanted(name, view), view.refused.get(replica)
         return Held(Because.HOMELESS, f"no node takes its {which}{f': {why}' if why else ''}")
     return None

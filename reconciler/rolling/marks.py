@@ -71,6 +71,10 @@ class Memory:
         """Every node counts as seen now, and has yet to speak."""
         return replace(self, sightings=forgiven(self.sightings, now), paused=True)
 
+    def at_a_restore(self, later: Memory) -> Memory:
+        """What is known later, but for all that shows that the state was restored since."""
+        return replace(later, generations=self.generations, restored_at=self.restored_at)
+
     def doubted_for(self, now: datetime) -> Mapping[ReplicaName, timedelta]:
         """For how long nobody knows who holds a replica."""
         return {name: now - since for name, since in self.doubts.items()}

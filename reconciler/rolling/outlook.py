@@ -51,6 +51,7 @@ class Outlook:
     held: Mapping[ReplicaName, Held] = field(default_factory=dict)
     recovering: frozenset[ReplicaName] = frozenset()
     refused: Mapping[ReplicaName, str] = field(default_factory=dict)
+    arrived: frozenset[ReplicaName] = frozenset()
 
 
 def is_ready(replica: ReplicaName, view: Outlook) -> bool:

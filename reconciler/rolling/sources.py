@@ -15,7 +15,8 @@ from schemas.names import CommitId
 class Sources:
     """The commit that brought what people ask for, and the one of the last good version.
 
-    good: None: there is none, it is the same, or nobody knows.
+    good: None: there is none, it is the same, or nobody knows. Both are named where they are the
+    same because people took back what came in, and it has yet to leave.
     """
 
     source: CommitId | None
@@ -43,6 +44,8 @@ def sources(
     is_good = kept.next is None and kept.rejected is None
     good = last.source if is_good else last.good_source
     source = _asked(last, kept, going, good, head)
+    if going.versions.next is not None and going.wanted == going.versions.good:
+        return Sources(source, source)
     is_same = going.versions.good is not None and going.versions.good == kept.good
     return Sources(source, good if is_same and good != source else None)
 
@@ -58,4 +61,5 @@ def _asked(
     asked = going.versions.rejected or going.wanted
     if asked == kept.good:
         return good or last.source
-    return last.source if asked in (kept.next, kept.rejected) else head
+    was_taken_back = last.source is not None and last.source == last.good_source
+    return last.source if asked in (kept.next, kept.rejected) and not was_taken_back else head

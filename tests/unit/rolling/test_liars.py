@@ -202,6 +202,23 @@ def test_nobody_counts_on_from_numbers_that_nobody_can_have_given(claimed: dict[
     assert all(one.generation < 100 for one in found.assignments.values())
 
 
+def test_who_says_again_and_again_that_it_obeys_what_we_know_nothing_of_lifts_the_others_once() -> (
+    None
+):
+    fleet = a_fleet_of(chat=spread(4))
+    lifted = []
+    for _ in range(5):
+        fleet.world.clock.pass_by(POLL)
+        fleet.obey(*sorted(set(fleet.agents) - {"alpha"}))
+        told = fleet.world.decide().observed.assignments[NodeName("alpha")]
+        ahead = replace(told, generation=told.generation + 1)
+        fleet.agents["alpha"].told = ahead
+        fleet.say("alpha")
+        lifted.append(set(fleet.world.pass_once().result.changes.nodes))
+
+    assert lifted == [set(fleet.agents), *[{"alpha"}] * 4]
+
+
 def test_a_message_that_would_steer_a_terminal_is_no_part_of_the_history() -> None:
     fleet = a_fleet_of("alpha", "beta", chat=spread(2))
     fleet.change("chat", replicas=2, parameters="{text: two}", placement="{strategy: spread}")

@@ -138,9 +138,23 @@ def test_who_goes_back_in_main_in_the_midst_of_a_rollout_asks_for_the_first_comm
     going_back = fleet.decision()
     fleet.rest(4)
 
-    assert (going_back.source, going_back.good_source) == (good, None)
+    assert (going_back.source, going_back.good_source) == (good, good)
     assert fleet.phase() is Phase.SETTLED
+    assert (fleet.decision().source, fleet.decision().good_source) == (good, None)
     assert revisions(fleet) == {good}
+
+
+def test_what_was_taken_back_and_is_wanted_again_comes_with_the_later_commit() -> None:
+    fleet, good = a_fleet()
+    put(fleet, "two")
+    fleet.rest(2)
+    put(fleet, "one")
+    fleet.step()
+
+    again = put(fleet, "two")
+    fleet.step()
+
+    assert (fleet.decision().source, fleet.decision().good_source) == (again, good)
 
 
 @pytest.mark.parametrize("text", ["nonsense", None])

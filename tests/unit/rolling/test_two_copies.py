@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from fleet.memory import MemoryRepository
+from fleet.port import RefUpdate, StaleError
+from reconciler.observing.bounds import LEAP
 from reconciler.observing.inventory import Sighting, forgiven, silences
+from reconciler.observing.read import Reader
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Fence, Phase
 from schemas.heartbeat import ReplicaState
@@ -259,6 +263,34 @@ def test_what_was_published_and_lost_before_anybody_looked_again_was_published()
     fleet.obey()
 
     assert copies(fleet) == 1
+
+
+class Late(MemoryRepository):
+    """A client whose first push comes too late."""
+
+    is_late = True
+
+    def push(self, updates: tuple[RefUpdate, ...]) -> None:
+        if self.is_late:
+            self.is_late = False
+            raise StaleError("somebody else was first")
+        super().push(updates)
+
+
+def test_generations_are_lifted_also_by_who_comes_too_late_at_first() -> None:
+    fleet = a_singleton()
+    backup = dict(fleet.world.server.refs)
+    commit(fleet)
+    fleet.rest(1)
+    restore(fleet, backup)
+    late = Late(fleet.world.server)
+    fleet.world.reader = Reader(late, late, "main")
+
+    fleet.world.clock.pass_by(POLL)
+    fleet.world.pass_once()
+
+    assignments = fleet.world.decide().observed.assignments
+    assert min(one.generation for one in assignments.values()) > LEAP
 
 
 def started_again(memory: Memory, _now: datetime) -> Memory:
