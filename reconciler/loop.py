@@ -102,7 +102,7 @@ def _unlifted(result: Pass, before: Memory) -> Pass:
     """Find the state restored again in the next pass, where this one lifted no generations."""
     if not result.facts.lifts:
         return result
-    return replace(result, memory=before.at_a_restore(result.memory))
+    return replace(result, memory=before.blind_to_a_restore(result.memory))
 
 
 def _noted(result: Pass, commit: CommitId | None) -> Pass:

@@ -71,8 +71,8 @@ class Memory:
         """Every node counts as seen now, and has yet to speak."""
         return replace(self, sightings=forgiven(self.sightings, now), paused=True)
 
-    def at_a_restore(self, later: Memory) -> Memory:
-        """What is known later, but for all that shows that the state was restored since."""
+    def blind_to_a_restore(self, later: Memory) -> Memory:
+        """What is known later, as if no restore had been found: the next pass finds it again."""
         return replace(later, generations=self.generations, restored_at=self.restored_at)
 
     def doubted_for(self, now: datetime) -> Mapping[ReplicaName, timedelta]:

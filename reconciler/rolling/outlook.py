@@ -35,7 +35,8 @@ class Outlook:
     finally wanted. pending: replicas that differ in them. closed: why the time is none for planned
     changes; empty: it is one. fenced: replicas that cannot start where they are to go, and why.
     held: replicas that other brakes hold already. recovering: replicas that left lost nodes.
-    refused: why no node takes a replica, of those that are finally to have none.
+    refused: why no node takes a replica, of those that are finally to have none. arrived: those
+    that had the version that is wanted at the last pass.
     """
 
     fleet: Fleet
