@@ -96,6 +96,7 @@ def _failing(facts: Facts) -> Iterator[Placement]:
             and standing.fresh
             and facts.now - facts.memory.failing.get(one.replica, facts.now) >= LONG
             and one.node not in broken
+            and one.node not in facts.evidence.unheard
             and one.replica not in known
             and one.replica not in facts.suspended
             and _may_leave(one, facts)

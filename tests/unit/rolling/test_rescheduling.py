@@ -160,6 +160,23 @@ def test_a_node_whose_docker_does_not_answer_is_waited_for() -> None:
     assert fleet.homes() == {"chat-0": home}
 
 
+def test_what_its_node_said_before_a_pause_is_no_reason_until_it_says_it_again() -> None:
+    """Seed 4180."""
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+    fleet.silent.add(home)
+    fleet.world.memory = replace(fleet.world.memory, paused=True)
+
+    fleet.rest(ENOUGH)
+    assert fleet.homes() == {"chat-0": home}
+    fleet.silent.clear()
+    fleet.obey()
+    fleet.step()
+
+    assert fleet.homes()["chat-0"] != home
+
+
 def test_a_version_that_never_ran_anywhere_is_not_carried_around() -> None:
     fleet = a_fleet_of("alpha", "beta")
     fleet.states = {"chat-0": FAILS}
