@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from fleet.memory import Line
 from tests.sim.fleet.fault_lines import Ending, any_machine
 from tests.sim.fleet.world import World
 
 SECOND: Final = "r1"
+# Seconds of silence after which what is fenced goes elsewhere here, see `documents.FENCED`; and for
+# how long a slow reconciler may nap in the middle of that.
+GIVEN_UP, NAP = 150.0, 30.0
 
 
 def kill(world: World, rng: random.Random) -> Ending:
@@ -21,6 +25,39 @@ def hang(world: World, rng: random.Random) -> Ending:
     """A process stops where it is for minutes, as by SIGSTOP, and goes on as if nothing were."""
     any_machine(world, rng).hang = rng.choice((45.0, 120.0, 300.0))
     return None
+
+
+def return_while_given_up(world: World, rng: random.Random) -> Ending | bool:
+    """A host is back in the moment in which a slow reconciler gives it up, having read before."""
+    hosts = [one for one in world.hosts.values() if one.fenced()]
+    # One at a time: where many are cut off, nobody is given up.
+    if not hosts or any(one.ills.pushing is Line.DOWN for one in world.hosts.values()):
+        return False
+    ills, slow = rng.choice(hosts).ills, list(world.deciders.values())
+    ills.fetching = ills.pushing = Line.DOWN
+
+    def slow_down() -> None:
+        for one in slow:
+            one.ills.push_seconds = NAP
+
+    def come_back() -> None:
+        if any(one.busy for one in slow):
+            world.fired["back while given up"] += 1
+            ills.fetching = ills.pushing = Line.UP
+            world.at(NAP, mend)
+        elif slow:
+            world.at(1.0, come_back)
+
+    def mend() -> None:
+        ills.fetching = ills.pushing = Line.UP
+        for one in slow:
+            one.ills.push_seconds = 0.0
+        slow.clear()
+
+    world.at(GIVEN_UP - 2 * NAP, slow_down)
+    world.at(GIVEN_UP + rng.uniform(-NAP, NAP), come_back)
+    world.at(GIVEN_UP + 3 * NAP, mend)
+    return mend
 
 
 def hang_agent(world: World, rng: random.Random) -> Ending | bool:

@@ -19,10 +19,14 @@ from tests.sim.fleet.world import World
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of fault. `start` gives None where it cannot happen now."""
+    """One kind of fault. `start` gives False where it cannot happen now.
+
+    ends_itself: nobody has to end it before the fleet is healed.
+    """
 
     name: str
     start: Callable[[World, random.Random], Ending | bool]
+    ends_itself: bool = False
 
 
 class Saboteur(Actor):
@@ -55,6 +59,7 @@ class Saboteur(Actor):
             self.world.tried[fault.name] += 1
         if callable(ending):
             self._active.append(ending)
+        if callable(ending) and not fault.ends_itself:
             self.world.at(self.rng.choice((5.0, 30.0, 120.0, 500.0)), lambda: self._end(ending))
         return self.rng.expovariate(1 / self.pause)
 
@@ -87,6 +92,7 @@ FAULTS: Final = (
     Fault("kill", fault_processes.kill),
     Fault("hang", fault_processes.hang),
     Fault("agent hangs", fault_processes.hang_agent),
+    Fault("back while given up", fault_processes.return_while_given_up, ends_itself=True),
     Fault("host lost", fault_processes.lose_host),
     Fault("reboot", fault_processes.reboot),
     Fault("reboot of the reconciler", fault_processes.reboot_reconciler),
@@ -123,6 +129,7 @@ RARE: Final = (Fault("site restored", fault_papers.restore_site),)
 # What has to bite at least once in a whole run of seeds; see also `ACTS` of the person.
 BITES: Final = (
     "a break looked at closely",
+    "back while given up",
     "clock jump",
     "container dead",
     "container exited",

@@ -88,7 +88,7 @@ RULES: Final = (
         # A grant to any earlier life of the host is as good as one to this.
         name="incarnation",
         changes=(Change(place=Grants, name="is_granted", stand_in=lambda *_: True),),
-        faults=frozenset({"site restored", "partition", "slow process", "agent hangs"}),
+        faults=frozenset({"back while given up"}),
         seen=frozenset({"S1"}),
     ),
     Rule(

@@ -64,12 +64,14 @@ class Server(MemoryServer):
 class Ills:
     """What is wrong with a line, each direction for itself.
 
-    lose: how many pushes arrive and are never answered. hits: how often each of this bit.
+    lose: how many pushes arrive and are never answered. push_seconds: until one arrives. hits: how
+    often each of this bit.
     """
 
     fetching: Line = Line.UP
     pushing: Line = Line.UP
     lose: int = 0
+    push_seconds: float = 0.0
     hits: Counter[str] = field(default_factory=Counter)
 
 
@@ -112,7 +114,7 @@ class Wire(MemoryRepository):
         self._point("after push")
 
     def _begin(self) -> None:
-        self._point("before push")
+        self._point("before push", self._ills.push_seconds)
         lost = self._ills.lose > 0
         self._ills.lose -= lost
         self._set(Line.MUTE if lost else self._ills.pushing, "lost answer" if lost else "push cut")
