@@ -17,11 +17,11 @@ from reconciler.placing.plan import Placement
 from reconciler.placing.rebalance import Move
 from reconciler.rendering.port import Renderer
 from reconciler.review import crowded
-from reconciler.rolling.facts import Facts, moved_off, removals_problems
+from reconciler.rolling.facts import Facts, moved_off
 from reconciler.rolling.failover import Failover
 from reconciler.rolling.gates import gates, starts, surging
 from reconciler.rolling.grants import waiting
-from reconciler.rolling.guards import too_many
+from reconciler.rolling.guards import removals_problems, too_many
 from reconciler.rolling.holding import Because, Brakes, Held
 from reconciler.rolling.homeless import stranded
 from reconciler.rolling.outlook import Outlook, Pending

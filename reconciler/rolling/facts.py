@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePosixPath
 
-from reconciler.observing.causes import REMOVALS_FIX
-from reconciler.observing.documents import paths_of
 from reconciler.observing.inventory import judge, sighted, silences, unheard
 from reconciler.observing.node import Node
 from reconciler.observing.observe import observe
 from reconciler.observing.snapshot import Observed, Snapshot, TemplateBundle
-from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
 from reconciler.publishing.assignments import previous_placements
 from reconciler.rolling.failover import MINUTE, Failover, failover
-from reconciler.rolling.guards import removals_held
-from reconciler.rolling.holders import Evidence, evidence, holders, is_restored
+from reconciler.rolling.guards import with_removals_held
+from reconciler.rolling.holders import Evidence, evidence, holders
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
 from reconciler.rolling.marks import Memory
+from reconciler.rolling.restores import age_of_state
 from reconciler.rolling.rollout import Course, course
 from reconciler.rolling.standing import Standing, standings
 from reconciler.rolling.windows import closed
 from schemas.assignment import Tenure
 from schemas.deployment import Deployment
 from schemas.fleet import Fleet
-from schemas.names import DeploymentName, NodeName, ReplicaName
-from schemas.problem import REPOSITORY, Place, Problem
+from schemas.names import DeploymentName, ReplicaName
 from schemas.rollout import UpdateStrategy
 
 
@@ -69,7 +65,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     Raises:
         BadDocumentError: our own last decision cannot be understood.
     """
-    observed = _with_removals_held(snapshot, observe(snapshot))
+    observed = with_removals_held(snapshot, observe(snapshot))
     sightings = sighted(memory.sightings, observed, now, memory.read_at)
     sightings = unheard(sightings) if memory.paused else sightings
     nodes = judge(observed, now, sightings)
@@ -79,16 +75,10 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     courses = _courses(snapshot, observed, kept, standing, memory, now)
     observed = _with_versions(observed, snapshot, courses)
     suspended = _suspended(observed, nodes, previous)
-    restored = _is_found_restored(memory, snapshot, observed)
-    lifts = _went_back(memory, observed) or (restored and not _is_old_news(memory, observed, now))
-    memory = (
-        _after_a_restore(memory, observed, now)
-        if restored
-        else replace(memory, generations=_generations(observed))
-    )
-    restored_for = None if memory.restored_at is None else now - memory.restored_at
+    age = age_of_state(memory, snapshot, observed, now)
+    memory = age.memory
     heard = silences(sightings, now)
-    found = evidence(observed, nodes, heard, memory.doubted_for(now), restored_for)
+    found = evidence(observed, nodes, heard, memory.doubted_for(now), age.restored_for)
     mute = frozenset(name for name, one in sightings.items() if not one.is_news)
     found = replace(found, unheard=mute & found.beats.keys())
     lately = {name: at for name, at in memory.evacuated.items() if now - at < MINUTE}
@@ -117,7 +107,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         evidence=found,
         holders=holders(found, previous),
         closed=closed(observed.fleet.windows, wall) or "",
-        lifts=lifts,
+        lifts=age.lifts,
     )
 
 
@@ -138,68 +128,6 @@ def moved_off(facts: Facts, homeless: frozenset[ReplicaName], most: int | None =
         suspended=frozenset(facts.suspended),
         homeless=homeless,
     )
-
-
-def _is_found_restored(memory: Memory, snapshot: Snapshot, observed: Observed) -> bool:
-    """Whether the state is older than it was: by what we saw, or by what agents obey."""
-    return _went_back(memory, observed) or is_restored(observed, snapshot.assigned)
-
-
-def _went_back(memory: Memory, observed: Observed) -> bool:
-    generations = _generations(observed)
-    return any(generations.get(name, 0) < one for name, one in memory.generations.items())
-
-
-def _is_old_news(memory: Memory, observed: Observed, now: datetime) -> bool:
-    """Whether agents said lately that the state is restored: one that lies says so for ever."""
-    at = memory.restored_at
-    return at is not None and now - at < observed.fleet.timings.lost
-
-
-def _generations(observed: Observed) -> Mapping[NodeName, int]:
-    return {name: one.generation for name, one in observed.assignments.items()}
-
-
-def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
-    """Note when the state was found restored.
-
-    While nothing may change it is found so in each pass again, until generations may be lifted.
-    """
-    kept = memory.generations if observed.frozen else _generations(observed)
-    return replace(memory, restored_at=now, generations=kept)
-
-
-def _with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
-    """Hold what a commit would remove, where that is more than the fleet's guard allows.
-
-    And what it adds: once that ran, the removals would be few among many, and go by themselves.
-    What is held for another reason and has no file is on its way out as well: not counting it
-    would let the others go, and then it.
-    """
-    if observed.frozen or allows_removals(snapshot.message):
-        return observed
-    running = {one.deployment for each in observed.assignments.values() for one in each.replicas}
-    wanted = {one.name for one in observed.deployments if one.replicas}
-    wanted |= observed.held.keys() & {PurePosixPath(one).stem for one in paths_of(snapshot)}
-    gone, why = removals_held(observed.fleet.guards, running, wanted)
-    if why is None:
-        return observed
-    new = wanted - running - observed.held.keys()
-    held = removals_problems(gone | new, why, observed)
-    return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
-
-
-def removals_problems(
-    names: Iterable[DeploymentName], why: str, observed: Observed
-) -> Mapping[DeploymentName, tuple[Problem, ...]]:
-    """What is wrong with deployments that the guard against removals holds, by name.
-
-    One whose document is gone has no file to look into: nothing that is kept says which it was.
-    """
-    places = {one.name: Place(one.place.path) for one in observed.deployments}
-    return {
-        name: (Problem(places.get(name, REPOSITORY), why, REMOVALS_FIX),) for name in sorted(names)
-    }
 
 
 def _courses(  # noqa: PLR0913, PLR0917 - all that a course is judged by

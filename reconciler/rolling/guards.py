@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
 
+from reconciler.observing.causes import REMOVALS_FIX
+from reconciler.observing.documents import paths_of
+from reconciler.observing.snapshot import Observed, Snapshot
+from reconciler.observing.trailers import allows_removals
 from schemas.guards import LEAST_REMOVALS, Guards
 from schemas.names import DeploymentName
+from schemas.problem import REPOSITORY, Place, Problem
+
+
+def with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
+    """Hold what a commit would remove, where that is more than the fleet's guard allows.
+
+    And what it adds: once that ran, the removals would be few among many, and go by themselves.
+    What is held for another reason and has no file is on its way out as well: not counting it
+    would let the others go, and then it.
+    """
+    if observed.frozen or allows_removals(snapshot.message):
+        return observed
+    running = {one.deployment for each in observed.assignments.values() for one in each.replicas}
+    wanted = {one.name for one in observed.deployments if one.replicas}
+    wanted |= observed.held.keys() & {PurePosixPath(one).stem for one in paths_of(snapshot)}
+    gone, why = removals_held(observed.fleet.guards, running, wanted)
+    if why is None:
+        return observed
+    new = wanted - running - observed.held.keys()
+    held = removals_problems(gone | new, why, observed)
+    return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
+
+
+def removals_problems(
+    names: Iterable[DeploymentName], why: str, observed: Observed
+) -> Mapping[DeploymentName, tuple[Problem, ...]]:
+    """What is wrong with deployments that the guard against removals holds, by name.
+
+    One whose document is gone has no file to look into: nothing that is kept says which it was.
+    """
+    places = {one.name: Place(one.place.path) for one in observed.deployments}
+    return {
+        name: (Problem(places.get(name, REPOSITORY), why, REMOVALS_FIX),) for name in sorted(names)
+    }
 
 
 def removals_held(
