@@ -14,6 +14,7 @@ from typing import Final
 from reconciler.placing.plan import Bound, Placement
 from reconciler.placing.rebalance import Move, elsewhere, may_leave
 from reconciler.rolling.facts import Facts
+from reconciler.rolling.failover import mass_loss
 from reconciler.rolling.outlook import extra_of
 from reconciler.rolling.rollout import Course
 from reconciler.settling import desired_of
@@ -38,7 +39,9 @@ def moves_off(facts: Facts) -> tuple[Move, ...]:
         return ()
     waiting, last = tuple(_waiting(facts)), facts.memory.rescheduled_at
     is_time = last is None or facts.now - last >= GAP
-    failing = tuple(_failing(facts)) if is_time else ()
+    # Who was with the many that are silent may be what the others fail for.
+    is_calm = mass_loss(facts.nodes, timedelta(0)) is None
+    failing = tuple(_failing(facts)) if is_time and is_calm else ()
     if not waiting and not failing:
         return ()
     desired = desired_of(facts.observed, facts.observed.held, extras_there(facts))

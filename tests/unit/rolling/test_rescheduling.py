@@ -11,6 +11,7 @@ from reconciler.decide import decide_with
 from reconciler.placing.plan import Placement
 from reconciler.placing.rebalance import Move
 from schemas.assignment import Phase, Rescheduled
+from schemas.fleet import Timings
 from schemas.heartbeat import ReplicaState
 from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
@@ -19,6 +20,8 @@ FAILS = ReplicaState.FAILED
 # Until a replica that begins to fail has failed for a minute, and is moved in the pass after.
 A_MINUTE = int(timedelta(minutes=1) / POLL)
 ENOUGH = A_MINUTE + 1
+# Until a node that falls silent is late.
+LATE = int(Timings().late / POLL) + 1
 
 
 def moved(fleet: Fleet) -> tuple[Rescheduled, ...]:
@@ -173,6 +176,22 @@ def test_what_its_node_said_before_a_pause_is_no_reason_until_it_says_it_again()
     fleet.silent.clear()
     fleet.obey()
     fleet.step()
+
+    assert fleet.homes()["chat-0"] != home
+
+
+def test_nobody_leaves_while_most_nodes_are_silent() -> None:
+    """It may fail for what it needs on one of them."""
+    fleet = a_fleet_of("alpha", "beta", "gamma", "delta", "eta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fleet.silent |= set(sorted(fleet.agents.keys() - {home})[:3])
+    fleet.rest(LATE)
+    fails(fleet, "chat-0")
+
+    fleet.rest(2 * ENOUGH)
+    assert fleet.homes() == {"chat-0": home}
+    fleet.silent.clear()
+    fleet.rest(2)
 
     assert fleet.homes()["chat-0"] != home
 
