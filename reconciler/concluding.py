@@ -215,13 +215,19 @@ def _memory(
     )
 
 
+def _has_it(name: ReplicaName, outlook: Outlook) -> bool:
+    """Whether a replica has the version that is wanted; who is to move has what it had."""
+    pending = outlook.pending.get(name)
+    return pending is None or (pending is Pending.MOVE and name in outlook.arrived)
+
+
 def _mark(deployment: Deployment, going: Course, facts: Facts, stages: Stages) -> Mark:
     """Note how far the wanted version has come: published, and ready."""
     outlook = stages.outlook
     reached = frozenset(
         name
         for name in _names(deployment) | _extra(deployment)
-        if name in outlook.previous and name not in outlook.pending
+        if name in outlook.previous and _has_it(name, outlook)
     )
     ready = frozenset(name for name in reached if outlook.standing[name].ready)
     first = canaries(deployment, outlook)

@@ -56,6 +56,8 @@ def node_conditions(one: Host) -> tuple[Condition, ...]:
 def is_drained(one: Host) -> bool:
     """Whether it is to be empty, and is known to be."""
     is_sure = _is_heard(one.node) and one.node.freshness is not Freshness.CONTESTED
+    # A Docker that does not answer tells nobody what it still runs.
+    is_sure = is_sure and not one.node.runtime_error
     return one.duty is Duty.DRAINING and not one.left and is_sure
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from reconciler.observing.snapshot import Observed
 from reconciler.placing.plan import Plan
+from reconciler.rolling.holding import Because
 from reconciler.rolling.sources import UNKNOWN, Sources
 from schemas.assignment import (
     Decision,
@@ -20,6 +22,9 @@ from schemas.assignment import (
 )
 from schemas.names import DeploymentName, split_replica
 from schemas.problem import Problem
+
+# Reasons whose words tell amounts, which are others with each pass.
+COUNTING: Final = frozenset({Because.HOMELESS.value, Because.MASS_LOSS.value})
 
 
 def verdicts(
@@ -133,5 +138,7 @@ def _in_old_words(before: DeploymentDecision | None, now: DeploymentDecision) ->
 
 def _without_words(decision: DeploymentDecision) -> DeploymentDecision:
     bare = tuple(Refusal(replica=one.replica, reasons=()) for one in decision.refusals)
-    holds = tuple(replace(one, text="") for one in decision.holds)
+    holds = tuple(
+        replace(one, text="") if one.reason in COUNTING else one for one in decision.holds
+    )
     return replace(decision, refusals=bare, holds=holds)

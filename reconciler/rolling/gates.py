@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from reconciler.rolling.depending import missing
+from reconciler.rolling.depending import behind, missing
 from reconciler.rolling.holding import Because, Brakes, Held
 from reconciler.rolling.homeless import keeps
 from reconciler.rolling.inputs import understood
@@ -115,25 +115,33 @@ def _of_one(
 
 def _start(replica: ReplicaName, deployment: Deployment, view: Outlook) -> Held | None:
     """Say why a new replica is not started yet."""
-    if replica in view.recovering:
+    if replica in view.recovering or _goes_back(deployment, view):
         return None
-    waits = missing(deployment, view.deployments, view.standing)
+    waits = missing(deployment, view)
     return Held(Because.DEPENDENCY, waits) if waits else None
 
 
 def _added(
     replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
 ) -> Held | None:
-    """Say why a version that is not proven comes to no additional replica yet."""
-    if replica in view.recovering or not rolls(deployment.name, view):
+    """Say why a version that is not proven, or stalled, comes to no additional replica."""
+    going = view.courses.get(deployment.name)
+    if replica in view.recovering:
         return None
     if replica == extra_of(deployment):
         return _without_use(deployment, view, front)
-    going = view.courses[deployment.name]
+    if going is None or not (rolls(deployment.name, view) or going.phase is Phase.STALLED):
+        return None
     known = going.versions.good and understood(going.versions.good, deployment.name)
     if known and split_replica(replica)[1] >= known[0].replicas:
-        return _canary(replica, deployment, view, going)
+        return _stalled(going) or _canary(replica, deployment, view, going)
     return None
+
+
+def _stalled(going: Course) -> Held | None:
+    if going.phase is not Phase.STALLED:
+        return None
+    return Held(Because.STALLED, f"the rollout stalled: {going.message}")
 
 
 def _without_use(deployment: Deployment, view: Outlook, front: Front) -> Held | None:
@@ -156,7 +164,8 @@ def _touched(
 ) -> Iterator[tuple[ReplicaName, Held]]:
     """Let as many be changed or moved as health allows, in their order, and hold the others.
 
-    One that is not ready is changed at once: it serves nobody, and this may be what mends it.
+    One that is not ready is changed at once: it serves nobody, and this may be what mends it. But
+    a version that stalled goes no further.
     unproven: those that wait for the canaries themselves, and so are no part of this yet.
     """
     wanted = [one for one in replicas_of(deployment) if one not in unproven]
@@ -168,7 +177,8 @@ def _touched(
     gone: list[ReplicaName] = []  # by what this pass does
     for replica in replicas:
         one = view.standing.get(replica)
-        if one is not None and one.fresh and not one.ready:
+        is_down = one is not None and one.fresh and not one.ready
+        if is_down and not _would_get_stalled(replica, view):
             continue
         held = _planned(replica, deployment, view, front)
         others = mendable if _leaves(replica, deployment, view) else down
@@ -208,6 +218,12 @@ def _before_extra(
     return None if replica == extra_of(deployment) else _version(replica, deployment, view, front)
 
 
+def _would_get_stalled(replica: ReplicaName, view: Outlook) -> bool:
+    """Whether a change or a move would bring a version that stalled to one that has it not yet."""
+    going = view.courses.get(split_replica(replica)[0])
+    return going is not None and going.phase is Phase.STALLED and replica not in view.arrived
+
+
 def _leaves(replica: ReplicaName, deployment: Deployment, view: Outlook) -> bool:
     """Whether it is to leave a version in place; who only moves has all the time of others."""
     return _goes_back(deployment, view) and view.pending.get(replica) is Pending.CHANGE
@@ -227,17 +243,26 @@ def _version(
     """
     if _goes_back(deployment, view):
         return None
-    if waits := missing(deployment, view.deployments, view.standing):
+    if waits := missing(deployment, view):
         return Held(Because.DEPENDENCY, waits)
     going = view.courses.get(deployment.name)
+    if going is not None and _would_get_stalled(replica, view):
+        return _stalled(going)
     if going is None or view.pending[replica] is not Pending.CHANGE:
         return None
-    if going.phase is Phase.STALLED:
-        return Held(Because.STALLED, f"the rollout stalled: {going.message}")
+    return _in_turn(replica, deployment, view, front) or _canary(replica, deployment, view, going)
+
+
+def _in_turn(
+    replica: ReplicaName, deployment: Deployment, view: Outlook, front: Front
+) -> Held | None:
+    """Say who gets a new version before a replica: what it depends on, and earlier waves."""
+    if waits := behind(deployment, view):
+        return Held(Because.DEPENDENCY, waits)
     if wave_of(replica, view) > front.wave:
         text = f"waits for {front.replica} on {view.previous[front.replica].node}, an earlier wave"
         return Held(Because.WAVE, text)
-    return _canary(replica, deployment, view, going)
+    return None
 
 
 def _canary(

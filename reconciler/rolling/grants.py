@@ -142,9 +142,11 @@ def _elsewhere(one: Placement, found: Evidence, span: timedelta) -> str | None:
 
 def _unheard(found: Evidence, span: timedelta) -> str | None:
     """Say whose word may be from before we began to look: it may have got the grant since."""
-    late = (node for node in sorted(found.unheard) if not is_silent(node, found, span))
-    node = next(late, None)
-    return None if node is None else f"waits until {node} is heard of, or lost"
+    late = [node for node in sorted(found.unheard) if not is_silent(node, found, span)]
+    if not late:
+        return None
+    # Of many there is no list, which would be another one with each that is heard of.
+    return f"waits until {late[0] if len(late) == 1 else 'every node'} is heard of, or lost"
 
 
 def _tenure(one: Placement, before: Tenure | None, found: Evidence, seconds: int) -> Tenure:

@@ -48,16 +48,18 @@ def _wanted(name: DeploymentName, view: Outlook) -> str:
 def stranded(
     view: Outlook, placed: Container[ReplicaName], held: Container[DeploymentName]
 ) -> Mapping[ReplicaName, Held]:
-    """Who is to move or change, and could not for now: others are held on the room it is to have.
+    """Who is to serve on, and could not for now: others are held on the room it is to have.
+
+    Be it that it moves or changes, or that one that is more important would take its room: it is
+    not to stop for that as long as those are held who would leave some for both.
 
     placed: who has a node for now. held: deployments that stay as they are anyway. Who leaves a
     lost node is no part of this: it serves nobody there.
     """
     return {
         replica: Held(Because.HOMELESS, f"its place on {view.target[replica].node} is not free yet")
-        for replica, pending in sorted(view.pending.items())
-        if pending in {Pending.MOVE, Pending.CHANGE}
-        and replica not in placed
+        for replica in sorted(view.previous.keys() & view.target.keys())
+        if replica not in placed
         and replica not in view.recovering
         and split_replica(replica)[0] not in held
     }

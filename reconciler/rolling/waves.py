@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.placing.labels import holds
-from reconciler.rolling.depending import missing
+from reconciler.rolling.depending import behind, missing
 from reconciler.rolling.outlook import Outlook, Pending, extra_of, is_ready, most_down, replicas_of
 from reconciler.rolling.standing import Standing
 from schemas.assignment import Phase
@@ -52,7 +52,8 @@ def front_of(view: Outlook) -> Front:
     still = [
         (wave_of(replica, view), replica)
         for replica, one in view.previous.items()
-        if one.deployment in view.courses
+        if one.deployment in view.deployments
+        and one.deployment in view.courses
         and view.courses[one.deployment].phase is Phase.ROLLING
         and not view.courses[one.deployment].goes_back
         and replica not in view.held
@@ -75,7 +76,7 @@ def _waits_for_others(deployment: Deployment, view: Outlook) -> bool:
     For nodes: so many of its replicas are down where nothing may be done to them, as on a lost one,
     that no other may be touched.
     """
-    if missing(deployment, view.deployments, view.standing):
+    if missing(deployment, view) or behind(deployment, view):
         return True
     names = replicas_of(deployment)
     away = [one for one in names if one in view.target and one in view.held]

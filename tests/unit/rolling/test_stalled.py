@@ -6,6 +6,7 @@ import pytest
 
 from schemas.assignment import Phase
 from schemas.heartbeat import ReplicaState
+from tests.unit.reconciler.world import node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 NODES = ("n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7")
@@ -30,6 +31,51 @@ def changed(fleet: Fleet) -> int:
 def stays(fleet: Fleet) -> None:
     assert (fleet.phase(), changed(fleet)) == (Phase.STALLED, 3)
     assert fleet.decision().message == "chat-0 failed: it is ill"
+
+
+def test_a_drain_takes_what_has_the_version_along_and_brings_it_to_nobody_else() -> None:
+    fleet = stalled(volumes=False)
+    texts, homes = fleet.texts(), fleet.homes()
+    old = [name for name, text in texts.items() if text == "one"]
+    new = [name for name, text in texts.items() if text == "two" and name != "chat-0"]
+    drained = {homes[name] for name in (*old, *new)}
+
+    fleet.world.commit(
+        {f"nodes/{name}.yaml": node(name, duty="draining") for name in sorted(drained)}
+    )
+    fleet.rest(12)
+
+    assert fleet.texts() == texts
+    now = fleet.homes()
+    assert {name: now[name] for name in old} == {name: homes[name] for name in old}
+    assert not drained & {now[name] for name in new}
+    assert fleet.because() == {"stalled"}
+
+
+def test_it_does_not_come_to_one_that_is_down_for_a_moment() -> None:
+    fleet = stalled()
+    old = next(name for name, text in sorted(fleet.texts().items()) if text == "one")
+    fleet.states[old] = ReplicaState.STARTING
+    fleet.obey()
+
+    fleet.step()
+    del fleet.states[old]
+    fleet.rest(3)
+
+    stays(fleet)
+    assert fleet.texts()[old] == "one"
+
+
+def test_nor_to_additional_replicas_that_came_with_it() -> None:
+    fleet = a_fleet_of(chat=spread(2))
+    fleet.states["chat-0"] = ReplicaState.FAILED
+    update = "{canary: 1, rollback: false}"
+    fleet.world.commit({"deployments/chat.yaml": spread(4, "two", update=update)})
+
+    fleet.rest(8)
+
+    assert fleet.phase() is Phase.STALLED
+    assert sorted(fleet.texts()) == ["chat-0", "chat-1"]
 
 
 def test_it_does_not_when_the_reconciler_lost_its_memory() -> None:

@@ -209,7 +209,7 @@ def assert_it_waits_for_all_to_speak(fleet: Fleet, home: str) -> None:
     fleet.obey()
     assert copies(fleet) == 1
     (hold,) = fleet.decision().holds
-    assert hold.text == "waits until alpha is heard of, or lost"
+    assert hold.text == "waits until every node is heard of, or lost"
 
     fleet.silent = set()
     fleet.rest(30)

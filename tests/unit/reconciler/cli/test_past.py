@@ -81,7 +81,7 @@ def test_what_was_held_then_and_why_is_told() -> None:
     told = fleet_past_text(all_of(past), Terminal(io.StringIO(), io.StringIO()))
 
     assert "chat: rolledBack: chat-0 failed: it is ill\n" in told
-    assert "late: late-0 waits for base to be ready\n" in told
+    assert "late: late-0 waits for base (which asks for no replicas) to be ready\n" in told
     assert "huge: huge-0 has no node: " in told
 
 

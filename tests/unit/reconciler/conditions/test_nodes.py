@@ -157,6 +157,13 @@ def test_a_silent_docker_makes_it_not_ready() -> None:
             False,
             id="two machines",
         ),
+        pytest.param(
+            {"duty": Duty.DRAINING, "runtime_error": "does not answer"},
+            T,
+            "NotKnown",
+            False,
+            id="its Docker tells nothing",
+        ),
     ],
 )
 def test_a_drain_says_when_it_is_done(
