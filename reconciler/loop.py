@@ -19,9 +19,11 @@ from reconciler.observing.read import Reader
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
+from reconciler.publishing.story import PUT_BACK
 from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
+from reconciler.rolling.restores import seen
 from reconciler.seat import Seat
 from schemas.fleet import Timings
 from schemas.names import CommitId
@@ -106,11 +108,13 @@ def _unlifted(result: Pass, before: Memory) -> Pass:
 
 
 def _noted(result: Pass, commit: CommitId | None) -> Pass:
-    """Remember what was published: if it is gone at the next look, the state was restored."""
-    if commit is None:
+    """Remember what was published: if it is gone at the next look, the state was restored.
+
+    While nothing may change no node is told anything, and what was known before counts.
+    """
+    if commit is None or result.observed.frozen:
         return result
-    generations = {name: one.generation for name, one in result.assignments.items()}
-    return replace(result, memory=replace(result.memory, generations=generations))
+    return replace(result, memory=seen(result.memory, result.assignments))
 
 
 def _decided(
@@ -268,6 +272,8 @@ def tell(outcome: Outcome) -> None:
     """Write one log line of a pass that changed something."""
     if outcome.commit is None:
         return
+    if outcome.result.facts.lifts:
+        log.warning(PUT_BACK, extra={"pairs": {"commit": outcome.commit[:12]}})
     found = preview(outcome.result)
     counts = {fate.value: found.count(fate) for fate in Fate}
     pairs = {

@@ -79,7 +79,7 @@ class Observed:
     aside: held ones whose own documents can be understood, as main has them: what they ask for.
     problems: those of documents that belong to no deployment.
     frozen: why nothing at all may change, such as a broken fleet.yaml; empty: all is well. Then
-        `fleet` is a stand-in, and what every node has been told stays as it is.
+        `fleet` may be a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
     leader: the lease that stands, free or not; None: there is none that can be understood.
     broken_nodes: the problems of node documents, by the node that each is to speak of.

@@ -38,6 +38,8 @@ _WIDTH_MAX: Final = 200
 # Each line of it is counted against the budget of the hour; see reconciler.rebalancing.
 TRAILER: Final = "Rebalanced"
 
+PUT_BACK: Final = "the branch of decisions was put back to an older commit"
+
 _VERBS: Final = {
     Fate.ADD: "place",
     Fate.MOVE: "move",
@@ -129,6 +131,8 @@ def _quiet_subject(result: Pass) -> str:
 
 
 def _quiet_subjects(result: Pass) -> Iterator[str]:
+    if result.facts.lifts and result.changes.nodes:
+        yield f"put back: {_one_or_many(result.changes.nodes, 'tell it again', 'tell them again')}"
     before = {one.name: one.verdict for one in result.observed.decision.deployments}
     turned = [d for d in result.decision.deployments if before.get(d.name) is not d.verdict]
     admitted = sorted(result.assignments.keys() - result.observed.assignments.keys())
@@ -206,6 +210,8 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
     wanted = {one.name for one in result.decision.deployments}
     had = Counter(one.deployment for one in result.previous)
     rebalanced = {move.replica for move in result.moves}
+    if result.facts.lifts:
+        yield PUT_BACK
     if rebalanced:
         yield "the fleet is packed better so"
     for change in found.replicas:

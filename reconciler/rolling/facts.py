@@ -13,12 +13,12 @@ from reconciler.observing.snapshot import Observed, Snapshot, TemplateBundle
 from reconciler.placing.plan import Placement
 from reconciler.publishing.assignments import previous_placements
 from reconciler.rolling.failover import MINUTE, Failover, failover
-from reconciler.rolling.guards import with_removals_held
+from reconciler.rolling.guards import frozen_if_it_forgot_removals, with_removals_held
 from reconciler.rolling.holders import Evidence, evidence, holders
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
 from reconciler.rolling.marks import Memory
-from reconciler.rolling.restores import age_of_state
+from reconciler.rolling.restores import age_of_state, went_back
 from reconciler.rolling.rollout import Course, course
 from reconciler.rolling.standing import Standing, standings
 from reconciler.rolling.windows import closed
@@ -65,7 +65,10 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
     Raises:
         BadDocumentError: our own last decision cannot be understood.
     """
-    observed = with_removals_held(snapshot, observe(snapshot))
+    observed = observe(snapshot)
+    if went_back(memory, observed):
+        observed = frozen_if_it_forgot_removals(snapshot, observed, memory.ran)
+    observed = with_removals_held(snapshot, observed)
     sightings = sighted(memory.sightings, observed, now, memory.read_at)
     sightings = unheard(sightings) if memory.paused else sightings
     nodes = judge(observed, now, sightings)

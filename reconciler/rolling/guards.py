@@ -24,15 +24,53 @@ def with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     """
     if observed.frozen or allows_removals(snapshot.message):
         return observed
-    running = {one.deployment for each in observed.assignments.values() for one in each.replicas}
-    wanted = {one.name for one in observed.deployments if one.replicas}
-    wanted |= observed.held.keys() & {PurePosixPath(one).stem for one in paths_of(snapshot)}
+    running, wanted = _running(observed), _wanted(snapshot, observed)
     gone, why = removals_held(observed.fleet.guards, running, wanted)
     if why is None:
         return observed
     new = wanted - running - observed.held.keys()
     held = removals_problems(gone | new, why, observed)
     return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
+
+
+def frozen_if_it_forgot_removals(
+    snapshot: Snapshot, observed: Observed, ran: frozenset[DeploymentName]
+) -> Observed:
+    """Let nothing change where a state that went back would let go what the guard holds.
+
+    What it no longer knows of nobody can hold: nodes would be told nothing of it, and stop it.
+
+    ran: what ran before the state went back.
+    """
+    if observed.frozen or allows_removals(snapshot.message):
+        return observed
+    gone, why = removals_held(observed.fleet.guards, ran, _wanted(snapshot, observed))
+    if why is None or not gone - _running(observed):
+        return observed
+    what = f"the branch of decisions was put back to an older commit, and {why}"
+    frozen = (Problem(REPOSITORY, what, REMOVALS_FIX),)
+    names = _running(observed) | observed.held.keys() | {one.name for one in observed.deployments}
+    return replace(
+        observed,
+        frozen=frozen,
+        problems=(*frozen, *observed.problems),
+        held={name: (*observed.held.get(name, ()), *frozen) for name in sorted(names)},
+        aside={**observed.aside, **{one.name: one for one in observed.deployments}},
+        deployments=(),
+    )
+
+
+def _running(observed: Observed) -> frozenset[DeploymentName]:
+    return frozenset(
+        one.deployment for each in observed.assignments.values() for one in each.replicas
+    )
+
+
+def _wanted(snapshot: Snapshot, observed: Observed) -> frozenset[DeploymentName]:
+    """What is to run on: what is held and has no file is on its way out as well."""
+    wanted = {one.name for one in observed.deployments if one.replicas}
+    held = observed.held.keys() & {PurePosixPath(one).stem for one in paths_of(snapshot)}
+    return frozenset(wanted | held)
 
 
 def removals_problems(

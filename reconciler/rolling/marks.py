@@ -39,7 +39,8 @@ class Memory:
     """All that is remembered.
 
     evacuated: when work was last moved away from a lost node. doubts: since when nobody knows who
-    holds a replica. generations: of each node's assignment, as last seen or published.
+    holds a replica. generations: of each node's assignment, as last seen or published; ran: the
+    deployments that these had replicas of.
     restored_at: when the state was last found older than it had been; None: never. rescheduled_at:
     when a replica last left a node on which it kept failing; None: none did. failing: since when
     replicas fail. read_at: when both remotes were last read; None: never yet. paused: we look again
@@ -52,6 +53,7 @@ class Memory:
     evacuated: Mapping[NodeName, datetime] = field(default_factory=dict)
     doubts: Mapping[ReplicaName, datetime] = field(default_factory=dict)
     generations: Mapping[NodeName, int] = field(default_factory=dict)
+    ran: frozenset[DeploymentName] = frozenset()
     restored_at: datetime | None = None
     rescheduled_at: datetime | None = None
     failing: Mapping[ReplicaName, datetime] = field(default_factory=dict)
@@ -73,7 +75,9 @@ class Memory:
 
     def blind_to_a_restore(self, later: Memory) -> Memory:
         """What is known later, as if no restore had been found: the next pass finds it again."""
-        return replace(later, generations=self.generations, restored_at=self.restored_at)
+        return replace(
+            later, generations=self.generations, ran=self.ran, restored_at=self.restored_at
+        )
 
     def doubted_for(self, now: datetime) -> Mapping[ReplicaName, timedelta]:
         """For how long nobody knows who holds a replica."""

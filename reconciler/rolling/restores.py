@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rolling.holders import is_restored
 from reconciler.rolling.marks import Memory
+from schemas.assignment import Assignment
 from schemas.names import NodeName
 
 
@@ -19,9 +20,10 @@ from schemas.names import NodeName
 class StateAge:
     """What a pass finds of the age of the state.
 
-    memory: with that, and with the generations that the state has now. lifts: this pass finds it
-    older than it was, and the generations of all nodes are to be lifted. restored_for: for how long
-    it is known to have been restored; None: it is not.
+    memory: with that, and with what the state says now; but while nothing may change with what it
+    said before, so that it is found older in each pass again. lifts: this pass finds it older than
+    it was, and the generations of all nodes are to be lifted. restored_for: for how long it is
+    known to have been restored; None: it is not.
     """
 
     memory: Memory
@@ -30,20 +32,24 @@ class StateAge:
 
 
 def age_of_state(memory: Memory, snapshot: Snapshot, observed: Observed, now: datetime) -> StateAge:
-    """Find out whether the state was restored: by what we saw, or by what agents obey."""
-    went_back = _went_back(memory, observed)
-    is_found = went_back or is_restored(observed, snapshot.assigned)
-    lifts = went_back or (is_found and not _is_old_news(memory, observed, now))
+    """Find out whether the state was restored, by what we saw or by what agents obey."""
+    is_behind = went_back(memory, observed)
+    is_found = is_behind or is_restored(observed, snapshot.assigned)
+    is_first = is_behind or not _is_old_news(memory, observed, now)
+    later = seen(memory, observed.assignments)
     if is_found:
-        later = _after_a_restore(memory, observed, now)
-    else:
-        later = replace(memory, generations=_generations(observed))
+        later = replace(memory if observed.frozen else later, restored_at=now)
     since = later.restored_at
-    return StateAge(memory=later, lifts=lifts, restored_for=None if since is None else now - since)
+    return StateAge(
+        memory=later,
+        lifts=is_found and is_first,
+        restored_for=None if since is None else now - since,
+    )
 
 
-def _went_back(memory: Memory, observed: Observed) -> bool:
-    generations = _generations(observed)
+def went_back(memory: Memory, observed: Observed) -> bool:
+    """Whether the state is older than what we saw of it ourselves."""
+    generations = _generations(observed.assignments)
     return any(generations.get(name, 0) < one for name, one in memory.generations.items())
 
 
@@ -53,14 +59,11 @@ def _is_old_news(memory: Memory, observed: Observed, now: datetime) -> bool:
     return at is not None and now - at < observed.fleet.timings.lost
 
 
-def _generations(observed: Observed) -> Mapping[NodeName, int]:
-    return {name: one.generation for name, one in observed.assignments.items()}
+def seen(memory: Memory, assignments: Mapping[NodeName, Assignment]) -> Memory:
+    """Remember what every node is told: if that is gone later, the state was restored."""
+    running = (one.deployment for each in assignments.values() for one in each.replicas)
+    return replace(memory, generations=_generations(assignments), ran=frozenset(running))
 
 
-def _after_a_restore(memory: Memory, observed: Observed, now: datetime) -> Memory:
-    """Note when the state was found restored.
-
-    While nothing may change it is found so in each pass again, until generations may be lifted.
-    """
-    kept = memory.generations if observed.frozen else _generations(observed)
-    return replace(memory, restored_at=now, generations=kept)
+def _generations(assignments: Mapping[NodeName, Assignment]) -> Mapping[NodeName, int]:
+    return {name: one.generation for name, one in assignments.items()}

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from reconciler.preview import preview
+from reconciler.publishing.story import message
 from schemas.assignment import Verdict
+from schemas.layout import ASSIGNMENTS_REF
 from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of
 
@@ -120,3 +123,64 @@ def test_a_drain_of_everything_is_told_as_a_drain() -> None:
 
     assert running(fleet) == set(NAMES)
     assert {fleet.because(name) == {"homeless"} for name in NAMES} == {True}
+
+
+@pytest.mark.parametrize("how", ["put back", "deleted"])
+def test_what_is_held_does_not_get_loose_where_the_branch_of_decisions_goes_back(how: str) -> None:
+    """An agent refuses what is older than what it obeys, so all that runs goes on."""
+    fleet = a_fleet_of(*HOSTS, keep=deployment("keep"))
+    refs = fleet.world.server.refs
+    backup = refs[ASSIGNMENTS_REF]
+    four = NAMES[:4]
+    fleet.world.commit({f"deployments/{name}.yaml": deployment(name) for name in four})
+    fleet.rest(4)
+    fleet.world.commit({f"deployments/{name}.yaml": None for name in four})
+    fleet.rest(2)
+    obeyed = {name: one.told.generation for name, one in fleet.agents.items() if one.told}
+    assert running(fleet) == {"keep", *four}
+
+    if how == "deleted":
+        del refs[ASSIGNMENTS_REF]
+    else:
+        refs[ASSIGNMENTS_REF] = backup
+    for _ in range(3):
+        fleet.say()
+        result = fleet.world.pass_once().result
+        (problem,) = result.observed.frozen
+        assert problem.what.startswith("the branch of decisions was put back to an older commit")
+        assert "main removes 4 of 5 running deployments" in problem.what
+        told = {str(name): one.generation for name, one in result.assignments.items()}
+        assert all(told.get(name, 0) <= obeyed[name] for name in obeyed)
+
+    fleet.world.commit({}, message="meant so\n\nMiaas-Allow-Removals: yes\n")
+    fleet.rest(3)
+    assert running(fleet) == {"keep"}
+
+
+def test_a_branch_of_decisions_that_went_back_is_told() -> None:
+    fleet = ten()
+    backup = fleet.world.server.refs[ASSIGNMENTS_REF]
+    fleet.change("d0", parameters="{text: two}")
+    fleet.rest(2)
+    fleet.world.server.refs[ASSIGNMENTS_REF] = backup
+
+    result = fleet.step()
+
+    subject, *lines = message(result, preview(result)).splitlines()
+    assert subject == "d0: change d0-0 on alpha"
+    assert "Reason: the branch of decisions was put back to an older commit" in lines
+
+
+def test_and_also_where_nothing_else_changes() -> None:
+    fleet = ten()
+    backup = fleet.world.server.refs[ASSIGNMENTS_REF]
+    for text in ("two", "one"):
+        fleet.change("d0", parameters=f"{{text: {text}}}")
+        fleet.rest(2)
+    fleet.change("d0")
+    fleet.world.server.refs[ASSIGNMENTS_REF] = backup
+
+    result = fleet.step()
+
+    assert result.facts.lifts
+    assert message(result, preview(result)).startswith("put back: 4 nodes: tell them again\n")
