@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
-from reconciler.observing.trailers import ALLOW_REMOVALS
+from reconciler.observing.trailers import ALLOW_REMOVALS, REMOVALS_ALLOWED
 from schemas.layout import NODE_REFS, NODES
 from schemas.problem import REPOSITORY, Problem
 
+# The whole command, as the line counts neither in the subject nor without an empty line before it;
+# and a commit of its own, as to push an amended one rewinds the branch.
 REMOVALS_FIX: Final = (
-    f"if that is meant, say `{ALLOW_REMOVALS}: yes` in the message of the newest commit, or "
-    "raise guards.maxRemovals"
+    "if that is meant, push a commit that says so: "
+    f"git commit --allow-empty -m 'This is meant' -m '{REMOVALS_ALLOWED}' (do not amend one that "
+    "was pushed). Or raise guards.maxRemovals"
 )
 
 

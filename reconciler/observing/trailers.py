@@ -13,6 +13,7 @@ from schemas.names import CommitId
 
 SOURCE: Final = "Source"
 ALLOW_REMOVALS: Final = "Miaas-Allow-Removals"
+REMOVALS_ALLOWED: Final = f"{ALLOW_REMOVALS}: yes"
 ACCEPT_REWIND: Final = "Miaas-Accept-Rewind"
 
 _LINE: Final = re.compile(r"(?P<key>[A-Za-z][A-Za-z0-9-]*):[ \t]+(?P<value>\S.*)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -149,6 +150,17 @@ def test_a_committed_word_that_allows_removals_counts(miaas: Shell, emptied: Pat
     assert planned.code == Code.PENDING
     assert "Removals are held" not in planned.out
     assert planned.out.endswith("Plan: 0 to add, 0 to change, 5 to remove.\n")
+
+
+def test_the_command_that_a_held_removal_names_allows_it(miaas: Shell, emptied: Path) -> None:
+    git("add", "-A", folder=emptied)
+    git("commit", "-qm", "drop them", folder=emptied)
+    said = miaas("plan").out
+    command = said[said.index("git commit") : said.index(" (do not amend")]
+
+    git(*shlex.split(command)[1:], folder=emptied)
+
+    assert miaas("plan").out.endswith("Plan: 0 to add, 0 to change, 5 to remove.\n")
 
 
 @pytest.mark.usefixtures("emptied")

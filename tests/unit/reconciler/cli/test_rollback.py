@@ -482,6 +482,14 @@ def test_a_rewind_is_accepted_by_a_commit_on_top(fleet: Fleet) -> None:
     assert "nothing to accept" in fleet.miaas("accept-rewind").out
 
 
+def run_printed(fleet: Fleet, printed: str) -> None:
+    commands = printed.partition("in any clone:\n")[2]
+    names = {"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org"}
+    for name, value in names.items():
+        fleet.miaas.set(name, value)
+    subprocess.run(["sh", "-ec", commands], cwd=fleet.tree, check=True, capture_output=True)
+
+
 def test_the_printed_commands_accept_a_rewind(fleet: Fleet) -> None:
     first = fleet.head()
     deployment("one")
@@ -490,10 +498,77 @@ def test_the_printed_commands_accept_a_rewind(fleet: Fleet) -> None:
     fleet.rewind(first)
     printed = fleet.miaas("accept-rewind", "--print").out
 
-    commands = printed.partition("in any clone:\n")[2]
-    names = {"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org"}
-    for name, value in names.items():
-        fleet.miaas.set(name, value)
-    subprocess.run(["sh", "-ec", commands], cwd=fleet.tree, check=True, capture_output=True)
+    run_printed(fleet, printed)
 
     assert "nothing to accept" in fleet.miaas("accept-rewind").out
+
+
+MANY = ("a", "b", "c", "d", "e")
+ALLOWED = "drop them\n\nMiaas-Allow-Removals: yes"
+
+
+def running(fleet: Fleet) -> set[str]:
+    listed = json.loads(fleet.miaas("status", "--output", "json").out)["deployments"]
+    return {one["name"] for one in listed if one["placed"]}
+
+
+def run_many(fleet: Fleet) -> None:
+    for name in MANY:
+        deployment("one", name=name)
+    fleet.push()
+    decided(fleet)
+    assert running(fleet) == {"hello", *MANY}
+
+
+def drop_many(fleet: Fleet) -> str:
+    for name in MANY:
+        Path("deployments", f"{name}.yaml").unlink()
+    return fleet.push()
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["pushed", "printed"])
+def test_a_word_that_was_amended_in_holds_once_the_rewind_is_accepted(
+    fleet: Fleet, by_hand: bool
+) -> None:
+    run_many(fleet)
+    left = drop_many(fleet)
+    decided(fleet)
+    assert running(fleet) == {"hello", *MANY}
+    git("commit", "-q", "--amend", "-m", ALLOWED, folder=fleet.tree)
+    git("push", "-qf", "origin", "main", folder=fleet.tree)
+    amended = fleet.head()
+
+    if by_hand:
+        said = fleet.miaas("accept-rewind", "--print").out
+        run_printed(fleet, said)
+    else:
+        said = fleet.miaas("accept-rewind").out
+
+    message = fleet.git("log", "-1", "--format=%B", "main")
+    assert (
+        f"`Miaas-Allow-Removals: yes` of {amended[:12]} holds for the commit that accepts it"
+        in said
+    )
+    assert values_of(message, "Miaas-Accept-Rewind") == (left,)
+    assert values_of(message, "Miaas-Allow-Removals") == ("yes",)
+    decided(fleet)
+    assert running(fleet) == {"hello"}
+
+
+def test_a_word_of_an_earlier_fleet_does_not_count_again_for_what_came_since(fleet: Fleet) -> None:
+    run_many(fleet)
+    drop_many(fleet)
+    git("commit", "-q", "--allow-empty", "-m", ALLOWED, folder=fleet.tree)
+    git("push", "-q", "origin", "main", folder=fleet.tree)
+    allowed = fleet.head()
+    decided(fleet)
+    run_many(fleet)
+    fleet.rewind(allowed)
+
+    said = fleet.miaas("accept-rewind").out
+
+    message = fleet.git("log", "-1", "--format=%B", "main")
+    assert f"`Miaas-Allow-Removals: yes` of {allowed[:12]} does not count again" in said
+    assert values_of(message, "Miaas-Allow-Removals") == ()
+    decided(fleet)
+    assert running(fleet) == {"hello", *MANY}

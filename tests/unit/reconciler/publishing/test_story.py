@@ -184,7 +184,7 @@ def test_what_the_guard_holds_says_so_of_each_and_names_no_file() -> None:
 
     why = "main removes 4 of 5 running deployments, and guards.maxRemovals (30%) allows 3"
     assert f"Reason: d0 is held: {why}\n" in told
-    assert f"d0 is held: {why}. Fix: if that is meant, say `Miaas-Allow-Removals: yes`" in told
+    assert f"d0 is held: {why}. Fix: if that is meant, push a commit that says so: " in told
     assert "deployments/d0.yaml" not in told
     assert "cannot be used as it is written" not in told
 

@@ -235,8 +235,9 @@ def test_removals_that_are_held_are_no_problem_of_documents() -> None:
     assert found.problems == ()
     assert found.verdict.text == "4 of 5 deployments not well."
     assert [one.text for one in found.banners] == [
-        f"Removals are held: {WHY}. If that is meant, say `Miaas-Allow-Removals: yes` in the "
-        "message of the newest commit, or raise guards.maxRemovals."
+        f"Removals are held: {WHY}. If that is meant, push a commit that says so: git commit "
+        "--allow-empty -m 'This is meant' -m 'Miaas-Allow-Removals: yes' (do not amend one that "
+        "was pushed). Or raise guards.maxRemovals."
     ]
 
 
