@@ -74,16 +74,27 @@ def _schema_of(kind: type) -> str:
 
 def _made(kind: type[T], plain: Any, findings: tuple[Finding, ...], path: str) -> T:
     if findings:
+        fix = NEWER if _is_newer(kind, plain, findings) else _FIX
         raise BadDocumentError(
-            tuple(
-                Problem(Place(path), one.what, _NEWER if one.is_unknown else one.fix)
-                for one in findings[:PROBLEMS_MAX]
-            )
+            tuple(Problem(Place(path), one.what, fix) for one in findings[:PROBLEMS_MAX])
         )
     del plain["apiVersion"], plain["kind"]
     reader: Reader = _reader(_hashable(kind))
     found: T = reader(plain)
     return found
+
+
+def _is_newer(kind: type, plain: Any, findings: tuple[Finding, ...]) -> bool:
+    """Whether a newer version may have written it: it says what it is, and more than we know.
+
+    What does not say so was written by nobody of us, whatever keys it has.
+    """
+    if not isinstance(plain, dict) or plain.get("kind") != kind.__name__:
+        return False
+    version = plain.get("apiVersion")
+    if version == API_VERSION:
+        return any(finding.is_unknown for finding in findings)
+    return isinstance(version, str) and version.startswith(f"{API_VERSION.partition('/')[0]}/")
 
 
 def dump_json(value: object) -> str:
@@ -123,7 +134,7 @@ def _load(text: str, path: str) -> Any:
 
 _FIX: Final = "machines write this document: let the one that wrote it write it again"
 # Nobody edits these by hand, so there is nothing to be removed.
-_NEWER: Final = "written by a newer miaas? Upgrade this one"
+NEWER: Final = "written by a newer miaas? Upgrade this one"
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -96,5 +96,7 @@ def _understood(state: Repository, commit: Commit) -> Past:
     files = state.tree(commit.id).files
     texts = state.read({file.blob for file in files.values()})
     assignments = {path: texts[file.blob] for path, file in files.items()}
-    observed = observe(Snapshot(source=None, desired={}, assignments=assignments))
+    observed = observe(
+        Snapshot(source=None, desired={}, decided=commit.id, assignments=assignments)
+    )
     return Past(commit, observed.assignments, observed.decision)

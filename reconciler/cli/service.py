@@ -105,7 +105,7 @@ class Service:
             # Whoever was silent meanwhile need not have been: we could not look.
             self.remember(self.remembered().after_a_gap(self.clock.steady(), timedelta(0)))
             sys.stderr.write(f"miaas-reconciler: {error}\n")
-            return Code.WORLD
+            return Code.PROBLEMS if isinstance(error, BadDocumentError) else Code.WORLD
         self.remember(outcome.result.memory)
         is_left = self.seat.duty is Duty.STAND_BY and not outcome.result.changes.nothing
         if self.seat.duty is Duty.STAND_BY:

@@ -22,6 +22,7 @@ from reconciler.observing.documents import (
 )
 from reconciler.observing.nodes import Admitted, admitted
 from reconciler.observing.snapshot import Observed, Snapshot
+from reconciler.observing.spoilt import spoilt
 from reconciler.observing.templates import Catalogue, catalogue
 from schemas.assignment import Assignment, Decision
 from schemas.fleet import Fleet
@@ -35,8 +36,8 @@ from schemas.layout import (
     NODES,
     heartbeat_ref,
 )
-from schemas.names import DeploymentName, FleetName, NodeName, ReplicaName
-from schemas.problem import BadDocumentError, Place, Problem
+from schemas.names import CommitId, DeploymentName, FleetName, NodeName, ReplicaName
+from schemas.problem import Place, Problem
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def observe(snapshot: Snapshot) -> Observed:
     """Understand a snapshot. A bad document is a problem in the result and stops no other one.
 
     Raises:
-        BadDocumentError: what we decided before cannot be understood; see `Place.path`.
+        BadDocumentError: what we decided before cannot be understood; it names the commit.
     """
     assignments, decision = _decided(snapshot)
     fleet, frozen = _fleet(snapshot)
@@ -83,20 +84,22 @@ def observe(snapshot: Snapshot) -> Observed:
 
 
 def _decided(snapshot: Snapshot) -> tuple[Mapping[NodeName, Assignment], Decision]:
+    at = snapshot.decided
     assignments: dict[NodeName, Assignment] = {}
     for path, content in sorted(snapshot.assignments.items()):
         folder, _, file = path.rpartition("/")
         if file == ASSIGNMENT_FILE and folder.rpartition("/")[0] == NODES:
-            assignment = _ours(read_assignment(content, path))
+            assignment = _ours(read_assignment(content, path), at)
             assignments[assignment.node] = assignment
     if DECISION_FILE not in snapshot.assignments:
         return assignments, Decision()
-    return assignments, _ours(read_decision(snapshot.assignments[DECISION_FILE], DECISION_FILE))
+    told = snapshot.assignments[DECISION_FILE]
+    return assignments, _ours(read_decision(told, DECISION_FILE), at)
 
 
-def _ours(document: T | Problems) -> T:
+def _ours(document: T | Problems, decided: CommitId | None) -> T:
     if isinstance(document, tuple):
-        raise BadDocumentError(document)
+        raise spoilt(document, decided)
     return document
 
 

@@ -51,6 +51,15 @@ class Bare:
     def tip(self, ref: str = ASSIGNMENTS_REF) -> CommitId | None:
         return self.client.fetch(ref).get(ref)
 
+    def spoil(self, path: str, text: str) -> CommitId:
+        """Write into the decision as somebody who must not."""
+        tip = self.tip()
+        assert tip is not None
+        tree = self.client.write(self.client.tree(tip).id, {path: text.encode()})
+        made = self.client.commit(tree, parent=tip, message="bad", at=A_MOMENT)
+        self.client.push_own(ASSIGNMENTS_REF, made)
+        return made
+
     def leader(self) -> Leader:
         tip = self.tip(LEADER_REF)
         assert tip is not None
@@ -100,6 +109,51 @@ def test_problems_are_printed_and_returned(
     assert capsys.readouterr().out == (
         "deployments/bad.yaml:5:13: there is no template 'wbe'. Fix: did you mean 'web'?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "what"),
+    [
+        pytest.param(
+            "decision.json",
+            '{"x": 1}',
+            "decision.json (commit {}): apiVersion is missing; kind is missing; x is not known.",
+            id="decision",
+        ),
+        pytest.param(
+            "nodes/alpha/assignment.json",
+            "[",
+            "nodes/alpha/assignment.json:1:2 (commit {}): this is not JSON: Expecting value.",
+            id="assignment",
+        ),
+    ],
+)
+def test_what_somebody_else_wrote_names_the_commit_and_what_takes_it_back(  # noqa: PLR0913, PLR0917 - fixtures
+    path: str,
+    text: str,
+    what: str,
+    bare: Bare,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert once(bare, tmp_path) == Code.FINE
+    before = bare.tree()
+    commit = bare.spoil(path, text)[:12]
+    capsys.readouterr()
+
+    assert once(bare, tmp_path) == Code.PROBLEMS
+    told = capsys.readouterr().err
+    assert told.startswith(f"miaas-reconciler: assignments:{what.format(commit)} Fix: ")
+    command = told[told.index("git fetch origin") :]
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", bare.url, clone], check=True)
+    person = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    for one in command.strip().split(" && "):
+        words = ["git", *person, *one.split()[1:]]
+        subprocess.run(words, cwd=clone, check=True, capture_output=True)
+
+    assert once(bare, tmp_path) == Code.FINE
+    assert bare.tree() == before
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,24 @@ def test_volumes_of_what_is_no_replica_are_refused(volumes: object) -> None:
         parse_heartbeat(text, path="x")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"x": 1}', id="nothing of ours"),
+        pytest.param(f'{{{HEAD}, "problems": 1}}', id="a wrong value"),
+        pytest.param('{"apiVersion": "v2", "kind": "Decision", "x": 1}', id="of something else"),
+        pytest.param('{"apiVersion": "miaas/v1", "kind": "List", "x": 1}', id="of another kind"),
+    ],
+)
+def test_nobody_is_told_to_write_into_what_machines_write(text: str) -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        parse_decision(text, path="decision.json")
+
+    assert {problem.fix for problem in caught.value.problems} == {
+        "machines write this document: let the one that wrote it write it again"
+    }
+
+
 # what a newer version wrote
 
 
@@ -238,6 +256,22 @@ def test_a_new_key_stands_for_no_old_one(hole: str) -> None:
 
     with pytest.raises(BadDocumentError, match=f"{hole} is missing"):
         parse_heartbeat(json.dumps(plain), path="heartbeat.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f'{{{HEAD}, "x": 1, "problems": 1}}', id="new keys and values"),
+        pytest.param('{"apiVersion": "miaas/v2", "kind": "Decision"}', id="a new version"),
+    ],
+)
+def test_what_may_be_of_a_newer_version_is_never_said_to_be_spoilt(text: str) -> None:
+    with pytest.raises(BadDocumentError) as caught:
+        parse_decision(text, path="decision.json")
+
+    assert {one.fix for one in caught.value.problems} == {
+        "written by a newer miaas? Upgrade this one"
+    }
 
 
 def test_what_has_to_be_obeyed_is_obeyed_whole_or_not_at_all() -> None:

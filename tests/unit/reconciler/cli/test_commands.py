@@ -472,4 +472,4 @@ def test_what_the_reconciler_wrote_and_nobody_can_read_is_a_problem_with_a_place
     ran = miaas("status")
 
     assert ran.code == Code.PROBLEMS
-    assert ran.err.startswith("decision.json")
+    assert ran.err.startswith("assignments:decision.json:1:1 (commit ")
