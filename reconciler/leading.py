@@ -21,6 +21,11 @@ from schemas.names import CommitId
 USABLE: Final = 0.9
 # Two renewals may fail before a standby takes over.
 RENEWALS: Final = 3
+# So far apart may be the clocks of who leads and of who looks for the first time. Machines that ask
+# for the time are apart by much less; but a false word wakes somebody up.
+CLOCKS: Final = timedelta(minutes=1)
+# A standby takes over within so many leases after the leader was last heard of.
+PATIENCE: Final = 2
 # A wait that ends a little early is followed by another, not by a storm of them.
 SHORTEST: Final = timedelta(milliseconds=200)
 
@@ -74,6 +79,14 @@ def duty(standing: Standing, lease: timedelta, now: datetime) -> Duty:
     if standing.renewed is not None:
         return Duty.LEAD if now < standing.renewed + lease * USABLE else Duty.CLAIM
     return Duty.CLAIM if now >= standing.moved + lease else Duty.STAND_BY
+
+
+def is_gone(renewed: datetime, lease: timedelta, now: datetime) -> bool:
+    """Whether who leads is dead, and no standby took over, for one who only looks.
+
+    renewed: when the lease last was, by the clock of `now`, or by its holder's as far as we know.
+    """
+    return now - renewed > PATIENCE * lease + CLOCKS
 
 
 def next_lease(

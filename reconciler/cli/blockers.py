@@ -18,6 +18,11 @@ _BY_HEALTH = (Because.GATE, Because.CANARY, Because.SURGE, Because.WAVE, Because
 _BY_SILENCE = (Because.LOST, Because.EVACUATION, Because.MASS_LOSS, Because.SILENT)
 
 
+def nobody_decides(view: FleetView) -> tuple[str, ...]:
+    """Say that nobody does, for then all waits for that; empty: somebody may."""
+    return tuple(one.text for one in view.banners if one.kind == "leaderless")
+
+
 def blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) -> tuple[str, ...]:
     """Say what some replicas of a deployment wait for, one line each, indented by cause."""
     return tuple(_blockers(view, one, replicas))

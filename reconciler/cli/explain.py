@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reconciler.cli.blockers import blockers
+from reconciler.cli.blockers import blockers, nobody_decides
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.looked import Looked, look
@@ -107,7 +107,7 @@ def _plain(
         "sync": one.sync,
         "health": one.health,
         "rollout": one.rollout,
-        "blockers": blockers(view, one, replicas),
+        "blockers": (*nobody_decides(view), *blockers(view, one, replicas)),
         "replicas": [r for r in one.replicas if r.name in replicas],
         "unplaced": [r for r in one.unplaced if r.replica in replicas],
         "problems": one.problems,

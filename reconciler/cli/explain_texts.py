@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from reconciler.cli.blockers import blockers
+from reconciler.cli.blockers import blockers, nobody_decides
 from reconciler.cli.status_texts import problem_lines, refusal_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
 from reconciler.web.scores import points, two_digits
@@ -39,7 +39,7 @@ def explanation(
             lines += ["", *refusal_lines(refusal)]
     if len(lines) == 1:
         lines += ["", f"{one.sync.state}: {one.sync.why}", f"{one.health.state}: {one.health.why}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join((*map(safe, nobody_decides(view)), *lines)) + "\n"
 
 
 def _replica(one: ReplicaView) -> Iterator[str]:

@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.cli.blockers import nobody_decides
 from reconciler.cli.codes import Code, UsageError
 from reconciler.cli.looked import Looked, look
 from reconciler.cli.past import decided_at
 from reconciler.cli.past_fleet_texts import all_of, fleet_past_json, fleet_past_text, some_of
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
 from reconciler.cli.suggest import hint
-from reconciler.cli.terminal import Terminal
+from reconciler.cli.terminal import Terminal, safe
 from reconciler.cli.where import where
 from reconciler.cli.writing import DIGITS
 from reconciler.web.plain import dumps
@@ -69,7 +70,8 @@ def _as_one(named: tuple[NodeView | DeploymentView, ...]) -> dict[str, object]:
 def _texts(
     named: tuple[NodeView | DeploymentView, ...], looked: Looked, terminal: Terminal
 ) -> list[str]:
-    return [
+    unled = [f"{safe(text)}\n" for text in nobody_decides(looked.view)]
+    return unled + [
         node_text(one, looked.now, terminal)
         if isinstance(one, NodeView)
         else deployment_text(one, looked.now, terminal)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.preview import preview_of_aim
 from reconciler.rolling.holding import holds_of
 from reconciler.web.banners import banners
-from reconciler.web.looking import facts_of
+from reconciler.web.looking import facts_of, first_renewed, led
 from schemas.assignment import Hold
 from schemas.names import DeploymentName, ReplicaName
 
@@ -30,9 +31,10 @@ class Step:
         return f"{self.deployment}: {'; '.join((*first, *waits))}"
 
 
-def remarks_of(result: Pass) -> tuple[str, ...]:
+def remarks_of(result: Pass, now: datetime) -> tuple[str, ...]:
     """Say what holds back the whole fleet, the worst first."""
-    return tuple(one.text for one in banners(facts_of(result)))
+    facts = led(facts_of(result), first_renewed(result.observed, now), now)
+    return tuple(one.text for one in banners(facts))
 
 
 def removals_of(result: Pass) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from fleet.port import DamagedError, File, Repository, RepositoryError
@@ -21,13 +22,15 @@ class Told:
     """What refs of machines lead to.
 
     heartbeats: each node's, where it has one. lease: None: there is none. led: where its ref
-    stands. assigned: where each node's own ref stands. projected: the root tree of that commit.
+    stands. renewed: when the commit there was made, by the clock of who leads; None: nobody knows.
+    assigned: where each node's own ref stands. projected: the root tree of that commit.
     unreadable: refs of which nothing could be read, with why.
     """
 
     heartbeats: Mapping[NodeName, File]
     lease: File | None
     led: CommitId | None
+    renewed: datetime | None
     assigned: Mapping[NodeName, CommitId]
     projected: Mapping[NodeName, TreeId]
     unreadable: Mapping[str, str]
@@ -40,6 +43,7 @@ class MachineRefs:
     state: Repository
     _files: dict[CommitId, File | None] = field(default_factory=dict)
     _roots: dict[CommitId, TreeId] = field(default_factory=dict)
+    _dates: dict[CommitId, datetime] = field(default_factory=dict)
 
     def look(self, refs: Mapping[str, CommitId]) -> Told:
         """Find what refs lead to, after these were fetched.
@@ -54,10 +58,11 @@ class MachineRefs:
         led = {LEADER_REF: refs[LEADER_REF]} if LEADER_REF in refs else {}
         spoken = _kept(self._files, beats, lambda at: self.state.root_file(at, HEARTBEAT_FILE), odd)
         leases = _kept(self._files, led, lambda at: self.state.root_file(at, LEADER_FILE), odd)
+        dates = _kept(self._dates, led, lambda at: self.state.show(at).at, odd)
         roots = _kept(self._roots, assigned, lambda at: self.state.show(at).tree, odd)
         where = {ref: one.at for ref, one in refused.items()}
         self._files = {**spoken, **leases}
-        self._roots = roots
+        self._roots, self._dates = roots, dates
         return Told(
             heartbeats={
                 name_in(ref, NODE_REFS): file
@@ -70,6 +75,7 @@ class MachineRefs:
                 for ref, at in {**assigned, **_by_node(where, ASSIGNED_REFS)}.items()
             },
             led=where.get(LEADER_REF) or led.get(LEADER_REF),
+            renewed=dates.get(led[LEADER_REF]) if led else None,
             projected={
                 name_in(ref, ASSIGNED_REFS): roots[at]
                 for ref, at in assigned.items()

@@ -77,6 +77,7 @@ def observe(snapshot: Snapshot) -> Observed:
         problems=(*frozen, *nodes.problems, *broken_templates, *deployments.problems),
         frozen=frozen,
         leader=leader_of(snapshot.leader),
+        renewed=snapshot.renewed,
         unreadable=unreadable,
         odd_refs=_odd_refs(snapshot),
         broken_nodes=nodes.broken,

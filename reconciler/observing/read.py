@@ -140,6 +140,7 @@ class Reader:
             assigned=told.assigned,
             projected=told.projected,
             led=told.led,
+            renewed=told.renewed,
             leader=self._blobs.get(lease.blob, b"") if lease else b"",
             heartbeats={
                 name: self._blobs[file.blob]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from schemas.assignment import Assignment, Decision
 from schemas.deployment import Deployment
@@ -35,6 +35,7 @@ class Snapshot:
     folders: tree id of every folder of that tip, by path.
     assigned: where each node's own ref stands. projected: the root tree of that commit.
     led: where the ref of the leader's lease stands; None: there is none. leader: its document.
+    renewed: when that commit was made, by the clock of who leads; None: nobody knows.
     heartbeats: bytes of each node's heartbeat.json, by the name in its ref.
     unreadable: refs of machines of which nothing could be read, with why. Of a node's own ref it
         is known where it stands.
@@ -56,6 +57,7 @@ class Snapshot:
     projected: Mapping[NodeName, TreeId] = field(default_factory=dict)
     led: CommitId | None = None
     leader: bytes = b""
+    renewed: datetime | None = None
     heartbeats: Mapping[NodeName, bytes] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     supposed_lost: tuple[NodeName, ...] = ()
@@ -82,6 +84,7 @@ class Observed:
         `fleet` may be a stand-in, and what every node has been told stays as it is.
     records: of a node whose document is broken, a cordoned stand-in.
     leader: the lease that stands, free or not; None: there is none that can be understood.
+    renewed: when it was written, by its holder's clock; None: nobody knows.
     broken_nodes: the problems of node documents, by the node that each is to speak of.
     unreadable: the problems of heartbeats that could not be understood.
     odd_refs: the problems of other refs of machines that could not be read.
@@ -100,6 +103,7 @@ class Observed:
     problems: tuple[Problem, ...]
     frozen: tuple[Problem, ...] = ()
     leader: Leader | None = None
+    renewed: datetime | None = None
     unreadable: Mapping[NodeName, tuple[Problem, ...]] = field(default_factory=dict)
     odd_refs: tuple[Problem, ...] = ()
     own_bundles: Mapping[DeploymentName, TemplateBundle] = field(default_factory=dict)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.rolling.failover import mass_loss
 from reconciler.web.facts import Facts
 from reconciler.web.rollout_views import BannerView
+from reconciler.web.words import utc
+from schemas.leader import Leader
+from schemas.problem import Problem
+from schemas.quantity import format_duration
 
 # Each kind of them.
-BANNERS: Final = ("massLoss", "suspended", "removals", "window")
+BANNERS: Final = ("leaderless", "frozen", "massLoss", "suspended", "removals", "window")
 
 
 def banners(facts: Facts) -> tuple[BannerView, ...]:
@@ -21,6 +26,11 @@ def banners(facts: Facts) -> tuple[BannerView, ...]:
 
 def _banners(facts: Facts) -> Iterator[BannerView]:
     fleet = facts.observed.fleet
+    leader, lease, renewed = facts.observed.leads, facts.observed.lease, facts.renewed
+    if facts.is_leaderless and leader and lease and renewed:
+        yield BannerView(kind="leaderless", text=_leaderless(leader, lease, renewed))
+    if facts.observed.frozen:
+        yield BannerView(kind="frozen", text=frozen_text(facts.observed.frozen[0]))
     if many := mass_loss(facts.nodes, fleet.timings.lost):
         text = f"Nothing is moved away from lost nodes: {many}."
         yield BannerView(kind="massLoss", text=text)
@@ -32,3 +42,15 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
         yield BannerView(kind="removals", text=f"Removals are held: {facts.removals}. {fix}.")
     if facts.closed:
         yield BannerView(kind="window", text=f"Planned changes wait: {facts.closed}.")
+
+
+def frozen_text(problem: Problem) -> str:
+    """Say why nothing may change: a file is broken, or what is wrong with the whole repository."""
+    what = problem.what if problem.place.path == "." else f"{problem.place} is broken"
+    return f"Nothing may change: {what}."
+
+
+def _leaderless(leader: Leader, lease: timedelta, renewed: datetime) -> str:
+    """Say who led. The moment is absolute, so that the text stays as it is."""
+    heard = f"was last heard of at {utc(renewed)} (lease {format_duration(lease)})"
+    return f"Nobody decides: {leader.holder} led, and {heard}."

@@ -38,6 +38,8 @@ class Facts:
     closed: why nothing is changed by plan at this time, if something waits for that.
     removals: why what main removes is kept for now. returns: of nodes that came back from being
     lost. staying: deployments that nobody wants and that are held where they run, and why.
+    renewed: when who leads was last heard of, by our clock; None: nobody leads that is known of.
+    is_leaderless: that is so long ago that nobody decides.
     """
 
     observed: Observed
@@ -57,6 +59,8 @@ class Facts:
     removals: str = ""
     returns: Mapping[NodeName, Return] = field(default_factory=dict)
     staying: Mapping[DeploymentName, str] = field(default_factory=dict)
+    renewed: datetime | None = None
+    is_leaderless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

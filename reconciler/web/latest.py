@@ -48,9 +48,10 @@ class LookView:
     """When and what the answer was made from. status: `ok`, `stale` or `starting`.
 
     at: when Git last answered. source: the commit that people made. decided: the reconciler's
-    newest decision. leader: which of several reconcilers decides; empty: none is elected, or the
-    lease is free. leading_since: since when, by its own clock. error: why Git does not answer;
-    empty when it does.
+    newest decision. leader: which of several reconcilers decides; empty: none is elected, the
+    lease is free, or nobody has been heard of for too long. leading_since: since when, by its own
+    clock. leader_renewed: when who leads, or led, was last heard of; null: nobody leads. error: why
+    Git does not answer; empty when it does.
     """
 
     status: str
@@ -59,6 +60,7 @@ class LookView:
     decided: str
     leader: str
     leading_since: datetime | None
+    leader_renewed: datetime | None
     error: str
 
 
@@ -71,5 +73,6 @@ def look_view(latest: Latest, now: datetime) -> LookView:
         decided=latest.view.decided if latest.view else "",
         leader=latest.view.leader if latest.view else "",
         leading_since=latest.view.leading_since if latest.view else None,
+        leader_renewed=latest.view.leader_renewed if latest.view else None,
         error=latest.error,
     )

@@ -16,7 +16,14 @@ from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
 from reconciler.web.facts import Facts
-from reconciler.web.looking import facts_of, first_sightings, heard_again, undecided
+from reconciler.web.looking import (
+    facts_of,
+    first_renewed,
+    first_sightings,
+    heard_again,
+    led,
+    undecided,
+)
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView
 from schemas.problem import BadDocumentError
@@ -70,11 +77,22 @@ class Looker:
             last is not None
             and snapshot == last.snapshot
             and judge(last.facts.observed, now, last.memory.sightings) == last.facts.nodes
+            and led(last.facts, last.facts.renewed, now).is_leaderless == last.facts.is_leaderless
         ):
             return last.view
         facts, memory = self._understand(snapshot, now)
+        facts = led(facts, self._renewed(snapshot, facts.observed, now), now)
         self._last = _Seen(snapshot, memory, facts, fleet_view(facts))
         return self._last.view
+
+    def _renewed(self, snapshot: Snapshot, observed: Observed, now: datetime) -> datetime | None:
+        """When who leads was last heard of: once we saw its ref move, by our own clock."""
+        last = self._last
+        if last is None or observed.leads is None:
+            return first_renewed(observed, now)
+        if snapshot.led != last.snapshot.led:
+            return now
+        return last.facts.renewed or first_renewed(observed, now)
 
     def _understand(self, snapshot: Snapshot, now: datetime) -> tuple[Facts, Memory]:
         last = self._last
@@ -92,7 +110,7 @@ class Looker:
 
 def _at_rest(snapshot: Snapshot) -> Snapshot:
     """A snapshot without what machines say again and again."""
-    return replace(snapshot, heartbeats={}, led=None, leader=b"")
+    return replace(snapshot, heartbeats={}, led=None, leader=b"", renewed=None)
 
 
 def _fares(observed: Observed) -> object:
@@ -132,5 +150,9 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
         nodes = judge(observed, now, seen)
         facts = undecided(snapshot, observed, nodes, seen, str(error))
         facts = replace(facts, since=since_when(history.decisions), duties=history.duties)
-        return facts, replace(memory, sightings=seen)
-    return facts_of(result, history), result.memory
+        return _judged(facts, now), replace(memory, sightings=seen)
+    return _judged(facts_of(result, history), now), result.memory
+
+
+def _judged(facts: Facts, now: datetime) -> Facts:
+    return led(facts, first_renewed(facts.observed, now), now)

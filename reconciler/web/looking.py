@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
+from reconciler.leading import is_gone
 from reconciler.observing.causes import is_of_removals
 from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
 from reconciler.observing.node import Node
@@ -64,6 +65,26 @@ def _staying(result: Pass) -> Mapping[DeploymentName, str]:
     wanted = {one.name for one in result.observed.deployments} | result.held.keys()
     held = {split_replica(replica)[0]: why.text for replica, why in result.brakes.frozen.items()}
     return {name: text for name, text in held.items() if name not in wanted}
+
+
+def first_renewed(observed: Observed, now: datetime) -> datetime | None:
+    """Take the word of who leads for when it last renewed its lease; None: nobody leads.
+
+    There is nothing else to go by yet.
+    """
+    if observed.leads is None or observed.renewed is None:
+        return None
+    return min(observed.renewed, now)
+
+
+def led(facts: Facts, renewed: datetime | None, now: datetime) -> Facts:
+    """Judge who leads by when its lease was last renewed; None: nobody leads."""
+    leader, lease = facts.observed.leads, facts.observed.lease
+    if leader is None or lease is None or renewed is None:
+        return replace(facts, renewed=None, is_leaderless=False)
+    # One that had a longer lease may not have read the new settings yet.
+    longest = max(lease, timedelta(seconds=leader.lease_seconds))
+    return replace(facts, renewed=renewed, is_leaderless=is_gone(renewed, longest, now))
 
 
 def _waits_for_a_window(result: Pass) -> bool:

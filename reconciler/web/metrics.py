@@ -51,14 +51,18 @@ def _fleet(view: FleetView) -> Iterator[str]:
 
 
 def _leader(view: FleetView) -> Iterator[str]:
-    if view.leading_since is None:
-        return
-    who = _labels(leader=view.leader)
-    text = "Since when a reconciler leads, by its own clock, in seconds since 1970."
-    since = view.leading_since.timestamp()
-    yield from _gauge("miaas_leader_since_timestamp_seconds", text, [(who, since)])
-    text = "How often a reconciler took over."
-    yield from _gauge("miaas_leader_term", text, [("", view.term)])
+    if view.leading_since is not None:
+        who = _labels(leader=view.leader)
+        text = "Since when a reconciler leads, by its own clock, in seconds since 1970."
+        since = view.leading_since.timestamp()
+        yield from _gauge("miaas_leader_since_timestamp_seconds", text, [(who, since)])
+    if view.leader_renewed is not None:
+        text = "When the reconciler that leads, or led, was last heard of, in seconds since 1970."
+        renewed = view.leader_renewed.timestamp()
+        yield from _gauge("miaas_leader_renewed_timestamp_seconds", text, [("", renewed)])
+    if view.term:
+        text = "How often a reconciler took over."
+        yield from _gauge("miaas_leader_term", text, [("", view.term)])
 
 
 def _nodes(nodes: tuple[NodeView, ...]) -> Iterator[str]:

@@ -30,6 +30,8 @@ from schemas.problem import Problem
 
 # A deployment in one of these wants a person; one that progresses only wants patience.
 _BAD_HEALTH: Final = (Health.MISSING, Health.DEGRADED, Health.UNKNOWN)
+# Nothing else is as bad: while it is so, nothing that people commit is done.
+_WORST: Final = ("leaderless", "frozen")
 _BAD_NODE: Final = (
     NodeState.LOST,
     NodeState.DEGRADED,
@@ -45,12 +47,14 @@ def fleet_view(facts: Facts) -> FleetView:
     nodes = node_views(by_name, deployments)
     problems = _problems(facts)
     leader = facts.observed.leads
+    leads = None if facts.is_leaderless else leader
     return FleetView(
         name=facts.observed.fleet.name,
         source=facts.observed.source or "",
         decided=facts.decided or "",
-        leader=leader.holder if leader else "",
-        leading_since=leader.since if leader else None,
+        leader=leads.holder if leads else "",
+        leading_since=leads.since if leads else None,
+        leader_renewed=facts.renewed,
         term=leader.term if leader else 0,
         verdict=_verdict(facts, nodes, deployments, problems),
         banners=banners(facts),
@@ -99,8 +103,8 @@ def _verdict(
     problems: tuple[ProblemView, ...],
 ) -> VerdictView:
     faults = _faults(nodes, deployments, problems)
-    if facts.observed.frozen:
-        return VerdictView(level=Level.BAD, text=_frozen(facts.observed.frozen[0]))
+    if worst := [one for one in banners(facts) if one.kind in _WORST]:
+        return VerdictView(level=Level.BAD, text=worst[0].text)
     if faults:
         return VerdictView(level=Level.BAD, text=f"{', '.join(faults)}.")
     if stops := [one for one in banners(facts) if one.kind != "window"]:
@@ -130,12 +134,6 @@ def _in_which_way(deployments: tuple[DeploymentView, ...]) -> str:
     told = (f"{rolling} rolling out" if rolling else "", f"{held} waiting" if held else "")
     words = ", ".join(filter(None, told))
     return f": {words}" if words else ""
-
-
-def _frozen(problem: Problem) -> str:
-    """Say why nothing may change: a file is broken, or what is wrong with the whole repository."""
-    what = problem.what if problem.place.path == "." else f"{problem.place} is broken"
-    return f"Nothing may change: {what}."
 
 
 def _faults(

@@ -349,8 +349,9 @@ class FleetView:
     """Everything about one fleet at one look. Ends never in a clock: ages are for who shows it.
 
     source: the commit that people made. decided: the reconciler's newest decision.
-    leader: which of several reconcilers decides; empty: none is elected, or the lease is free.
-    leading_since: since when, by its own clock. term: how often one took over.
+    leader: which of several reconcilers decides; empty: none is elected, the lease is free, or
+    nobody has been heard of for too long. leading_since: since when, by its own clock.
+    leader_renewed: when who leads, or led, was last heard of. term: how often one took over.
     banners: what holds back the whole fleet. problems: of what people wrote.
     notices: of what machines wrote.
     """
@@ -360,6 +361,7 @@ class FleetView:
     decided: str
     leader: str
     leading_since: datetime | None
+    leader_renewed: datetime | None
     term: int
     verdict: VerdictView
     banners: tuple[BannerView, ...]

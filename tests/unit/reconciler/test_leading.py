@@ -15,6 +15,7 @@ from reconciler.leading import (
     due,
     duty,
     freed,
+    is_gone,
     looked,
     next_lease,
     next_look,
@@ -119,6 +120,19 @@ def test_the_largest_term_and_sequence_end_no_election(number: int, expected: in
     assert (claimed.term, renewed.sequence, free.sequence) == (expected, expected, expected)
     for one in (claimed, renewed, free):
         assert parse_leader(dump_leader(one), path="leader.json") == one
+
+
+@pytest.mark.parametrize(
+    ("seconds", "gone"),
+    [
+        pytest.param(60, False, id="a lease: a standby begins to take over"),
+        pytest.param(180, False, id="two leases, and clocks a minute apart"),
+        pytest.param(181, True, id="longer than that"),
+        pytest.param(-3600, False, id="a clock far ahead"),
+    ],
+)
+def test_who_only_looks_calls_a_leader_gone_late(seconds: int, gone: bool) -> None:
+    assert is_gone(A_MOMENT, LEASE, after(seconds)) is gone
 
 
 @pytest.mark.parametrize("share", [0.8, 1.0])

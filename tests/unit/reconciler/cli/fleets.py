@@ -18,7 +18,14 @@ from reconciler.publishing.publish import publish
 from reconciler.rendering.port import Outcome, Rendered, RenderJob
 from reconciler.rolling.marks import Memory
 from schemas.heartbeat import dump_heartbeat
-from schemas.layout import ASSIGNMENTS_REF, HEARTBEAT_FILE, heartbeat_ref
+from schemas.layout import (
+    ASSIGNMENTS_REF,
+    HEARTBEAT_FILE,
+    LEADER_FILE,
+    LEADER_REF,
+    heartbeat_ref,
+)
+from schemas.leader import Leader, dump_leader
 from schemas.names import NodeName
 from tests.builders import A_MOMENT, a_heartbeat
 
@@ -75,6 +82,14 @@ class Remote:
             tree = repository.write(None, {HEARTBEAT_FILE: text.encode()})
             commit = repository.commit(tree, parent=None, message="beat", at=A_MOMENT)
             repository.push_own(heartbeat_ref(NodeName(node)), commit)
+
+    def lead(self, name: str, at: datetime) -> None:
+        """Push a lease as the reconciler of that name does, at that time."""
+        with closing(open_repository(self.url, self._mirror, access=_access())) as repository:
+            lease = Leader(holder=name, term=1, sequence=1, lease_seconds=60, since=at)
+            tree = repository.write(None, {LEADER_FILE: dump_leader(lease).encode()})
+            commit = repository.commit(tree, parent=None, message="lease", at=at)
+            repository.push_own(LEADER_REF, commit)
 
     def decide(self) -> None:
         """Decide and publish as the reconciler does, without its loop."""

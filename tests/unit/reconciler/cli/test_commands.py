@@ -202,6 +202,25 @@ def test_what_waits_with_held_removals_is_listed_with_them(miaas: Shell) -> None
     assert "  + new-0    on node-1" in planned.partition("If the removals were allowed:")[2]
 
 
+@pytest.mark.parametrize(
+    "words", [("status",), ("status", "hello"), ("explain", "hello"), ("plan",)]
+)
+def test_a_leader_that_died_is_the_first_thing_that_is_said(
+    miaas: Shell, remote: Remote, words: tuple[str, ...]
+) -> None:
+    with Path("fleet.yaml").open("a") as file:
+        file.write("  leader: {lease: 60s}\n")
+    remote.push(Path.cwd())
+    remote.lead("one", datetime(2026, 1, 5, tzinfo=UTC))
+
+    ran = miaas(*words)
+
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[0] == (
+        "Nobody decides: one led, and was last heard of at 2026-01-05 00:00:00 UTC (lease 1m)."
+    )
+
+
 def test_capacity_tells_what_is_left_and_what_cannot_be_lost(miaas: Shell, remote: Remote) -> None:
     remote.decide()
 

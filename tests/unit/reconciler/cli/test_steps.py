@@ -21,7 +21,7 @@ def told(fleet: Fleet) -> list[str]:
 
 
 def remarks(fleet: Fleet) -> tuple[str, ...]:
-    return remarks_of(fleet.world.decide())
+    return remarks_of(fleet.world.decide(), fleet.world.clock.now)
 
 
 def test_a_rollout_comes_one_at_a_time() -> None:

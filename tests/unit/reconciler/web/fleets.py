@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from reconciler.observing.duties import Duties
 from reconciler.observing.node import Freshness
 from reconciler.observing.snapshot import Observed, TemplateBundle
 from reconciler.web.facts import Facts, Return
+from reconciler.web.looking import led
 from schemas.assignment import (
     Decision,
     DeploymentDecision,
@@ -25,6 +27,7 @@ from schemas.assignment import (
 )
 from schemas.heartbeat import LogTail, ReplicaState, RuntimeReport
 from schemas.layout import replica_folder
+from schemas.leader import Leader
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TemplateName, TreeId
 from schemas.node import Duty
 from schemas.problem import Place, Problem
@@ -109,6 +112,15 @@ def a_quiet_fleet() -> Facts:
         ),
         a_node(),
     )
+
+
+def a_leaderless_fleet() -> Facts:
+    """Make the quiet fleet, of which the leader died an hour ago and nobody took over."""
+    quiet, then = a_quiet_fleet(), NOW - timedelta(hours=1)
+    leader = Leader(holder="one", term=3, sequence=9, lease_seconds=60, since=then)
+    fleet = replace(quiet.observed.fleet, lease=timedelta(seconds=60))
+    observed = replace(quiet.observed, leader=leader, renewed=then, fleet=fleet)
+    return led(replace(quiet, observed=observed), then, NOW)
 
 
 def a_busy_fleet() -> Facts:

@@ -16,10 +16,13 @@ from reconciler.web.search import matching
 from reconciler.web.views import Health, Level, NodeState, Sync
 from reconciler.web.words import iso, utc
 from schemas.assignment import Phase
+from schemas.layout import FLEET_FILE
+from schemas.problem import Place, Problem
 from tests.builders import A_MOMENT, a_fleet, a_node
 from tests.unit.reconciler.web.fleets import (
     NOW,
     a_busy_fleet,
+    a_leaderless_fleet,
     a_quiet_fleet,
     a_rolling_fleet,
 )
@@ -133,6 +136,8 @@ def test_the_line_at_the_top_counts_what_failed_and_what_is_on_its_way() -> None
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
+        ("leaderless", "Nobody decides: one led, and was last heard of at 2026-01-05 11:00:30 UTC"),
+        ("frozen", "Nothing may change: fleet.yaml:1:1 is broken."),
         ("massLoss", "3 of 3 nodes are silent, so the fault is probably ours"),
         ("suspended", "The fleet is suspended"),
         ("removals", "Removals are held: main removes 9"),
@@ -144,6 +149,11 @@ def test_what_holds_the_whole_fleet_stands_on_every_page(kind: str, said: str) -
     span = timedelta(hours=1)
     lost = tuple(a_node(n, freshness=Freshness.LOST, silence=span) for n in "abc")
     facts = {
+        "leaderless": a_leaderless_fleet(),
+        "frozen": replace(
+            quiet,
+            observed=replace(quiet.observed, frozen=(Problem(Place(FLEET_FILE, 1, 1), "x", "y"),)),
+        ),
         "massLoss": replace(quiet, nodes=lost),
         "suspended": replace(
             quiet, observed=replace(quiet.observed, fleet=replace(a_fleet(), suspend=True))
@@ -158,7 +168,9 @@ def test_what_holds_the_whole_fleet_stands_on_every_page(kind: str, said: str) -
     assert said in page.get("/").text
     assert said in page.get("/nodes/alpha").text
     ones = [x for x in page.get("/metrics").text.splitlines() if x.startswith("miaas_fleet_held")]
-    assert sum(line.endswith(" 1") for line in ones) == 1
+    assert [line for line in ones if line.endswith(" 1")] == [
+        f'miaas_fleet_held{{kind="{kind}"}} 1'
+    ]
     assert len(ones) == len(BANNERS)
 
 
