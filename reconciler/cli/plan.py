@@ -13,8 +13,8 @@ from reconciler.cli.committed import read_tree
 from reconciler.cli.plan_output import written
 from reconciler.cli.plan_texts import Previewed
 from reconciler.cli.proposal_texts import Proposal
-from reconciler.cli.remotes import read_committed, read_with
-from reconciler.cli.steps import remarks_of, steps_of
+from reconciler.cli.remotes import Asked, read_committed, read_with
+from reconciler.cli.steps import remarks_of, remarks_on, steps_of
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.validate import work_tree
 from reconciler.cli.where import enclosing_tree, where
@@ -32,8 +32,8 @@ from reconciler.web.looking import first_sightings
 def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str, str]) -> Code:
     """Decide as the reconciler would, and show the difference."""
     clock = even_clock()
-    snapshot = asked_snapshot(arguments, environ)
-    now = clock()
+    asked = asked_for(arguments, environ)
+    snapshot, now = asked.snapshot, clock()
     memory = Memory(sightings=first_sightings(observe(snapshot).heartbeats, now))
     with closing(BoundedRenderer()) as renderer:
         result = decide(snapshot, now, memory, renderer)
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
         preview=preview_of_aim(result),
         refusals=result.aim.plan.refusals,
         with_files=arguments.diff,
-        remarks=remarks_of(result, now),
+        remarks=(*_of_main(asked, result), *remarks_of(result, now)),
         steps=steps_of(result),
         waiting=waiting,
         holds=held_by(result.held),
@@ -55,6 +55,13 @@ def run(arguments: argparse.Namespace, terminal: Terminal, environ: Mapping[str,
     return Code.PENDING if pending else Code.FINE
 
 
+def _of_main(asked: Asked, result: Pass) -> tuple[str, ...]:
+    """Say whether the reconciler may do at all what is planned of a work tree."""
+    if asked.unread:
+        return (f"main was not read, so whether anything may change is unknown: {asked.unread}.",)
+    return () if asked.pushed is None else remarks_on(asked.pushed, result)
+
+
 def _proposal(result: Pass) -> Proposal:
     budget = result.observed.fleet.rebalance
     most = max(PROPOSED, budget.moves_per_pass)
@@ -62,6 +69,11 @@ def _proposal(result: Pass) -> Proposal:
 
 
 def asked_snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Snapshot:
+    """What is to be planned: see `asked_for`."""
+    return asked_for(arguments, environ).snapshot
+
+
+def asked_for(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Asked:
     """Read the work tree that is meant, else what is committed; and what machines say.
 
     Raises:
@@ -71,8 +83,8 @@ def asked_snapshot(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     here = Path.cwd()
     tree = work_tree(Path(arguments.path)) if arguments.path else enclosing_tree(here)
     if tree is None or (arguments.desired and not arguments.path):
-        return read_committed(where(arguments, environ, here), environ)
-    # What is planned is the work tree; its origin tells only where the machines' word is.
+        return Asked(read_committed(where(arguments, environ, here), environ))
+    # What is planned is the work tree; what is pushed only tells whether anything may change.
     return read_with(
         read_tree(tree, environ), where(arguments, environ, tree), environ, even_clock()()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from fleet.memory import MemoryRepository, MemoryServer
 from fleet.objects import IDENTITY
 from fleet.port import RefUpdate, Repository
 from reconciler.cli.where import Where
-from reconciler.observing.read import read_snapshot
+from reconciler.observing.read import NoBranchError, read_snapshot
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import with_desired
 from schemas.layout import desired_ref
@@ -53,12 +54,38 @@ def read_committed(where: Where, environ: Mapping[str, str]) -> Snapshot:
         return read_snapshot(desired, state, where.branch)
 
 
-def read_with(asked: Snapshot, where: Where, environ: Mapping[str, str], now: datetime) -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is planned, beside what is pushed.
+
+    snapshot: a work tree where the commit would be. pushed: what is committed; None: the branch was
+    not read. unread: why it was not, although it may be there.
+    """
+
+    snapshot: Snapshot
+    pushed: Snapshot | None = None
+    unread: str = ""
+
+
+def read_with(asked: Snapshot, where: Where, environ: Mapping[str, str], now: datetime) -> Asked:
     """Read what machines say, and put a work tree, as it was read, where the commit would be.
 
     Raises:
-        RepositoryError: the remote does not answer.
+        RepositoryError: the remote that machines write to does not answer.
     """
+    try:
+        pushed = read_committed(where, environ)
+    except NoBranchError:
+        return Asked(_beside_nothing(asked, where, environ, now))
+    except RepositoryError as error:
+        # What people write may be out of reach here. If it is what machines say, this raises too.
+        return Asked(_beside_nothing(asked, where, environ, now), unread=str(error))
+    return Asked(with_desired(pushed, asked), pushed)
+
+
+def _beside_nothing(
+    asked: Snapshot, where: Where, environ: Mapping[str, str], now: datetime
+) -> Snapshot:
     with contextlib.closing(_open(where.state, environ)) as state:
         return with_desired(read_snapshot(_nothing(now), state, "main"), asked)
 

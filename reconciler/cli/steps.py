@@ -7,9 +7,11 @@ from datetime import datetime
 
 from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
+from reconciler.observing.observe import frozen_by
+from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import preview_of_aim
 from reconciler.rolling.holding import holds_of
-from reconciler.web.banners import banners
+from reconciler.web.banners import banners, frozen_text
 from reconciler.web.looking import facts_of, first_renewed, led
 from schemas.assignment import Hold
 from schemas.names import DeploymentName, ReplicaName
@@ -35,6 +37,17 @@ def remarks_of(result: Pass, now: datetime) -> tuple[str, ...]:
     """Say what holds back the whole fleet, the worst first."""
     facts = led(facts_of(result), first_renewed(result.observed, now), now)
     return tuple(one.text for one in banners(facts))
+
+
+def remarks_on(pushed: Snapshot, result: Pass) -> tuple[str, ...]:
+    """Say that nothing may change as main is pushed, where a work tree is planned.
+
+    A work tree follows no accepted commit yet, and what is broken on main may be mended in it.
+    """
+    frozen = frozen_by(pushed)
+    if not frozen or frozen == result.observed.frozen:
+        return ()
+    return (f"{frozen_text(frozen[0])} So it is on main as pushed. Fix: {frozen[0].fix}.",)
 
 
 def removals_of(result: Pass) -> tuple[str, ...]:

@@ -84,6 +84,11 @@ def observe(snapshot: Snapshot) -> Observed:
     )
 
 
+def frozen_by(snapshot: Snapshot) -> Problems:
+    """Why nothing at all may change; empty: all is well."""
+    return _fleet(snapshot)[1]
+
+
 def _decided(snapshot: Snapshot) -> tuple[Mapping[NodeName, Assignment], Decision]:
     at = snapshot.decided
     assignments: dict[NodeName, Assignment] = {}

@@ -221,6 +221,72 @@ def test_a_leader_that_died_is_the_first_thing_that_is_said(
     )
 
 
+def test_a_plan_of_a_work_tree_says_first_that_main_was_rewound(
+    miaas: Shell, remote: Remote
+) -> None:
+    tree = miaas.folder / "edge"
+    write("second")
+    remote.push(tree)
+    remote.publish()
+    git("reset", "-q", "--hard", "HEAD~1", folder=tree)
+    git("push", "-qf", "origin", "main", folder=tree)
+
+    planned = miaas("plan")
+    elsewhere = miaas("plan", "--desired", remote.url)
+
+    assert planned.code == 0, planned.err
+    first, *rest = planned.out.splitlines()
+    assert first.startswith("Nothing may change: the branch is at ")
+    assert ", the last accepted commit. So it is on main as pushed. Fix: push that comm" in first
+    assert "  - second-0  from node-1" in "\n".join(rest)
+    assert json.loads(miaas("plan", "-o", "json").out)["remarks"] == [first]
+    assert f"\n{first[:40]}" in miaas("plan", "-o", "markdown").out
+    assert elsewhere.out.splitlines()[0].startswith("Nothing may change: the branch is at ")
+
+
+def test_a_plan_of_a_mended_work_tree_says_that_main_is_broken(
+    miaas: Shell, remote: Remote
+) -> None:
+    tree = miaas.folder / "edge"
+    whole = Path("fleet.yaml").read_text()
+    Path("fleet.yaml").write_text(f"{whole}  suspend: perhaps\n")
+    remote.push(tree)
+
+    broken = miaas("plan").out
+    Path("fleet.yaml").write_text(whole)
+    mended = miaas("plan").out
+
+    assert [line for line in broken.splitlines() if line.startswith("Nothing may change")] == [
+        "Nothing may change: fleet.yaml:13:12 is broken."
+    ]
+    assert mended.startswith(
+        "Nothing may change: fleet.yaml:13:12 is broken. So it is on main as pushed. Fix: "
+    )
+    assert "  + hello-0  on node-1" in mended
+
+
+def test_a_plan_beside_a_main_that_is_out_of_reach_says_so(miaas: Shell, remote: Remote) -> None:
+    git("remote", "set-url", "origin", str(miaas.folder / "gone.git"), folder=Path.cwd())
+
+    planned = miaas("plan", "--state", remote.url)
+
+    assert planned.code == 0, planned.err
+    assert planned.out.startswith("main was not read, so whether anything may change is unknown: ")
+    assert "  + hello-0  on node-1" in planned.out
+
+
+def test_a_plan_before_the_first_push_says_nothing_of_main(miaas: Shell) -> None:
+    miaas("init", "new")
+    miaas.go(miaas.folder / "new")
+    remote = Remote(miaas.folder)
+
+    planned = miaas("plan", "--desired", remote.url, ".")
+
+    assert planned.code == 0, planned.err
+    assert "main" not in planned.out
+    assert planned.out.endswith("Plan: 0 to add, 0 to change, 0 to remove.\n")
+
+
 def test_capacity_tells_what_is_left_and_what_cannot_be_lost(miaas: Shell, remote: Remote) -> None:
     remote.decide()
 
