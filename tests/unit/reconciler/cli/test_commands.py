@@ -221,6 +221,17 @@ def test_a_leader_that_died_is_the_first_thing_that_is_said(
     )
 
 
+def test_a_leader_that_died_is_the_first_blocker(miaas: Shell, remote: Remote) -> None:
+    with Path("fleet.yaml").open("a") as file:
+        file.write("  leader: {lease: 60s}\n")
+    remote.push(Path.cwd())
+    remote.lead("one", datetime(2026, 1, 5, tzinfo=UTC))
+
+    value = json.loads(miaas("explain", "hello", "-o", "json").out)
+
+    assert value["blockers"][0].startswith("Nobody decides: one led")
+
+
 def test_a_plan_of_a_work_tree_says_first_that_main_was_rewound(
     miaas: Shell, remote: Remote
 ) -> None:

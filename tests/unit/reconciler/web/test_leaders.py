@@ -10,6 +10,10 @@ import pytest
 
 from reconciler.cli.explain_texts import explanation
 from reconciler.cli.steps import remarks_of
+from reconciler.decide import Pass, decide
+from reconciler.observing.snapshot import Snapshot
+from reconciler.rendering.port import Renderer
+from reconciler.rolling.marks import Memory
 from reconciler.web.looker import Looker
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView, Level
@@ -103,6 +107,23 @@ def test_once_its_ref_moved_the_clock_of_who_leads_does_not_count() -> None:
     assert (kinds(after), after.leader, after.leader_renewed) == ([], "one", A_MOMENT + LATER)
     assert kinds(watched.look(LATER + timedelta(seconds=180))) == []
     assert kinds(watched.look(LATER + timedelta(seconds=181))) == ["leaderless"]
+
+
+def test_a_renewal_costs_no_decision() -> None:
+    watched, decided = Watched(), []
+
+    def count(snapshot: Snapshot, now: datetime, memory: Memory, renderer: Renderer) -> Pass:
+        decided.append(now)
+        return decide(snapshot, now, memory, renderer)
+
+    looker = Looker(watched.world.snapshot, InlineRenderer(), count)
+    views = []
+    for after in (timedelta(0), timedelta(seconds=20)):
+        watched.lead(A_MOMENT + after)
+        views.append(looker.look(lambda: A_MOMENT + after))  # noqa: B023 - called at once
+
+    assert len(decided) == 1
+    assert views[1].leader_renewed == A_MOMENT + timedelta(seconds=20)
 
 
 def test_a_clock_ahead_is_no_word_from_the_future() -> None:
