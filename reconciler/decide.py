@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.concluding import conclude
-from reconciler.observing.inventory import notices
+from reconciler.observing.inventory import notices, unadmitted
 from reconciler.observing.node import Node
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.placing.plan import Placement, Plan
@@ -127,7 +127,7 @@ def _passed(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Pass:
         rendered=settled.rendered,
         held=settled.held,
         problems=_all_problems(observed, settled.held),
-        notices=notices(observed),
+        notices=notices(observed, unadmitted(observed, facts.now, facts.memory.sightings)),
         assignments=concluded.published.assignments,
         decision=concluded.decision,
         changes=concluded.published.changes,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from reconciler.cli.blockers import blockers, nobody_decides
 from reconciler.cli.status_texts import problem_lines, refusal_lines
 from reconciler.cli.terminal import Paint, Terminal, safe
+from reconciler.web.replicas import is_left_behind
 from reconciler.web.scores import points, two_digits
 from reconciler.web.views import (
     AmountsView,
@@ -43,6 +44,9 @@ def explanation(
 
 
 def _replica(one: ReplicaView) -> Iterator[str]:
+    if is_left_behind(one):
+        yield safe(f"{one.name} was on {one.node}: {one.health.why}")
+        return
     if not one.wanted:
         yield f"{one.name} is still on {one.node}: {one.sync.why}"
         return

@@ -10,6 +10,7 @@ from reconciler.cli.terminal import Paint, Terminal, safe, table
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.deployments import hold_text
 from reconciler.observing.causes import is_of_a_node
+from reconciler.web.replicas import homes
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import (
     DeploymentView,
@@ -86,7 +87,7 @@ def _deployments(deployments: tuple[DeploymentView, ...], terminal: Terminal) ->
             str(one.health.state),
             _rollout(one),
             f"{one.healthy}/{one.wanted}",
-            enumerate_names(tuple(dict.fromkeys(r.node for r in one.replicas)), 3) or "-",
+            enumerate_names(homes(one.replicas), 3) or "-",
             _why(one),
         )
         for one in deployments

@@ -15,6 +15,7 @@ from schemas.layout import HEARTBEAT_FILE, heartbeat_ref
 from schemas.names import NodeName
 from schemas.node import Duty, NodeRecord
 from schemas.problem import Place, Problem
+from schemas.quantity import format_duration
 from schemas.resources import Resources
 
 
@@ -118,14 +119,40 @@ def silences(sightings: Sightings, now: datetime) -> Mapping[tuple[NodeName, str
     return {key: max(now - at, timedelta(0)) for key, at in {**rivals, **heard}.items()}
 
 
-def notices(observed: Observed) -> tuple[Problem, ...]:
-    """What is odd about refs of machines: unreadable ones, and those of nodes nobody admitted."""
+def unadmitted(
+    observed: Observed, now: datetime, sightings: Sightings
+) -> Mapping[NodeName, Freshness]:
+    """Say how fresh each node is that has a heartbeat and no record.
+
+    `sightings` already knows these heartbeats, see `sight`.
+    """
     known = {record.name for record in observed.records}
-    strangers = sorted({beat.node for beat in observed.heartbeats} - known)
+    ages = {
+        beat.node: now - sightings[beat.node].seen_at if beat.node in sightings else timedelta(0)
+        for beat in observed.heartbeats
+        if beat.node not in known
+    }
+    return {name: _freshness(age, observed.fleet.timings) for name, age in sorted(ages.items())}
+
+
+def notices(observed: Observed, strange: Mapping[NodeName, Freshness]) -> tuple[Problem, ...]:
+    """What is odd about refs of machines: unreadable ones, and those of nodes nobody admitted.
+
+    strange: how fresh each of the latter is, see `unadmitted`.
+    """
     told = [
         problem for name in sorted(observed.unreadable) for problem in observed.unreadable[name]
     ]
-    return (*told, *observed.odd_refs, *(_stranger(name) for name in strangers))
+    strangers = (_stranger(name, strange[name], observed.fleet.timings) for name in sorted(strange))
+    return (*told, *observed.odd_refs, *strangers)
+
+
+def clearing(node: NodeName) -> str:
+    """The command that takes away what is left of a node without a record, for people to run.
+
+    Of its own assignment nothing needs to go: the reconciler would push that again.
+    """
+    return f"git push STATE :{heartbeat_ref(node)}"
 
 
 def _sighting(
@@ -283,7 +310,12 @@ def _gpu(report: GpuReport) -> Gpu:
     )
 
 
-def _stranger(name: NodeName) -> Problem:
+def _stranger(name: NodeName, freshness: Freshness, timings: Timings) -> Problem:
     place = Place(f"{heartbeat_ref(name)}/{HEARTBEAT_FILE}")
+    if freshness is Freshness.LOST:
+        silent = f"no heartbeat for more than {format_duration(timings.lost)}"
+        what = f"the node {name!r} has no record, and {silent}"
+        fix = f"if it is gone for good: {clearing(name)}, STATE being the state repository"
+        return Problem(place, what, f"{fix}; otherwise commit nodes/{name}.yaml")
     what = f"the node {name!r} sends heartbeats and nobody admitted it"
     return Problem(place, what, f"commit nodes/{name}.yaml, or stop its agent")

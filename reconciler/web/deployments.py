@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.conditions.deployments import hold_text
 from reconciler.observing.causes import Cause, cause_of, leading, said
 from reconciler.web.facts import Index
-from reconciler.web.replicas import leftover_view, replica_view
+from reconciler.web.replicas import is_left_behind, leftover_view, replica_view
 from reconciler.web.rollouts import Going, going, waits
 from reconciler.web.views import (
     DeploymentView,
@@ -216,7 +216,9 @@ def _source(case: _Case) -> str:
 def _sync(case: _Case, waiting: str) -> SyncMark:
     if why := _amiss(case) or waiting:
         return SyncMark(state=Sync.OUT_OF_SYNC, why=why)
-    worst = min(case.replicas, key=lambda r: _SYNC_ORDER.index(r.sync.state), default=None)
+    # Of what a silent node had nobody knows any more, and what is wanted runs elsewhere.
+    told = (one for one in case.replicas if not is_left_behind(one))
+    worst = min(told, key=lambda r: _SYNC_ORDER.index(r.sync.state), default=None)
     if worst is None:
         return SyncMark(state=Sync.SYNCED, why="asks for no replicas, and has none")
     if worst.sync.state is Sync.SYNCED:
@@ -280,7 +282,9 @@ def _unwanted(case: _Case) -> str:
     """What becomes of a deployment that nobody wants and that still runs."""
     if case.staying:
         return f"nobody wants it any longer, and it is held: {case.staying}"
-    nodes = tuple(sorted({replica.node for replica in case.replicas}))
+    if all(map(is_left_behind, case.replicas)):
+        return f"{case.replicas[0].name}: {case.replicas[0].health.why}"
+    nodes = tuple(sorted({one.node for one in case.replicas if not is_left_behind(one)}))
     verb = "has" if len(nodes) == 1 else "have"
     return f"{enumerate_names(nodes)} {verb} yet to stop it"
 

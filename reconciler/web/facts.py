@@ -8,9 +8,9 @@ from datetime import datetime
 
 from reconciler.conditions.since import Since
 from reconciler.observing.duties import Duties
-from reconciler.observing.node import Node
+from reconciler.observing.node import Freshness, Node
 from reconciler.observing.snapshot import Observed
-from schemas.assignment import AssignedReplica, DeploymentDecision, Hold, Refusal
+from schemas.assignment import AssignedReplica, DeploymentDecision, Hold, Refusal, Tenure
 from schemas.heartbeat import Heartbeat, ReplicaReport
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
 from schemas.problem import Problem
@@ -40,6 +40,7 @@ class Facts:
     lost. staying: deployments that nobody wants and that are held where they run, and why.
     renewed: when who leads was last heard of, by our clock; None: nobody leads that is known of.
     is_leaderless: that is so long ago that nobody decides.
+    unadmitted: how fresh each node is that has a heartbeat and no record.
     """
 
     observed: Observed
@@ -61,6 +62,7 @@ class Facts:
     staying: Mapping[DeploymentName, str] = field(default_factory=dict)
     renewed: datetime | None = None
     is_leaderless: bool = False
+    unadmitted: Mapping[NodeName, Freshness] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Index:
     assigned: Mapping[DeploymentName, tuple[tuple[NodeName, AssignedReplica], ...]]
     decided: Mapping[DeploymentName, DeploymentDecision]
     holds: Mapping[ReplicaName, Hold]
+    tenures: Mapping[ReplicaName, Tenure]
 
 
 def index(facts: Facts) -> Index:
@@ -98,6 +101,7 @@ def index(facts: Facts) -> Index:
             for hold in one.holds
             for replica in hold.replicas
         },
+        tenures={one.replica: one for one in observed.decision.tenures},
     )
 
 

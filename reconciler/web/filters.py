@@ -11,6 +11,7 @@ from flask import Flask
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.deployments import hold_text
 from reconciler.web import words
+from reconciler.web.replicas import homes
 from reconciler.web.scores import points, two_digits
 from reconciler.web.views import Health, Level, NodeState, Sync
 from schemas.assignment import Phase
@@ -74,6 +75,7 @@ def install(app: Flask) -> None:
         two_digits=two_digits,
         tone=tone,
         condition_tone=condition_tone,
+        homes=homes,
         hold=lambda one: hold_text(one.replicas, one.text),
         lasting=lambda then, now: words.span(now - then),
         since=since,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from reconciler.conditions.since import since_when
 from reconciler.decide import Pass, decide
-from reconciler.observing.inventory import judge, sighted
+from reconciler.observing.inventory import judge, sighted, unadmitted
 from reconciler.observing.observe import observe
 from reconciler.observing.read import NO_HISTORY, History
 from reconciler.observing.snapshot import Observed, Snapshot
@@ -78,6 +78,7 @@ class Looker:
             and snapshot == last.snapshot
             and judge(last.facts.observed, now, last.memory.sightings) == last.facts.nodes
             and led(last.facts, last.facts.renewed, now).is_leaderless == last.facts.is_leaderless
+            and unadmitted(last.facts.observed, now, last.memory.sightings) == last.facts.unadmitted
         ):
             return last.view
         facts, memory = self._understand(snapshot, now)
@@ -102,7 +103,8 @@ class Looker:
             # A decision follows from the documents, the judged nodes and how replicas fare.
             same = _fares(observed) == _fares(last.facts.observed)
             if same and judge(observed, now, seen) == last.facts.nodes:
-                return heard_again(last.facts, observed, seen), replace(last.memory, sightings=seen)
+                facts = heard_again(last.facts, observed, seen, unadmitted(observed, now, seen))
+                return facts, replace(last.memory, sightings=seen)
         memory = last.memory if last else _first(snapshot, now)
         before = self._history(snapshot)
         return look_once(snapshot, now, memory, self._renderer, self._decide, history=before)
@@ -147,8 +149,7 @@ def look_once(  # noqa: PLR0913 - all that a look is made from
     except (AssertionError, BadDocumentError) as error:
         observed = observe(snapshot)
         seen = sighted(memory.sightings, observed, now)
-        nodes = judge(observed, now, seen)
-        facts = undecided(snapshot, observed, nodes, seen, str(error))
+        facts = undecided(snapshot, observed, now, seen, str(error))
         facts = replace(facts, since=since_when(history.decisions), duties=history.duties)
         return _judged(facts, now), replace(memory, sightings=seen)
     return _judged(facts_of(result, history), now), result.memory

@@ -15,8 +15,15 @@ from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
 from reconciler.leading import is_gone
 from reconciler.observing.causes import is_of_removals
-from reconciler.observing.inventory import Sighting, Sightings, hold_down, notices
-from reconciler.observing.node import Node
+from reconciler.observing.inventory import (
+    Sighting,
+    Sightings,
+    hold_down,
+    judge,
+    notices,
+    unadmitted,
+)
+from reconciler.observing.node import Freshness
 from reconciler.observing.read import NO_HISTORY, History
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.preview import Fate, ReplicaChange, preview
@@ -57,6 +64,7 @@ def facts_of(result: Pass, history: History = NO_HISTORY) -> Facts:
         removals=_removals(result),
         returns=_returns(result.memory.sightings, result.observed),
         staying=_staying(result),
+        unadmitted=unadmitted(result.observed, result.facts.now, result.memory.sightings),
     )
 
 
@@ -107,27 +115,37 @@ def _returns(sightings: Sightings, observed: Observed) -> Mapping[NodeName, Retu
     }
 
 
-def heard_again(facts: Facts, observed: Observed, sightings: Sightings) -> Facts:
-    """Put newer heartbeats into facts from which the same decision follows."""
-    kept = tuple(notice for notice in facts.notices if notice not in notices(facts.observed))
+def heard_again(
+    facts: Facts,
+    observed: Observed,
+    sightings: Sightings,
+    strange: Mapping[NodeName, Freshness],
+) -> Facts:
+    """Put newer heartbeats into facts from which the same decision follows.
+
+    strange: how fresh each node without a record is now.
+    """
+    before = notices(facts.observed, facts.unadmitted)
+    kept = tuple(notice for notice in facts.notices if notice not in before)
     return replace(
         facts,
         observed=observed,
         seen={name: sighting.seen_at for name, sighting in sightings.items()},
-        notices=(*kept, *notices(observed)),
+        notices=(*kept, *notices(observed, strange)),
         returns=_returns(sightings, observed),
+        unadmitted=strange,
     )
 
 
 def undecided(
-    snapshot: Snapshot, observed: Observed, nodes: tuple[Node, ...], seen: Sightings, why: str
+    snapshot: Snapshot, observed: Observed, now: datetime, seen: Sightings, why: str
 ) -> Facts:
     """Say what is known where no decision can be made, and why it cannot."""
     of_deployments = {problem for held in observed.held.values() for problem in held}
     fix = "nothing changes until this is solved; report it with the commit that led to it"
     return Facts(
         observed=observed,
-        nodes=nodes,
+        nodes=judge(observed, now, seen),
         seen={name: sighting.seen_at for name, sighting in seen.items()},
         decided=snapshot.decided,
         folders=snapshot.folders,
@@ -135,6 +153,7 @@ def undecided(
         problems=tuple(p for p in observed.problems if p not in of_deployments),
         notices=(Problem(Place("decision"), why, fix),),
         returns=_returns(seen, observed),
+        unadmitted=unadmitted(observed, now, seen),
     )
 
 

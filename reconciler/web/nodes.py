@@ -8,6 +8,7 @@ from datetime import datetime
 from reconciler.conditions.nodes import Host, is_drained, node_conditions
 from reconciler.observing.bounds import LEAP
 from reconciler.observing.duties import UNKNOWN
+from reconciler.observing.inventory import clearing
 from reconciler.observing.node import Freshness, Node
 from reconciler.web.deployments import held_by, problem_view
 from reconciler.web.facts import Index
@@ -33,10 +34,14 @@ from schemas.resources import Taint
 
 
 def node_views(index: Index, deployments: tuple[DeploymentView, ...]) -> tuple[NodeView, ...]:
-    """Show every node that has a record, that speaks, or that was given something."""
+    """Show every node that has a record, that has a heartbeat, or that has something to run.
+
+    Who was told to run nothing once its record was gone, and has no heartbeat, is gone for good.
+    """
     observed = index.facts.observed
     records = {record.name: record for record in observed.records}
-    names = {*records, *index.heartbeats, *observed.unreadable, *observed.assignments}
+    given = {name for name, each in observed.assignments.items() if each.replicas}
+    names = {*records, *index.heartbeats, *observed.unreadable, *given}
     here = _by_node(deployments)
     return tuple(
         _view(index, name, records.get(name), here.get(name, ())) for name in sorted(names)
@@ -139,8 +144,7 @@ def _labels(judged: Node | None, record: NodeRecord | None) -> Mapping[str, str]
 
 def _mark(index: Index, name: NodeName, record: NodeRecord | None, judged: Node | None) -> NodeMark:
     if record is None and name in index.heartbeats:
-        why = f"it gets nothing until nodes/{name}.yaml is committed"
-        return NodeMark(state=NodeState.NOT_ADMITTED, why=why)
+        return NodeMark(state=NodeState.NOT_ADMITTED, why=_unadmitted(index, name))
     freshness = judged.freshness if judged else Freshness.UNSEEN
     ailments = _problems(index, name)
     if freshness is Freshness.CONTESTED:
@@ -155,6 +159,13 @@ def _mark(index: Index, name: NodeName, record: NodeRecord | None, judged: Node 
         return NodeMark(state=NodeState.HELD_DOWN, why=why)
     said = _duty(_word(index, name, record, judged))
     return NodeMark(state=NodeState.READY, why=said or "speaks, and takes work")
+
+
+def _unadmitted(index: Index, name: NodeName) -> str:
+    if index.facts.unadmitted.get(name) is not Freshness.LOST:
+        return f"it gets nothing until nodes/{name}.yaml is committed"
+    lost = exactly(index.facts.observed.fleet.timings.lost)
+    return f"no record, and silent for more than {lost}; if gone for good: {clearing(name)}"
 
 
 def _silent(index: Index, freshness: Freshness, ailments: tuple[str, ...]) -> NodeMark:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -36,6 +37,7 @@ _SILENT: Final = {
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",
 }
+_MUTE: Final = frozenset({Freshness.LATE, Freshness.LOST})
 _NOTHING: Final = WhyView(text="", score=0.0, terms=(), runners_up=())
 
 
@@ -66,14 +68,15 @@ def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> Repl
 
 
 def leftover_view(index: Index, node: NodeName, report: ReplicaReport) -> ReplicaView:
-    """Show a replica that a node still has though it is no longer assigned to it."""
+    """Show a replica that a node still has, or had, though it is no longer assigned to it."""
+    sync, health = _left_behind(index, node, report)
     return ReplicaView(
         name=report.name,
         deployment=report.deployment,
         node=node,
         wanted=False,
-        sync=SyncMark(state=Sync.OUT_OF_SYNC, why=f"no longer assigned to {node}"),
-        health=HealthMark(state=Health.PROGRESSING, why=f"{node} has yet to stop it"),
+        sync=sync,
+        health=health,
         why=_NOTHING,
         resources=AmountsView(),
         gpus=(),
@@ -93,6 +96,39 @@ def leftover_view(index: Index, node: NodeName, report: ReplicaReport) -> Replic
         ),
         logs=_logs(report),
     )
+
+
+def _left_behind(
+    index: Index, node: NodeName, report: ReplicaReport
+) -> tuple[SyncMark, HealthMark]:
+    why = f"no longer assigned to {node}"
+    if _freshness(index, node) not in _MUTE:
+        health = HealthMark(state=Health.PROGRESSING, why=f"{node} has yet to stop it")
+        return SyncMark(state=Sync.OUT_OF_SYNC, why=why), health
+    what = (
+        f"{_silence(index, node)}; it had it when last heard of, and {_ends(index, node, report)}"
+    )
+    return SyncMark(state=Sync.UNKNOWN, why=why), HealthMark(state=Health.UNKNOWN, why=what)
+
+
+def _ends(index: Index, node: NodeName, report: ReplicaReport) -> str:
+    """What becomes of a replica that a silent node had and that is no longer assigned to it."""
+    tenure = index.tenures.get(report.name)
+    # A grant goes to another node only once its holder is proved to be out, however silent it is.
+    if report.epoch and tenure is not None and tenure.node not in {"", node}:
+        return f"its grant there is over: {tenure.node} holds it"
+    return "is to stop it when it is back"
+
+
+def homes(replicas: Iterable[ReplicaView]) -> tuple[str, ...]:
+    """The nodes of replicas. Of what a silent node had nobody knows whether it is there."""
+    here = (one.node for one in replicas if not is_left_behind(one))
+    return tuple(dict.fromkeys(here))
+
+
+def is_left_behind(one: ReplicaView) -> bool:
+    """Whether a node had a replica when it was last heard of, and nobody wants it there."""
+    return not one.wanted and one.sync.state is Sync.UNKNOWN
 
 
 def amounts(resources: Resources) -> AmountsView:
@@ -161,7 +197,7 @@ def _silence(index: Index, node: NodeName) -> str:
 
 def _freshness(index: Index, node: NodeName) -> Freshness:
     judged = index.nodes.get(node)
-    return judged.freshness if judged else Freshness.UNSEEN
+    return judged.freshness if judged else index.facts.unadmitted.get(node, Freshness.UNSEEN)
 
 
 def _silent_since(index: Index, node: NodeName) -> datetime | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from fleet.memory import MemoryRepository
 from reconciler.cli.blockers import blockers
+from reconciler.cli.explain_texts import explanation
 from reconciler.observing.read import Reader
 from reconciler.web.looker import look_once
 from reconciler.web.overview import fleet_view
 from reconciler.web.views import FleetView
+from schemas.layout import heartbeat_ref
+from schemas.names import NodeName
+from tests.unit.reconciler.cli.screens import a_terminal
 from tests.unit.reconciler.world import deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
+
+LOST = timedelta(minutes=5)
 
 
 def shown(fleet: Fleet) -> FleetView:
@@ -91,3 +99,29 @@ def test_a_drained_node_says_why_somebody_cannot_leave_it() -> None:
 
     (draining,) = (one for one in conditions if one.type == "Draining")
     assert draining.message == "still has chat-0: alpha is drained, and no other node takes it"
+
+
+def test_a_lost_node_that_is_given_up_leaves_nothing_behind() -> None:
+    fleet = a_fleet_of(chat=spread(2))
+    home = fleet.homes()["chat-0"]
+    fleet.silent.add(home)
+    fleet.wait(LOST + timedelta(seconds=30))
+    fleet.rest(3)
+
+    view = shown(fleet)
+    text = explanation(view, view.deployments_by_name["chat"], frozenset({"chat-0"}), a_terminal())
+    assert f"\nchat-0 was on {home}: {home} is lost; it had it when last heard of, and" in text
+    assert view.deployments_by_name["chat"].sync.state == "Synced"
+
+    fleet.world.commit({f"nodes/{home}.yaml": None})
+    fleet.rest(2)
+    clears = f"git push STATE :{heartbeat_ref(NodeName(home))}"
+    view = shown(fleet)
+    assert view.nodes_by_name[home].mark.why.endswith(f"if gone for good: {clears}")
+    assert clears in view.notices[0].fix
+
+    del fleet.world.server.refs[heartbeat_ref(NodeName(home))]
+    fleet.rest(2)
+    view = shown(fleet)
+    assert home not in view.nodes_by_name
+    assert view.verdict.text == "The deployment is healthy and in sync; 3 nodes ready."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.observing.inventory import Sighting, judge, notices, sight
+from reconciler.observing.inventory import Sighting, judge, notices, sight, unadmitted
 from reconciler.observing.node import Freshness, Node
 from reconciler.observing.snapshot import Observed
 from schemas.assignment import Decision
@@ -226,7 +226,28 @@ def test_a_node_that_nobody_admitted_is_reported_and_is_no_node() -> None:
     seen = observed(a_heartbeat("stranger"))
 
     assert [node.name for node in judge(seen, A_MOMENT, {})] == [ALPHA]
-    assert [str(notice) for notice in notices(seen)] == [
+    assert [str(notice) for notice in notices(seen, unadmitted(seen, A_MOMENT, {}))] == [
         "refs/miaas/nodes/stranger/heartbeat.json: the node 'stranger' sends heartbeats and nobody "
         "admitted it. Fix: commit nodes/stranger.yaml, or stop its agent"
     ]
+
+
+@pytest.mark.parametrize(
+    ("age", "freshness", "words"),
+    [
+        pytest.param(timedelta(seconds=299), Freshness.LATE, "sends heartbeats", id="late"),
+        pytest.param(timedelta(minutes=5), Freshness.LOST, "no heartbeat for more", id="lost"),
+    ],
+)
+def test_a_node_without_a_record_that_is_silent_for_long_is_said_to_be(
+    age: timedelta, freshness: Freshness, words: str
+) -> None:
+    seen = observed(a_heartbeat("stranger"))
+    sightings = sight({}, seen.heartbeats, A_MOMENT, seen.fleet.timings)
+
+    strange = unadmitted(seen, A_MOMENT + age, sightings)
+
+    (notice,) = notices(seen, strange)
+    assert strange == {NodeName("stranger"): freshness}
+    assert words in notice.what
+    assert ("git push STATE :refs/miaas/nodes/stranger" in notice.fix) is (freshness == "lost")

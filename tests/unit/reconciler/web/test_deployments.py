@@ -7,8 +7,9 @@ import pytest
 
 from reconciler.observing.node import Freshness
 from reconciler.web.overview import fleet_view
+from reconciler.web.replicas import homes
 from reconciler.web.views import DeploymentView, Health, HealthMark, Sync, SyncMark
-from schemas.assignment import Decision, Reason, Refusal
+from schemas.assignment import Decision, Reason, Refusal, Tenure
 from schemas.heartbeat import ReplicaState
 from schemas.names import DeploymentName, NodeName, ReplicaName
 from schemas.problem import Place, Problem
@@ -264,6 +265,74 @@ def test_what_is_no_longer_wanted_is_shown_until_it_is_gone(still_assigned: bool
 
     assert seen.sync.why == "no longer wanted, and not gone yet"
     assert seen.health == HealthMark(state=Health.PROGRESSING, why="alpha has yet to stop it")
+
+
+def left_on_beta(freshness: Freshness, *tenures: Tenure, epoch: int = 0) -> Any:
+    """A look at a fleet that runs well, and whose replica beta had before."""
+    quiet = a_quiet_fleet()
+    left = a_heartbeat("beta", replicas=(a_replica_report(epoch=epoch),))
+    observed = replace(
+        quiet.observed,
+        records=(a_record(), a_record("beta")),
+        heartbeats=(*quiet.observed.heartbeats, left),
+        decision=replace(quiet.observed.decision, tenures=tenures),
+    )
+    return replace(quiet, observed=observed, nodes=(a_node(), a_node("beta", freshness=freshness)))
+
+
+@pytest.mark.parametrize("freshness", [Freshness.LATE, Freshness.LOST])
+def test_what_a_silent_node_had_is_told_and_is_no_fault_of_its_deployment(
+    freshness: Freshness,
+) -> None:
+    seen = the_deployment(left_on_beta(freshness))
+
+    left = seen.replicas[1]
+    assert (left.node, left.sync.state, left.health.state) == (
+        "beta",
+        Sync.UNKNOWN,
+        Health.UNKNOWN,
+    )
+    assert left.health.why == (
+        f"beta is {freshness}; it had it when last heard of, and is to stop it when it is back"
+    )
+    assert seen.sync == SyncMark(state=Sync.SYNCED, why="runs what the commit asks for")
+    assert homes(seen.replicas) == ("alpha",)
+
+
+def test_what_a_node_that_speaks_has_yet_to_stop_is_told_as_before() -> None:
+    seen = the_deployment(left_on_beta(Freshness.READY))
+
+    assert seen.sync == SyncMark(state=Sync.OUT_OF_SYNC, why="chat-0: no longer assigned to beta")
+    assert seen.replicas[1].health.why == "beta has yet to stop it"
+    assert homes(seen.replicas) == ("alpha", "beta")
+
+
+@pytest.mark.parametrize(
+    ("holder", "words"),
+    [
+        pytest.param("alpha", "its grant there is over: alpha holds it", id="moved"),
+        pytest.param("beta", "is to stop it when it is back", id="still its own"),
+        pytest.param("", "is to stop it when it is back", id="nobody knows"),
+    ],
+)
+def test_of_a_fenced_replica_it_says_whose_grant_is_over(holder: str, words: str) -> None:
+    tenure = Tenure(
+        replica=ReplicaName("chat-0"), node=NodeName(holder), incarnation="one", epoch=2
+    )
+
+    seen = the_deployment(left_on_beta(Freshness.LOST, tenure, epoch=1))
+
+    assert seen.replicas[1].health.why.endswith(words)
+
+
+def test_what_nobody_wants_and_a_lost_node_had_is_told() -> None:
+    facts = left_on_beta(Freshness.LOST)
+    observed = replace(facts.observed, deployments=(), decision=Decision(), assignments={})
+    silent = replace(observed, heartbeats=observed.heartbeats[1:])
+
+    seen = the_deployment(replace(facts, observed=silent))
+
+    assert seen.health.why.startswith("chat-0: beta is lost; it had it when last heard of")
 
 
 def test_a_decision_on_what_nobody_wants_and_nothing_runs_is_not_shown() -> None:

@@ -93,6 +93,18 @@ def test_a_heartbeat_that_changes_no_decision_costs_none_and_is_seen() -> None:
     assert second.deployments == first.deployments
 
 
+def test_a_node_without_a_record_falls_silent_between_looks() -> None:
+    stray = {NodeName("stray"): dump_heartbeat(a_heartbeat("stray")).encode()}
+    snapshot = a_snapshot(heartbeats=stray)
+    looker = Looker(lambda: snapshot, Paper())
+
+    first = looker.look(lambda: A_MOMENT)
+    second = looker.look(lambda: A_MOMENT + timedelta(minutes=6))
+
+    assert first.nodes_by_name["stray"].mark.why.startswith("it gets nothing until")
+    assert second.nodes_by_name["stray"].mark.why.startswith("no record, and silent for more")
+
+
 def test_a_heartbeat_that_changes_what_fits_is_decided_on_anew() -> None:
     paper = Paper()
     full = a_heartbeat(sequence=2, host=a_host(foreign_memory_mib=64 * 1024))

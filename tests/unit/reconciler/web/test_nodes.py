@@ -84,6 +84,31 @@ def test_a_node_without_a_document_says_what_is_missing() -> None:
     assert seen.mark.why == "it gets nothing until nodes/stray.yaml is committed"
 
 
+def test_a_node_without_a_document_that_is_silent_says_how_it_leaves_the_screen() -> None:
+    strange = {NodeName("stray"): Freshness.LOST}
+    facts = facts_of(an_observed(heartbeats=(a_heartbeat("stray"),)), unadmitted=strange)
+
+    seen = the_node(facts, "stray")
+
+    assert seen.mark.state is NodeState.NOT_ADMITTED
+    assert seen.mark.why == (
+        "no record, and silent for more than 5 minutes; if gone for good: "
+        "git push STATE :refs/miaas/nodes/stray"
+    )
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_node_without_record_and_heartbeat_is_shown_while_it_has_something_to_run(
+    runs: bool,
+) -> None:
+    replicas = (an_assigned_replica(),) if runs else ()
+    told = {NodeName("gone"): an_assignment("gone", replicas=replicas)}
+
+    seen = fleet_view(facts_of(an_observed(assignments=told)))
+
+    assert ("gone" in seen.nodes_by_name) is runs
+
+
 def test_a_heartbeat_that_cannot_be_read_is_told() -> None:
     problem = Problem(Place("refs/miaas/nodes/alpha/heartbeat.json"), "no JSON", "upgrade it")
     facts = facts_of(
