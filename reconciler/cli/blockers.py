@@ -97,6 +97,9 @@ def _not_ready(one: DeploymentView) -> Iterator[str]:
 
 
 def _why(replica: ReplicaView, ready: Condition) -> str:
+    # Of a silent node the last complaint is old, and how long it is waited for is news.
+    if replica.health.state is Health.UNKNOWN:
+        return replica.health.why
     if replica.message or replica.health.state is Health.HEALTHY:
         return replica.message or ready.message
     return replica.health.why

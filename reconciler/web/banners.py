@@ -32,7 +32,10 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
     if facts.observed.frozen:
         yield BannerView(kind="frozen", text=frozen_text(facts.observed.frozen[0]))
     if many := mass_loss(facts.nodes, fleet.timings.lost):
-        text = f"Nothing is moved away from lost nodes: {many}."
+        end = (
+            "It ends once they are back; if they are really gone, take their records out of nodes/."
+        )
+        text = f"Nothing is moved away from lost nodes: {many}. {end}"
         yield BannerView(kind="massLoss", text=text)
     if fleet.suspend:
         text = "The fleet is suspended: nothing is changed until fleet.yaml says otherwise."

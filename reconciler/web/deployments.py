@@ -136,7 +136,6 @@ def problem_view(problem: Problem, holds: tuple[str, ...] = ()) -> ProblemView:
 def _cases(index: Index) -> tuple[_Case, ...]:
     facts = index.facts
     desired = {deployment.name: deployment for deployment in facts.observed.deployments}
-    decided = {decision.name: decision for decision in facts.observed.decision.deployments}
     # A decision on what nobody wants and nothing runs is history, and no state.
     holders = held_by(facts.held)
     names = {*desired, *facts.held, *index.assigned, *index.leftovers}
@@ -145,7 +144,7 @@ def _cases(index: Index) -> tuple[_Case, ...]:
             name=name,
             desired=desired.get(name),
             written=desired.get(name) or facts.observed.aside.get(name),
-            decided=decided.get(name),
+            decided=index.decided.get(name),
             old_template=next((one.template for _, one in index.assigned.get(name, ())), ""),
             held=name in facts.held,
             frozen=bool(facts.observed.frozen),

@@ -10,7 +10,10 @@ from reconciler.conditions.since import Since
 from reconciler.observing.duties import Duties
 from reconciler.observing.node import Freshness, Node
 from reconciler.observing.snapshot import Observed
+from reconciler.rolling.failover import MUTE
+from reconciler.web.waiting import Silences, in_words_of_now
 from schemas.assignment import AssignedReplica, DeploymentDecision, Hold, Refusal, Tenure
+from schemas.deployment import Deployment
 from schemas.heartbeat import Heartbeat, ReplicaReport
 from schemas.names import CommitId, DeploymentName, NodeName, ReplicaName, TreeId
 from schemas.problem import Problem
@@ -67,7 +70,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The facts by the names that views ask for, made once a look."""
+    """The facts by the names that views ask for, made once a look.
+
+    decided, holds: with the words of holds as they are now, see `web.waiting`.
+    """
 
     facts: Facts
     nodes: Mapping[NodeName, Node]
@@ -78,14 +84,25 @@ class Index:
     decided: Mapping[DeploymentName, DeploymentDecision]
     holds: Mapping[ReplicaName, Hold]
     tenures: Mapping[ReplicaName, Tenure]
+    desired: Mapping[DeploymentName, Deployment]
+    silences: Silences
 
 
 def index(facts: Facts) -> Index:
     """Sort the facts by name."""
     observed = facts.observed
+    nodes = {node.name: node for node in facts.nodes}
+    tenures = {one.replica: one for one in observed.decision.tenures}
+    desired = {one.name: one for one in observed.deployments}
+    silences = Silences(fleet=observed.fleet, nodes=nodes, mute=_mute(facts), tenures=tenures)
+    written = {**observed.aside, **desired}
+    decided = {
+        one.name: in_words_of_now(one, written.get(one.name), silences)
+        for one in observed.decision.deployments
+    }
     return Index(
         facts=facts,
-        nodes={node.name: node for node in facts.nodes},
+        nodes=nodes,
         heartbeats={beat.node: beat for beat in observed.heartbeats},
         reports={
             (beat.node, report.name): report
@@ -94,15 +111,23 @@ def index(facts: Facts) -> Index:
         },
         leftovers=_leftovers(facts),
         assigned=_by_deployment(facts),
-        decided={one.name: one for one in observed.decision.deployments},
+        decided=decided,
         holds={
             replica: hold
-            for one in observed.decision.deployments
+            for one in decided.values()
             for hold in one.holds
             for replica in hold.replicas
         },
-        tenures={one.replica: one for one in observed.decision.tenures},
+        tenures=tenures,
+        desired=desired,
+        silences=silences,
     )
+
+
+def _mute(facts: Facts) -> frozenset[NodeName]:
+    """The nodes that are late or lost, with a record or without."""
+    fresh = {**facts.unadmitted, **{node.name: node.freshness for node in facts.nodes}}
+    return frozenset(name for name, one in fresh.items() if one in MUTE)
 
 
 def _leftovers(

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from reconciler.conditions.condition import Condition
 from reconciler.conditions.replicas import Replica, replica_conditions
 from reconciler.observing.node import Freshness
+from reconciler.rolling.failover import MUTE
 from reconciler.web.endpoints import endpoints
 from reconciler.web.facts import Index
 from reconciler.web.views import (
@@ -25,6 +26,7 @@ from reconciler.web.views import (
     SyncMark,
     WhyView,
 )
+from reconciler.web.waiting import goes_elsewhere
 from schemas.assignment import AssignedReplica, GpuShare, Phase, Why
 from schemas.heartbeat import Heartbeat, ReplicaReport, ReplicaState, ServiceReport
 from schemas.layout import replica_folder
@@ -37,7 +39,6 @@ _SILENT: Final = {
     Freshness.LOST: "is lost",
     Freshness.UNSEEN: "was never heard of",
 }
-_MUTE: Final = frozenset({Freshness.LATE, Freshness.LOST})
 _NOTHING: Final = WhyView(text="", score=0.0, terms=(), runners_up=())
 
 
@@ -52,7 +53,7 @@ def replica_view(index: Index, node: NodeName, replica: AssignedReplica) -> Repl
         node=node,
         wanted=True,
         sync=_sync(index, node, replica, report),
-        health=_health(index, node, report),
+        health=_health(index, node, replica, report),
         why=why_view(replica.why),
         resources=amounts(replica.resources),
         gpus=tuple(_share(share, beat) for share in replica.gpus),
@@ -102,7 +103,7 @@ def _left_behind(
     index: Index, node: NodeName, report: ReplicaReport
 ) -> tuple[SyncMark, HealthMark]:
     why = f"no longer assigned to {node}"
-    if _freshness(index, node) not in _MUTE:
+    if _freshness(index, node) not in MUTE:
         health = HealthMark(state=Health.PROGRESSING, why=f"{node} has yet to stop it")
         return SyncMark(state=Sync.OUT_OF_SYNC, why=why), health
     what = (
@@ -180,14 +181,23 @@ def _sync(
     return SyncMark(state=Sync.SYNCED, why=f"{node} runs what was decided")
 
 
-def _health(index: Index, node: NodeName, report: ReplicaReport | None) -> HealthMark:
+def _health(
+    index: Index, node: NodeName, replica: AssignedReplica, report: ReplicaReport | None
+) -> HealthMark:
     silent = _silence(index, node)
     if silent:
-        last = f"; its last word was: {report.state}" if report else ""
-        return HealthMark(state=Health.UNKNOWN, why=f"{silent}{last}")
+        last = f"its last word was: {report.state}" if report else ""
+        parts = (silent, _goes(index, node, replica), last)
+        return HealthMark(state=Health.UNKNOWN, why="; ".join(filter(None, parts)))
     if report is None:
         return HealthMark(state=Health.PROGRESSING, why=f"{node} has not taken it up yet")
     return HealthMark(state=_state(report.state), why=_reason(report))
+
+
+def _goes(index: Index, node: NodeName, replica: AssignedReplica) -> str:
+    judged, hold = index.nodes.get(node), index.holds.get(replica.name)
+    desired = index.desired.get(replica.deployment)
+    return goes_elsewhere(replica, judged, desired, hold, index.silences) if judged else ""
 
 
 def _silence(index: Index, node: NodeName) -> str:
