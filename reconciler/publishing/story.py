@@ -20,12 +20,14 @@ from reconciler.preview import Fate, Preview, ReplicaChange
 from reconciler.publishing.turns import (
     TURN_TRAILERS,
     Turn,
+    freed,
     new_holds,
     reason_of_change,
     turn_lines,
     turn_reasons,
     turn_trailers,
     turns,
+    why_it_leaves,
 )
 from schemas.assignment import DeploymentDecision, Phase, Verdict
 from schemas.names import DeploymentName, NodeName, split_replica
@@ -34,6 +36,8 @@ from schemas.names import DeploymentName, NodeName, split_replica
 LINES_MAX: Final = 50
 REASONS_MAX: Final = 10
 _WIDTH_MAX: Final = 200
+# A subject names as many deployments, and counts more of them.
+_SUBJECT_NAMES_MAX: Final = 3
 
 # Each line of it is counted against the budget of the hour; see reconciler.rebalancing.
 TRAILER: Final = "Rebalanced"
@@ -137,6 +141,7 @@ def _quiet_subjects(result: Pass) -> Iterator[str]:
     turned = [d for d in result.decision.deployments if before.get(d.name) is not d.verdict]
     admitted = sorted(result.assignments.keys() - result.observed.assignments.keys())
     waiting = sorted({split_replica(one.replicas[0])[0] for one in new_holds(result)})
+    going_on = sorted(freed(result))
     if len(turned) == 1:
         yield f"{turned[0].name}: {turned[0].verdict}"
     elif turned:
@@ -149,6 +154,14 @@ def _quiet_subjects(result: Pass) -> Iterator[str]:
         yield f"{waiting[0]}: waits" if len(waiting) == 1 else f"{len(waiting)} deployments: wait"
     if result.changes.nodes:
         yield _one_or_many(result.changes.nodes, "tell the node again", "tell them again")
+    if going_on:
+        yield _waits_no_longer(going_on)
+
+
+def _waits_no_longer(names: Sequence[DeploymentName]) -> str:
+    if len(names) > _SUBJECT_NAMES_MAX:
+        return f"{len(names)} deployments: wait no longer"
+    return f"{', '.join(names)}: {'waits' if len(names) == 1 else 'wait'} no longer"
 
 
 def _rolled_subject(rolled: Sequence[Turn]) -> str:
@@ -216,7 +229,8 @@ def _reasons(result: Pass, found: Preview) -> Iterator[str]:
         yield "the fleet is packed better so"
     for change in found.replicas:
         if change.replica not in rebalanced:
-            yield reason_of_change(result, change) or _reason(change, known, wanted, had)
+            told = reason_of_change(result, change)
+            yield told or _reason(result, change, known, wanted, had)
     yield from map(_flat, turn_reasons(result, found))
     for name in sorted(result.assignments.keys() - result.observed.assignments.keys()):
         yield f"{name} was admitted"
@@ -255,6 +269,7 @@ def _at_least_one(reasons: Iterator[str], result: Pass) -> list[str]:
 
 
 def _reason(
+    result: Pass,
     change: ReplicaChange,
     known: set[DeploymentName],
     wanted: set[DeploymentName],
@@ -267,7 +282,8 @@ def _reason(
         case Fate.ADD:
             return f"{name} had {had[name]} replicas and wants more"
         case Fate.MOVE:
-            return f"{change.replica} could not stay on {change.was_on}"
+            why = why_it_leaves(result, change)
+            return f"{change.replica} could not stay on {change.was_on}: {why}"
         case Fate.CHANGE:
             return f"{name} or its template changed"
         case Fate.REMOVE if name not in wanted:

@@ -17,6 +17,7 @@ from reconciler.decide import Pass
 from reconciler.preview import Fate, Preview, ReplicaChange
 from schemas.assignment import DeploymentDecision, Hold, Phase
 from schemas.names import DeploymentName, NodeName, ReplicaName, replica_name, split_replica
+from schemas.node import Duty
 
 _WORDS: Final = {
     Phase.SETTLED: "completed",
@@ -100,7 +101,7 @@ def turn_reasons(result: Pass, found: Preview) -> Iterator[str]:
             yield f"a new version of {turn.name} comes in"
     for hold in new_holds(result):
         yield hold_text((split_replica(hold.replicas[0])[0],), hold.text)
-    yield from (f"{name} waits no longer" for name in _freed(result))
+    yield from (f"{name} waits no longer" for name in freed(result))
     for replica, node, _ in granted_anew(result):
         yield f"{replica} needs a new grant on {node}"
     yield from _rewritten(result)
@@ -170,7 +171,23 @@ def reason_of_change(result: Pass, change: ReplicaChange) -> str:
     return ""
 
 
-def _freed(result: Pass) -> Iterator[DeploymentName]:
+def why_it_leaves(result: Pass, change: ReplicaChange) -> str:
+    """Why a replica that moves could not stay where it was."""
+    replica, node = change.replica, change.was_on
+    judged = next((one for one in result.nodes if one.name == node), None)
+    if judged is None:
+        return f"nodes/{node}.yaml is gone"
+    if replica in result.facts.failover.leaving:
+        return f"{node} is lost"
+    if any((one.replica, one.node) == (replica, node) for one in result.decision.rescheduled):
+        return "it kept failing there"
+    if judged.duty is Duty.DRAINING:
+        return f"{node} is draining"
+    return f"{node} does not take it any longer"
+
+
+def freed(result: Pass) -> Iterator[DeploymentName]:
+    """The deployments that waited and that nothing holds any longer."""
     held = {one.name for one in result.decision.deployments if one.holds}
     for one in result.observed.decision.deployments:
         if one.holds and one.name not in held:

@@ -50,6 +50,8 @@ def test_it_leaves_for_another_node_and_says_why() -> None:
     assignments = fleet.world.decide().observed.assignments.values()
     (why,) = (one.why.text for each in assignments for one in each.replicas)
     assert why == f"moved from {home}: it kept failing there"
+    reason = f"Reason: chat-0 could not stay on {home}: it kept failing there\n"
+    assert any(reason in message for message in fleet.world.history())
 
 
 def test_it_leaves_once_and_then_stays_where_it_fails() -> None:

@@ -159,7 +159,56 @@ def test_a_move_names_both_nodes() -> None:
     world.commit({"nodes/alpha.yaml": node("alpha", duty="draining")})
 
     assert story(world).splitlines()[0] == "chat: move chat-0 from alpha to beta"
-    assert "Reason: chat-0 could not stay on alpha" in story(world)
+    assert "Reason: chat-0 could not stay on alpha: alpha is draining\n" in story(world)
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent", "why"),
+    [
+        pytest.param({}, True, "{home} is lost", id="lost"),
+        pytest.param({"nodes/{home}.yaml": None}, False, "nodes/{home}.yaml is gone", id="gone"),
+        pytest.param(
+            {"deployments/chat.yaml": deployment("chat", placement="{pin: [{other}]}")},
+            False,
+            "{home} does not take it any longer",
+            id="pinned elsewhere",
+        ),
+    ],
+)
+def test_a_move_says_why_it_could_not_stay(
+    changes: dict[str, str | None], silent: bool, why: str
+) -> None:
+    fleet = a_fleet_of("alpha", "beta", "gamma", chat=deployment("chat"))
+    (home,) = fleet.homes().values()
+    other = next(name for name in fleet.agents if name != home)
+    fleet.silent = {home} if silent else set()
+    filled = {
+        path.replace("{home}", home): text and text.replace("{other}", other)
+        for path, text in changes.items()
+    }
+    fleet.world.commit(filled)
+    fleet.wait(timedelta(minutes=6) if silent else timedelta(seconds=30))
+
+    told = "\n".join(fleet.world.history())
+
+    assert f"Reason: chat-0 could not stay on {home}: {why.format(home=home)}\n" in told
+
+
+def test_a_decision_in_which_only_waits_end_says_whose() -> None:
+    names = ("alpha", "beta", "gamma")
+    chats = {name: deployment(name) for name in ("chat", "web")}
+    fleet = a_fleet_of(*names, **chats)
+    fleet.rest(3)
+    fleet.silent = set(names)
+    fleet.wait(timedelta(minutes=6))
+    assert fleet.because("chat") == fleet.because("web") == {"massLoss"}
+
+    fleet.silent = set()
+    fleet.rest(3)
+
+    subjects = [one.partition("\n")[0] for one in fleet.world.history()]
+    assert "chat, web: wait no longer" in subjects
+    assert "decision: other problems" not in subjects
 
 
 def test_a_broken_node_is_the_reason_of_what_it_holds() -> None:
