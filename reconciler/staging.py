@@ -132,11 +132,36 @@ def _braked(
         if not late and not kept:
             return brakes, now
         brakes = replace(brakes, frozen={**brakes.frozen, **kept}, absent={**brakes.absent, **late})
+        brakes = _without_those_in_circles(outlook, brakes, kept)
 
 
 def _stranded(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[ReplicaName, Held]:
+    """Who is to stay for the room that others are held on.
+
+    Not for the room that one takes who lost its node: that one serves nowhere.
+    """
     placed = {one.replica for one in now.plan.placements}
-    return stranded(outlook, placed | brakes.absent.keys(), now.held)
+    taken = {one.node for one in now.plan.placements if one.replica in outlook.recovering}
+    return {
+        name: held
+        for name, held in stranded(outlook, placed | brakes.absent.keys(), now.held).items()
+        if name in outlook.pending or outlook.target[name].node not in taken
+    }
+
+
+def _without_those_in_circles(
+    outlook: Outlook, brakes: Brakes, kept: Mapping[ReplicaName, Held]
+) -> Brakes:
+    """Let go who waits for one that is held itself, maybe for the very room it is to leave."""
+    if not kept:
+        return brakes
+    waits = gates(replace(outlook, held={**outlook.held, **kept})).frozen
+    frozen = {
+        name: held
+        for name, held in brakes.frozen.items()
+        if held.because is not Because.DEPENDENCY or name in waits
+    }
+    return replace(brakes, frozen=frozen)
 
 
 def _detours(

@@ -131,9 +131,27 @@ def _held(
 
 
 def _in_old_words(before: DeploymentDecision | None, now: DeploymentDecision) -> DeploymentDecision:
-    if before is None or _without_words(before) != _without_words(now):
+    if before is None or _without_words(before) != _without_words(_still_true(before, now)):
         return now
     return before
+
+
+def _still_true(before: DeploymentDecision, now: DeploymentDecision) -> DeploymentDecision:
+    """Where only more is waited for than was said, what was said is still true.
+
+    So what gets ready and ill again and again makes no commit each time.
+    """
+    said = {(one.reason, one.replicas): one.text for one in before.holds}
+    holds = []
+    for one in now.holds:
+        old = said.get((one.reason, one.replicas), "")
+        is_true = bool(old) and _words(old) <= _words(one.text)
+        holds.append(replace(one, text=old) if is_true else one)
+    return replace(now, holds=tuple(holds))
+
+
+def _words(text: str) -> set[str]:
+    return set(text.replace(",", " ").split())
 
 
 def _without_words(decision: DeploymentDecision) -> DeploymentDecision:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.rolling.outlook import Outlook, Pending, is_ready, replicas_of, rolls
+from reconciler.rolling.outlook import Outlook, Pending, extra_of, is_ready, replicas_of, rolls
 from schemas.deployment import Deployment
 from schemas.names import DeploymentName
+from schemas.rollout import UpdateStrategy
 
 
 def missing(deployment: Deployment, view: Outlook) -> str | None:
@@ -41,7 +42,11 @@ def _is_changing(name: DeploymentName, view: Outlook) -> bool:
     deployment = view.deployments.get(name)
     if deployment is None or not rolls(name, view):
         return False
+    starts_first = deployment.update.strategy is UpdateStrategy.START_FIRST
+    if starts_first and extra_of(deployment) not in view.target.keys() | view.previous.keys():
+        return False  # it has no room for the extra replica, and waits for that
+    changing = {Pending.CHANGE, Pending.MOVE}
     return any(
-        view.pending.get(one) is Pending.CHANGE and one not in view.held
+        view.pending.get(one) in changing and one not in view.arrived and one not in view.held
         for one in replicas_of(deployment)
     )

@@ -18,7 +18,7 @@ from reconciler.rolling.holders import Evidence, evidence, holders
 from reconciler.rolling.holding import Because, Held
 from reconciler.rolling.inputs import Versions, asked_for, kept_versions, understood
 from reconciler.rolling.marks import Memory
-from reconciler.rolling.restores import age_of_state, went_back
+from reconciler.rolling.restores import age_of_state, went_back, went_on
 from reconciler.rolling.rollout import Course, course
 from reconciler.rolling.standing import Standing, standings
 from reconciler.rolling.windows import closed
@@ -66,7 +66,7 @@ def gather(snapshot: Snapshot, now: datetime, wall: datetime, memory: Memory) ->
         BadDocumentError: our own last decision cannot be understood.
     """
     observed = observe(snapshot)
-    if went_back(memory, observed):
+    if went_back(memory, observed) and not went_on(memory, observed):
         observed = frozen_if_it_forgot_removals(snapshot, observed, memory.ran)
     observed = with_removals_held(snapshot, observed)
     sightings = sighted(memory.sightings, observed, now, memory.read_at)

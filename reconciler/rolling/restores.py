@@ -53,6 +53,12 @@ def went_back(memory: Memory, observed: Observed) -> bool:
     return any(generations.get(name, 0) < one for name, one in memory.generations.items())
 
 
+def went_on(memory: Memory, observed: Observed) -> bool:
+    """Whether somebody published since: what a state that went back forgot is let go already."""
+    generations = _generations(observed.assignments)
+    return any(generations.get(name, 0) > one for name, one in memory.generations.items())
+
+
 def _is_old_news(memory: Memory, observed: Observed, now: datetime) -> bool:
     """Whether agents said lately that the state is restored: one that lies says so for ever."""
     at = memory.restored_at

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
+from fleet.memory import MemoryRepository
+from reconciler.loop import Outcome, pass_once
+from reconciler.observing.read import Reader
 from reconciler.preview import preview
 from reconciler.publishing.story import message
+from reconciler.rolling.marks import Memory
+from reconciler.seat import Seat
 from schemas.assignment import Verdict
 from schemas.layout import ASSIGNMENTS_REF
-from tests.unit.reconciler.world import deployment, node
+from tests.unit.reconciler.world import World, deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of
 
 NAMES = tuple(f"d{number}" for number in range(10))
@@ -184,3 +191,57 @@ def test_and_also_where_nothing_else_changes() -> None:
 
     assert result.facts.lifts
     assert message(result, preview(result)).startswith("put back: 4 nodes: tell them again\n")
+
+
+class Rival:
+    """A reconciler with a memory of its own, of the same world."""
+
+    def __init__(self, world: World, name: str = "", memory: Memory | None = None) -> None:
+        self.world, self.memory = world, memory or Memory()
+        self.seat = Seat(name, random.Random(1)) if name else None
+        client = MemoryRepository(world.server)
+        self.reader = Reader(client, client, "main")
+
+    def look(self) -> Outcome:
+        made = pass_once(
+            self.reader, self.world.renderer, self.memory, self.world.clock, seat=self.seat
+        )
+        self.memory = made.result.memory
+        return made
+
+
+def test_a_standby_that_saw_a_restore_long_ago_does_not_freeze_the_fleet_when_it_leads() -> None:
+    """A node that the backup does not know, and whose record is gone, is missed for ever."""
+    names = [f"d{number}" for number in range(8)]
+    lease = "  leader: {lease: 1m}\n"
+    fleet = a_fleet_of("alpha", "beta", fleet=lease, **{one: deployment(one) for one in names})
+    world = fleet.world
+    one, two = Rival(world, "one"), Rival(world, "two")
+
+    def on(passes: int = 4, *, both: bool = True) -> Outcome:
+        for _ in range(passes):
+            world.clock.pass_by(timedelta(seconds=15))
+            fleet.obey()
+            if both:
+                one.look()
+            last = two.look()
+        return last
+
+    on()
+    backup = world.server.refs[ASSIGNMENTS_REF]
+    world.commit({"nodes/gamma.yaml": node("gamma")})
+    world.beat("gamma")
+    on()
+    world.commit({"nodes/gamma.yaml": None})
+    on()
+    world.server.refs[ASSIGNMENTS_REF] = backup
+    on(12)
+    gone: dict[str, str | bytes | None] = {f"deployments/{one}.yaml": None for one in names[:6]}
+    world.commit(gone, message="meant so\n\nMiaas-Allow-Removals: yes\n")
+    on(12)
+    world.commit({"deployments/d7.yaml": deployment("d7", parameters="{text: two}")})
+    on(12)
+
+    last = on(12, both=False)
+
+    assert last.result.observed.frozen == ()

@@ -187,3 +187,117 @@ def test_a_hold_for_the_fence_names_what_has_to_happen_now() -> None:
 
     assert fleet.decision().holds[0].text != before
     assert "Docker" in fleet.decision().holds[0].text
+
+
+def test_a_dependency_that_takes_a_port_which_its_dependent_gives_up_in_the_same_commit() -> None:
+    fleet = a_fleet_of("alpha", base=deployment("base", ports="{http: 8080}"))
+    fleet.change("chat", dependsOn="[base]", ports="{http: 8081}")
+    fleet.rest(4)
+    assert fleet.homes() == {"chat-0": "alpha"}
+    two = "{text: two}"
+    fleet.world.commit(
+        {
+            "deployments/base.yaml": deployment("base", ports="{http: 8081}", parameters=two),
+            "deployments/chat.yaml": deployment(
+                "chat", dependsOn="[base]", ports="{http: 8082}", parameters=two
+            ),
+        }
+    )
+    fleet.rest(40)
+    assert (fleet.texts("base"), fleet.texts()) == ({"base-0": "two"}, {"chat-0": "two"})
+
+
+def test_a_moving_dependency_comes_first_too() -> None:
+    fleet = a_fleet_of("alpha", "beta", base=deployment("base", placement="{pin: [alpha]}"))
+    fleet.change("chat", dependsOn="[base]", parameters="{text: one}")
+    fleet.rest(4)
+    fleet.states["base-0"] = ReplicaState.STARTING
+    fleet.world.commit(
+        {
+            "deployments/base.yaml": deployment(
+                "base", placement="{pin: [beta]}", parameters="{text: two}"
+            ),
+            "deployments/chat.yaml": deployment(
+                "chat", dependsOn="[base]", parameters="{text: two}"
+            ),
+        }
+    )
+    fleet.rest(4)
+    assert fleet.texts("base") == {"base-0": "two"}
+    assert fleet.texts() == {"chat-0": "one"}
+
+
+def test_no_room_for_the_extra_replica_of_a_dependency() -> None:
+    first = "{strategy: startFirst}"
+    fleet = a_fleet_of("alpha", base=deployment("base", resources="{cpu: 9}", update=first))
+    fleet.change("chat", dependsOn="[base]")
+    fleet.rest(4)
+    two = "{text: two}"
+    fleet.world.commit(
+        {
+            "deployments/base.yaml": deployment(
+                "base", resources="{cpu: 9}", update=first, parameters=two
+            ),
+            "deployments/chat.yaml": deployment("chat", dependsOn="[base]", parameters=two),
+        }
+    )
+    fleet.rest(100)
+    assert fleet.texts("base") == {"base-0": "hello"}
+    assert fleet.texts() == {"chat-0": "two"}
+
+
+def test_a_flapping_dependency_makes_no_commit_with_each_flap() -> None:
+    fleet = a_fleet_of()
+    fleet.states["a-0"] = fleet.states["b-0"] = ReplicaState.STARTING
+    fleet.change("a")
+    fleet.change("b")
+    fleet.change("chat", dependsOn="[a, b]")
+    fleet.rest(4)
+    before = len(fleet.world.history())
+    for number in range(40):
+        fleet.states["a-0"] = ReplicaState.RUNNING if number % 2 else ReplicaState.STARTING
+        fleet.step()
+    made = len(fleet.world.history()) - before
+    assert made < 10
+
+
+def test_who_lost_its_node_waits_for_no_window_of_others() -> None:
+    big = "{cpu: 12}"
+    prefers = "[{key: miaas/node, operator: In, values: [alpha], weight: 100}]"
+    vip = "{pin: [delta, alpha, beta], preemption: lowerPriority, "
+    vip += "prefer: [{key: miaas/node, operator: In, values: [delta], weight: 100}]}"
+    fleet = a_fleet_of(
+        *("alpha", "beta", "gamma", "delta"),
+        fleet=CLOSED,
+        mover=deployment(
+            "mover",
+            resources=big,
+            priority=1,
+            placement=f"{{pin: [alpha, gamma], prefer: {prefers}}}",
+        ),
+        stays=deployment("stays", resources=big, priority=2, placement="{pin: [beta]}"),
+        vip=deployment("vip", resources=big, priority=100, placement=vip),
+    )
+    fleet.rest(4)
+    assert fleet.homes("vip") == {"vip-0": "delta"}
+    fleet.silent.add("delta")
+    fleet.rest(60)
+    assert fleet.homes("vip") in ({"vip-0": "alpha"}, {"vip-0": "beta"})
+
+
+def test_a_container_that_restarts_makes_no_commit_with_each_restart() -> None:
+    """chat-2 is on its way for ever, chat-0 in a restart loop: chat-3 waits, in other words."""
+    update = "{maxUnavailable: 1, rollback: false, progressDeadline: 24h}"
+    names = ("n0", "n1", "n2", "n3")
+    text = "{text: two}"
+    fleet = a_fleet_of(
+        *names, chat=deployment("chat", replicas=4, update=update, placement="{strategy: spread}")
+    )
+    fleet.states["chat-2"] = fleet.states["chat-0"] = ReplicaState.STARTING
+    fleet.change("chat", replicas=4, update=update, placement="{strategy: spread}", parameters=text)
+    fleet.rest(6)
+    before = len(fleet.world.history())
+    for number in range(40):
+        fleet.states["chat-0"] = ReplicaState.RUNNING if number % 2 else ReplicaState.STARTING
+        fleet.step()
+    assert len(fleet.world.history()) - before < 10
