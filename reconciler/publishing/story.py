@@ -135,7 +135,9 @@ def _quiet_subject(result: Pass) -> str:
 
 
 def _quiet_subjects(result: Pass) -> Iterator[str]:
-    if result.facts.lifts and result.changes.nodes:
+    if result.facts.lifts and result.observed.frozen:
+        yield "put back: nothing may change"
+    elif result.facts.lifts and result.changes.nodes:
         yield f"put back: {_one_or_many(result.changes.nodes, 'tell it again', 'tell them again')}"
     before = {one.name: one.verdict for one in result.observed.decision.deployments}
     turned = [d for d in result.decision.deployments if before.get(d.name) is not d.verdict]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Final
 
 from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.documents import paths_of
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.observing.trailers import allows_removals
+from schemas.assignment import Decision
 from schemas.guards import LEAST_REMOVALS, Guards
 from schemas.names import DeploymentName
 from schemas.problem import REPOSITORY, Place, Problem
@@ -33,6 +35,18 @@ def with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
 
 
+# How what it says begins.
+_FORGOTTEN: Final = "the branch of decisions was put back to an older commit, and"
+
+
+def forgotten(decision: Decision) -> tuple[Problem, ...]:
+    """Why a decision changed nothing, where that is for removals that a state forgot; else none.
+
+    Who did not see that state before learns of it from there alone.
+    """
+    return tuple(one for one in decision.problems if one.what.startswith(_FORGOTTEN))
+
+
 def frozen_if_it_forgot_removals(
     snapshot: Snapshot, observed: Observed, ran: frozenset[DeploymentName]
 ) -> Observed:
@@ -47,8 +61,7 @@ def frozen_if_it_forgot_removals(
     gone, why = removals_held(observed.fleet.guards, ran, _wanted(snapshot, observed))
     if why is None or not gone - _running(observed):
         return observed
-    what = f"the branch of decisions was put back to an older commit, and {why}"
-    frozen = (Problem(REPOSITORY, what, REMOVALS_FIX),)
+    frozen = (Problem(REPOSITORY, f"{_FORGOTTEN} {why}", REMOVALS_FIX),)
     names = _running(observed) | observed.held.keys() | {one.name for one in observed.deployments}
     return replace(
         observed,

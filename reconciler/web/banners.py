@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.observing.causes import REMOVALS_FIX
+from reconciler.observing.causes import REMOVALS_FIX, is_of_removals
 from reconciler.rolling.failover import mass_loss
+from reconciler.rolling.guards import forgotten
 from reconciler.web.facts import Facts
 from reconciler.web.rollout_views import BannerView
 from reconciler.web.words import utc
@@ -17,6 +18,8 @@ from schemas.quantity import format_duration
 
 # Each kind of them.
 BANNERS: Final = ("leaderless", "frozen", "massLoss", "suspended", "removals", "window")
+
+_REMOVALS_FIX: Final = f"{REMOVALS_FIX[0].upper()}{REMOVALS_FIX[1:]}."
 
 
 def banners(facts: Facts) -> tuple[BannerView, ...]:
@@ -29,8 +32,8 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
     leader, lease, renewed = facts.observed.leads, facts.observed.lease, facts.renewed
     if facts.is_leaderless and leader and lease and renewed:
         yield BannerView(kind="leaderless", text=_leaderless(leader, lease, renewed))
-    if facts.observed.frozen:
-        yield BannerView(kind="frozen", text=frozen_text(facts.observed.frozen[0]))
+    if frozen := facts.observed.frozen or forgotten(facts.observed.decision):
+        yield BannerView(kind="frozen", text=frozen_text(frozen[0]))
     if many := mass_loss(facts.nodes, fleet.timings.lost):
         end = (
             "It ends once they are back; if they are really gone, take their records out of nodes/."
@@ -41,8 +44,8 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
         text = "The fleet is suspended: nothing is changed until fleet.yaml says otherwise."
         yield BannerView(kind="suspended", text=text)
     if facts.removals:
-        fix = f"{REMOVALS_FIX[0].upper()}{REMOVALS_FIX[1:]}"
-        yield BannerView(kind="removals", text=f"Removals are held: {facts.removals}. {fix}.")
+        text = f"Removals are held: {facts.removals}. {_REMOVALS_FIX}"
+        yield BannerView(kind="removals", text=text)
     if facts.closed:
         yield BannerView(kind="window", text=f"Planned changes wait: {facts.closed}.")
 
@@ -50,7 +53,7 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
 def frozen_text(problem: Problem) -> str:
     """Say why nothing may change: a file is broken, or what is wrong with the whole repository."""
     what = problem.what if problem.place.path == "." else f"{problem.place} is broken"
-    return f"Nothing may change: {what}."
+    return f"Nothing may change: {what}.{f' {_REMOVALS_FIX}' if is_of_removals(problem) else ''}"
 
 
 def _leaderless(leader: Leader, lease: timedelta, renewed: datetime) -> str:

@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from fleet.memory import MemoryRepository
+from reconciler.cli.steps import remarks_of
+from reconciler.decide import decide
 from reconciler.loop import Outcome, pass_once
 from reconciler.observing.read import Reader
 from reconciler.preview import preview
@@ -158,6 +160,13 @@ def test_what_is_held_does_not_get_loose_where_the_branch_of_decisions_goes_back
         assert "main removes 4 of 5 running deployments" in problem.what
         told = {str(name): one.generation for name, one in result.assignments.items()}
         assert all(told.get(name, 0) <= obeyed[name] for name in obeyed)
+    assert fleet.world.history()[0].startswith("put back: nothing may change\n")
+    # Who looks for the first time does not know what ran before.
+    newcomer = decide(fleet.world.snapshot(), fleet.world.clock.now, Memory(), fleet.world.renderer)
+    assert newcomer.observed.frozen == ()
+    (told_of_it,) = remarks_of(newcomer, fleet.world.clock.now)
+    assert told_of_it.startswith("Nothing may change: the branch of decisions was put back")
+    assert "Miaas-Allow-Removals: yes" in told_of_it
 
     fleet.world.commit({}, message="meant so\n\nMiaas-Allow-Removals: yes\n")
     fleet.rest(3)
