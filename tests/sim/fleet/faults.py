@@ -43,8 +43,11 @@ class Saboteur(Actor):
         self.pause = rng.choice((5.0, 15.0, 40.0))
         # Not every run knows every fault: some only show where others are silent.
         self.kinds = [one for one in FAULTS if rng.random() < 0.6] or list(FAULTS)
+        # Dice of their own leave the lives that do not meet them as they were.
+        dice = random.Random(world.seed)
+        self.kinds += [one for one in NEWER if dice.random() < 0.6]
         if only is not None:
-            known = (*FAULTS, *RARE)
+            known = (*FAULTS, *NEWER, *RARE)
             self.kinds, self.pause = [one for one in known if one.name in only], 5.0
         self.is_tired = not self.kinds
         self._active: list[Callable[[], None]] = []
@@ -92,7 +95,6 @@ FAULTS: Final = (
     Fault("kill", fault_processes.kill),
     Fault("hang", fault_processes.hang),
     Fault("agent hangs", fault_processes.hang_agent),
-    Fault("back while given up", fault_processes.return_while_given_up, ends_itself=True),
     Fault("host lost", fault_processes.lose_host),
     Fault("reboot", fault_processes.reboot),
     Fault("reboot of the reconciler", fault_processes.reboot_reconciler),
@@ -121,6 +123,11 @@ FAULTS: Final = (
     Fault("old heartbeat", fault_papers.old_heartbeat),
     Fault("main rewound", fault_papers.rewind_main),
     Fault("state restored", fault_papers.restore_state),
+)
+
+# Those that came later.
+NEWER: Final = (
+    Fault("back while given up", fault_processes.return_while_given_up, ends_itself=True),
 )
 
 # Rare ones, which no life draws: for those who live without a rule.
