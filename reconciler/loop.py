@@ -19,11 +19,10 @@ from reconciler.observing.read import Reader
 from reconciler.observing.snapshot import Snapshot
 from reconciler.preview import Fate, preview
 from reconciler.publishing.publish import publish
-from reconciler.publishing.story import PUT_BACK
 from reconciler.rebalancing import Published, Tried, may_move, moved_lately, rebalanced
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
-from reconciler.rolling.restores import seen
+from reconciler.rolling.restores import PUT_BACK, seen
 from reconciler.seat import Seat
 from schemas.fleet import Timings
 from schemas.names import CommitId

@@ -29,6 +29,7 @@ from reconciler.publishing.turns import (
     turns,
     why_it_leaves,
 )
+from reconciler.rolling.restores import PUT_BACK
 from schemas.assignment import DeploymentDecision, Phase, Verdict
 from schemas.names import DeploymentName, NodeName, split_replica
 
@@ -41,8 +42,6 @@ _SUBJECT_NAMES_MAX: Final = 3
 
 # Each line of it is counted against the budget of the hour; see reconciler.rebalancing.
 TRAILER: Final = "Rebalanced"
-
-PUT_BACK: Final = "the branch of decisions was put back to an older commit"
 
 _VERBS: Final = {
     Fate.ADD: "place",

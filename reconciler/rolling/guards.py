@@ -11,6 +11,7 @@ from reconciler.observing.causes import REMOVALS_FIX
 from reconciler.observing.documents import paths_of
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.observing.trailers import allows_removals
+from reconciler.rolling.restores import PUT_BACK
 from schemas.assignment import Decision
 from schemas.guards import LEAST_REMOVALS, Guards
 from schemas.names import DeploymentName
@@ -35,8 +36,8 @@ def with_removals_held(snapshot: Snapshot, observed: Observed) -> Observed:
     return replace(observed, held=dict(sorted({**held, **observed.held}.items())))
 
 
-# How what it says begins.
-_FORGOTTEN: Final = "the branch of decisions was put back to an older commit, and"
+# How what `frozen_if_it_forgot_removals` says begins.
+_FORGOTTEN: Final = f"{PUT_BACK}, and"
 
 
 def forgotten(decision: Decision) -> tuple[Problem, ...]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler.observing.snapshot import Observed, Snapshot
 from reconciler.rolling.holders import is_restored
 from reconciler.rolling.marks import Memory
 from schemas.assignment import Assignment
 from schemas.names import NodeName
+
+# What people are told of it.
+PUT_BACK: Final = "the branch of decisions was put back to an older commit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
