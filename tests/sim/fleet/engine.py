@@ -66,6 +66,7 @@ class Engine(SimulatedRuntime):
                 if one.project == project.name
                 and before.get(one.id) != one.state
                 and one.state != "exited"  # the host was booted meanwhile
+                and self.description(one.id)  # nor did anybody put it there meanwhile
             ]
 
     def pull(self, project: Project) -> None:
