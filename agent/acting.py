@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.acts import Act
 from agent.budget import acting_until
-from agent.converge import Act
 from agent.desk import Desk
 from agent.grants import worn_at
 from agent.holding import holding_of

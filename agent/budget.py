@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.converge import Act, waits_for
+from agent.acts import Act, waits_for
 from schemas.names import ReplicaName
 
 # The watchdog waits a quarter of an hour for a pass, and its last act may take two minutes.

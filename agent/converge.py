@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from agent.acts import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
 from agent.content import ServiceWant
 from agent.drift import STUCK, Stranger, spoiled
 from agent.faults import faults, is_well
@@ -60,66 +61,7 @@ class Remembered:
     removable: frozenset[ReplicaName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Down:
-    """Stop a replica and remove its containers and networks. Its volumes stay.
-
-    after: whose acts must not have failed before.
-    """
-
-    replica: ReplicaName
-    project: str
-    reason: str
-    after: frozenset[ReplicaName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pull:
-    """Bring the images of a replica while what runs goes on."""
-
-    replica: ReplicaName
-    tree: TreeId
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Up:
-    """Make a replica run from its files. Services that are as they should be are left alone.
-
-    after: who has to let something go before: nothing of theirs must have failed.
-    """
-
-    replica: ReplicaName
-    tree: TreeId
-    reason: str
-    after: frozenset[ReplicaName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveContainer:
-    """Stop one container and remove it. The others of its replica serve on.
-
-    after: as for `Up`, which follows.
-    """
-
-    replica: ReplicaName
-    tree: TreeId
-    container: str
-    reason: str
-    after: frozenset[ReplicaName] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveVolumes:
-    """Delete the volumes of a replica that is gone, data and all."""
-
-    replica: ReplicaName
-    project: str
-    reason: str
-
-
 Own: TypeAlias = Mapping[ReplicaName, tuple[Container, ...]]
-Act: TypeAlias = Down | Pull | Up | RemoveContainer | RemoveVolumes
 
 
 def acts(
@@ -202,7 +144,7 @@ def _changes(
     made = {
         replica: (
             *_evictions(node, wanted[replica], remembered),
-            *_renewal(wanted[replica], own.get(replica, ()), reasons[replica], waits[replica]),
+            *_renewal(wanted[replica], own, remembered, reasons[replica], waits[replica]),
         )
         for replica in (*row.order, *row.circle)
     }
@@ -232,12 +174,18 @@ def _around(
 def _leftovers(
     assigned: tuple[Wanted, ...], own: Own, remembered: Remembered
 ) -> Mapping[ReplicaName, Holding | None]:
-    return leftovers({want.replica: want.holding for want in assigned}, remembered.held, own)
+    unlike = frozenset(want.replica for want in assigned if _is_unlike(want, own))
+    given = {want.replica: want.holding for want in assigned}
+    return leftovers(given, remembered.held, own, unlike)
 
 
-def waits_for(act: Act) -> frozenset[ReplicaName]:
-    """The replicas of which nothing may have failed before."""
-    return act.after if isinstance(act, Down | RemoveContainer | Up) else frozenset()
+def _is_unlike(want: Wanted, own: Own) -> bool:
+    """Whether any container was made from other files. Of files that cannot be used: no."""
+    if want.services is None:
+        return False
+    hashes = {service.name: service.hash for service in want.services}
+    containers = own.get(want.replica, ())
+    return any(hashes.get(one.service) != one.content_hash for one in containers)
 
 
 def is_left_alone(want: Wanted, containers: tuple[Container, ...], remembered: Remembered) -> bool:
@@ -295,13 +243,14 @@ def intruder_text(stranger: Stranger) -> str:
 
 
 def _renewal(
-    want: Wanted, containers: tuple[Container, ...], reason: str, after: frozenset[ReplicaName]
+    want: Wanted, own: Own, remembered: Remembered, reason: str, after: frozenset[ReplicaName]
 ) -> Iterator[Act]:
     """The acts that bring one replica to what it should be: images first, so that it serves on."""
     if not reason:
         return
     yield Pull(replica=want.replica, tree=want.tree, reason=reason)
     services = {service.name: service for service in want.services or ()}
+    containers = own.get(want.replica, ())
     for container in containers:
         service = services.get(container.service)
         if container.state in STUCK or (service is not None and _is_spoiled(service, container)):
@@ -312,7 +261,13 @@ def _renewal(
                 reason=reason,
                 after=after,
             )
-    yield Up(replica=want.replica, tree=want.tree, reason=reason, after=after)
+    yield Up(
+        replica=want.replica,
+        tree=want.tree,
+        reason=reason,
+        after=after,
+        adopts=bool(containers) and remembered.held.get(want.replica) is None,
+    )
 
 
 def _is_spoiled(service: ServiceWant, container: Container) -> bool:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.converge import RemoveContainer, Up, own_containers
+from agent.acts import RemoveContainer, Up
+from agent.converge import own_containers
 from agent.desk import Desk
 from agent.grants import Own, Stop, limits_of, running_of
 from agent.lease import Lease, drawn, is_lapsed

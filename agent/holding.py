@@ -96,16 +96,18 @@ def leftovers(
     given: Mapping[ReplicaName, Holding],
     held: Mapping[ReplicaName, Holding | None],
     running: Iterable[ReplicaName],
+    unlike: frozenset[ReplicaName],
 ) -> Mapping[ReplicaName, Holding | None]:
     """What replicas still hold beyond what they are given. None: nobody knows what.
 
-    given: to each that is to run. running: those of which any container is left. One that is to run
-    and of which nobody knows what it holds is believed to hold what it is given.
+    given: to each that is to run. running: those of which any container is left. unlike: those
+    that run from other files than they are to. Of whom nobody knows what it holds, and who runs
+    from the files that it is to, is believed to hold what it is given.
     """
     found: dict[ReplicaName, Holding | None] = {}
     for replica in running:
         holding = held.get(replica)
-        if replica not in given:
+        if replica not in given or (holding is None and replica in unlike):
             found[replica] = holding
         elif holding is not None:
             found[replica] = excess(holding, given[replica])

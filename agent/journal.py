@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent.converge import Act, Down, Up
+from agent.acts import Act, Down, Up
 from agent.holding import Holding, holding_from_json
 from agent.shelf import Shelf
 from schemas.names import ReplicaName

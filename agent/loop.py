@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent.acting import act, settle, sweep
+from agent.acts import Act
 from agent.audit import with_limits
 from agent.clock import Clock
-from agent.converge import Act, own_containers
+from agent.converge import own_containers
 from agent.desk import Desk, Tools
 from agent.fencing import Checked, enforce, yield_outlived
 from agent.grants import Stop

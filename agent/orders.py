@@ -6,20 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from agent.accepted import Accepted
+from agent.acts import Act, RemoveContainer, Up, waits_for
 from agent.backoff import Tries, waits
 from agent.budget import SOME_TIME, in_turn
-from agent.converge import (
-    Act,
-    Remembered,
-    RemoveContainer,
-    Up,
-    Wanted,
-    acts,
-    delays,
-    is_left_alone,
-    own_containers,
-    waits_for,
-)
+from agent.converge import Remembered, Wanted, acts, delays, is_left_alone, own_containers
 from agent.faults import faults
 from agent.grants import Grants, fences_of
 from agent.holding import holding_of

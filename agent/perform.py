@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from agent.acts import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up, waits_for
 from agent.backoff import cut_short, failed, started
 from agent.clock import Clock
-from agent.converge import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up, waits_for
 from agent.grants import Grants, act_within
 from agent.holding import NOTHING, Holding, excess, holding_of, merged
 from agent.janitor import Janitor
@@ -233,12 +233,8 @@ class Performer:
             OSError: it could not be written, and the act needs it.
         """
         try:
-            if replica is None:
-                # What nobody remembers may hold anything until its last container is gone.
-                known = notebook.memory.present.get(act.replica)
-                notebook.journal.begin(act, "", known.holding if known else None)
-            else:
-                notebook.journal.begin(act, replica.deployment, holding_of(replica))
+            deployment = replica.deployment if replica else ""
+            notebook.journal.begin(act, deployment, _intended(act, notebook, replica))
         except OSError:
             if not isinstance(act, Down):
                 raise
@@ -252,7 +248,8 @@ class Performer:
             RuntimeFailedError, RuntimeDownError: the engine.
         """
         holding = holding_of(replica)
-        fresh = Present(deployment=replica.deployment, holding=NOTHING)
+        untold = None if act.adopts else NOTHING
+        fresh = Present(deployment=replica.deployment, holding=untold)
         known = notebook.memory.present.get(act.replica, fresh)
         either = merged(known.holding, holding)
         epoch = replica.fence.epoch if replica.fence else 0
@@ -266,6 +263,17 @@ class Performer:
         now = self.clock.boottime()
         before = notebook.tries(act.replica)
         notebook.note(act.replica, started(before, act.tree, now, self.rng))
+
+
+def _intended(act: Act, notebook: Notebook, replica: AssignedReplica | None) -> Holding | None:
+    """What a replica may hold while an act on it is under way; None: nobody knows.
+
+    What nobody remembers may hold anything, until its last container was made by us or is gone.
+    """
+    if isinstance(act, Up) and replica:
+        return None if act.adopts else holding_of(replica)
+    known = notebook.memory.present.get(act.replica)
+    return known.holding if known else None
 
 
 def _belongs_to(act: Act, last: Act) -> bool:

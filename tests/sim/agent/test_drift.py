@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.converge import Pull, RemoveContainer, Up
+from agent.acts import Pull, RemoveContainer, Up
 from agent.reasons import Reason
 from agent.runtime.port import Container, Limits, RuntimeDownError, RuntimeFailedError
 from fleet.memory import MemoryServer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.converge import Up
+from agent.acts import Up
 from agent.fence import LEASE_FILE, age_seconds, text_of
 from agent.grants import LEAST_PATIENCE, NO_GRANT, Stop
 from agent.reasons import Reason

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.converge import Down, Pull, Up
+from agent.acts import Down, Pull, Up
 from fleet.memory import MemoryServer
 from schemas.assignment import AssignedReplica, GpuShare, dump_assignment
 from schemas.heartbeat import ReplicaState
@@ -44,12 +44,15 @@ def whole(name: str, uuid: GpuUuid, **fields: Any) -> AssignedReplica:
     return an_assigned_replica(name, gpus=shares, sharing=Sharing.EXCLUSIVE, **fields)
 
 
-def assign(publisher: Publisher, *replicas: AssignedReplica) -> None:
-    """Assign these, each with files that say which GPU it has."""
+def assign(publisher: Publisher, *replicas: AssignedReplica, **images: str) -> None:
+    """Assign these, each with files that say which GPU it has. images: by deployment."""
     publisher.generation += 1
     assignment = an_assignment(NODE, replicas=replicas, generation=publisher.generation)
     files: dict[str, bytes | None] = {
-        f"{one.name}/compose.yaml": compose(extra=_shown(one)).encode() for one in replicas
+        f"{one.name}/compose.yaml": compose(
+            image=images.get(one.deployment, "img:1"), extra=_shown(one)
+        ).encode()
+        for one in replicas
     }
     publisher.publish_raw({**files, ASSIGNMENT_FILE: dump_assignment(assignment).encode()})
 
@@ -141,15 +144,7 @@ def test_whoever_takes_the_place_of_one_whose_move_fails_waits(
     host.script.missing_images.add("img:2")
 
     moved = an_assigned_replica("zoe", ports={"http": 81})
-    taker = an_assigned_replica("ann", ports={"http": 80})
-    assignment = an_assignment(NODE, replicas=(moved, taker), generation=2)
-    publisher.publish_raw(
-        {
-            "zoe-0/compose.yaml": compose(image="img:2").encode(),
-            "ann-0/compose.yaml": compose().encode(),
-            ASSIGNMENT_FILE: dump_assignment(assignment).encode(),
-        }
-    )
+    assign(publisher, moved, an_assigned_replica("ann", ports={"http": 80}), zoe="img:2")
     host.pass_time(60)
 
     assert running(host) == {"zoe-0"}
@@ -253,3 +248,42 @@ def test_whoever_lost_its_memory_gives_away_nothing_that_somebody_may_hold(
         assert running(host) == {"old-0", "plain-0"}
         text = "waits for old-0, of which nobody knows what it holds"
         assert message(host, NEW) == (ReplicaState.PENDING, text)
+
+
+def test_whoever_lost_its_memory_changes_what_runs_before_it_starts_another(
+    host: Host, publisher: Publisher
+) -> None:
+    """A restored state gives to one what another still has (seed 7387)."""
+    assign(publisher, whole("zoe", GPU_A))
+    host.rest()
+    for path in host.disk.glob("*.json"):
+        path.unlink()
+    host.script.missing_images.add("img:2")
+    moved, taker = whole("zoe", GPU_B), whole("ann", GPU_A)
+    assign(publisher, moved, taker, an_assigned_replica("plain"), zoe="img:2")
+    host.start()
+    host.pass_time(60)
+
+    assert running(host) == {"zoe-0", "plain-0"}
+    text = "waits for zoe-0, of which nobody knows what it holds"
+    assert message(host, ReplicaName("ann-0")) == (ReplicaState.PENDING, text)
+
+    host.script.missing_images.clear()
+    host.pass_time(600)
+
+    assert running(host) == {"zoe-0", "ann-0", "plain-0"}
+
+
+def test_what_an_unfinished_start_of_what_nobody_remembers_holds_is_not_given_away(
+    host: Host, publisher: Publisher
+) -> None:
+    assign(publisher, whole("zoe", GPU_A))
+    host.rest()
+    for path in host.disk.glob("*.json"):
+        path.unlink()
+    host.script.failing["web"] = "no such device"
+    assign(publisher, whole("zoe", GPU_B), whole("ann", GPU_A))
+    host.start()
+    acts = host.step().acts
+
+    assert [act.replica for act in acts if isinstance(act, Up)] == ["zoe-0"]

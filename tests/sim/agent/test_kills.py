@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.converge import Up
+from agent.acts import Up
 from fleet.memory import MemoryServer
 from schemas.heartbeat import ReplicaState
 from schemas.names import ReplicaName

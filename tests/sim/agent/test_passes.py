@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.converge import Down, Pull, Up
+from agent.acts import Down, Pull, Up
 from fleet.memory import MemoryServer
 from schemas.assignment import dump_assignment
 from schemas.heartbeat import ReplicaState

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.converge import Down, Pull, RemoveContainer, Up
+from agent.acts import Down, Pull, RemoveContainer, Up
 from agent.fence import LEASE_FILE, age_seconds, text_of
 from agent.perform import StillPullingError
 from agent.reasons import Reason

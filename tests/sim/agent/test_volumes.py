@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.converge import Down, RemoveVolumes
+from agent.acts import Down, RemoveVolumes
 from fleet.memory import MemoryServer
 from schemas.assignment import dump_assignment
 from schemas.layout import ASSIGNMENT_FILE, project_name

@@ -24,7 +24,8 @@ import reconciler.rolling.guards
 import reconciler.rolling.proofs
 import reconciler.staging
 import tests.sim.fleet.timer
-from agent.converge import Act, Down, acts
+from agent.acts import Act, Down
+from agent.converge import acts
 from agent.grants import Grants
 from fleet.memory import MemoryServer
 from fleet.objects import Object

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from agent.acts import Act, Down, Pull, Up, waits_for
 from agent.budget import LEAST_SECONDS, LONGEST_SECONDS, acting_until, in_turn
-from agent.converge import Act, Down, Pull, Up, waits_for
 from schemas.layout import project_name
 from schemas.names import ReplicaName
 from tests.agent_builders import CHAT, CODE, NODE, TREE

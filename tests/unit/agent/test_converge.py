@@ -9,24 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.converge import (
-    Act,
-    Down,
-    Pull,
-    Remembered,
-    RemoveContainer,
-    RemoveVolumes,
-    Up,
-    acts,
-)
+from agent.acts import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
+from agent.converge import Remembered, acts
 from agent.drift import Stranger
+from agent.holding import NOTHING
 from agent.runtime.port import Container, Limits
 from schemas.layout import project_name
 from schemas.names import ReplicaName, TreeId
 from schemas.resources import Drift
 from tests.agent_builders import CHAT, CODE, NODE, TREE, a_container, a_service, a_want
 
-RUNS = Remembered(present={CHAT: TREE})
+RUNS = Remembered(present={CHAT: TREE}, held={CHAT: NOTHING})
 
 
 def _renewal(reason: str, replica: ReplicaName = CHAT) -> tuple[Act, ...]:
@@ -359,8 +352,24 @@ def test_a_new_tree_with_the_same_content_is_no_reason_to_act() -> None:
     assert acts(NODE, (want,), (a_container(),), RUNS) == ()
 
 
+def test_a_start_tells_of_containers_of_which_nobody_knows_what_they_hold() -> None:
+    changed = (a_container(content_hash="old"),)
+    forgotten = replace(RUNS, held={})
+
+    adopts = {
+        name: [act.adopts for act in acts(NODE, (a_want(),), found, known) if isinstance(act, Up)]
+        for name, found, known in (
+            ("known", changed, RUNS),
+            ("forgotten", changed, forgotten),
+            ("new", (), Remembered()),
+        )
+    }
+
+    assert adopts == {"known": [False], "forgotten": [True], "new": [False]}
+
+
 def test_an_interrupted_act_is_done_again_though_all_looks_well() -> None:
-    remembered = Remembered(present={CHAT: TREE}, interrupted=frozenset({CHAT}))
+    remembered = replace(RUNS, interrupted=frozenset({CHAT}))
 
     found = acts(NODE, (a_want(),), (a_container(),), remembered)
 
@@ -369,7 +378,7 @@ def test_an_interrupted_act_is_done_again_though_all_looks_well() -> None:
 
 @pytest.mark.parametrize("assigned", [True, False])
 def test_a_replica_that_waits_is_left_alone(assigned: bool) -> None:
-    remembered = Remembered(present={CHAT: TREE}, waiting=frozenset({CHAT}))
+    remembered = replace(RUNS, waiting=frozenset({CHAT}))
     wants = (a_want(),) if assigned else ()
 
     assert acts(NODE, wants, (a_container(state="created"),), remembered) == ()

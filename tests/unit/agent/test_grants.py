@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.converge import Down, Pull, RemoveContainer, Up
+from agent.acts import Down, Pull, RemoveContainer, Up
 from agent.grants import (
     LEAST_PATIENCE,
     LEAST_START,

@@ -146,11 +146,25 @@ def test_what_is_left_over_comes_from_memory_and_what_is_given(
     given: Mapping[ReplicaName, Holding],
     left: Mapping[ReplicaName, Holding | None],
 ) -> None:
-    assert leftovers(given, known, (CODE,)) == left
+    assert leftovers(given, known, (CODE,), frozenset()) == left
+
+
+@pytest.mark.parametrize(
+    ("known", "left"),
+    [
+        pytest.param({}, {CODE: None}, id="nobody remembers it"),
+        pytest.param({CODE: None}, {CODE: None}, id="from an older memory"),
+        pytest.param({CODE: held(ports=(81,))}, {}, id="what it holds is known"),
+    ],
+)
+def test_what_runs_from_other_files_may_hold_anything_where_nobody_remembers_it(
+    known: Mapping[ReplicaName, Holding | None], left: Mapping[ReplicaName, Holding | None]
+) -> None:
+    assert leftovers({CODE: held(ports=(81,))}, known, (CODE,), frozenset({CODE})) == left
 
 
 def test_of_what_no_container_is_left_nothing_is_held() -> None:
-    assert leftovers({}, {CODE: held(ports=(80,))}, ()) == {}
+    assert leftovers({}, {CODE: held(ports=(80,))}, (), frozenset({CODE})) == {}
 
 
 def test_what_is_on_its_way_holds_the_old_and_the_new() -> None:
