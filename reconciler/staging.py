@@ -61,7 +61,7 @@ def staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...]) -> Stages:
     held = facts.observed.held
     while True:
         stages = _staged(facts, renderer, moves, held)
-        late, emptied = _crowded(facts, stages), _emptied(facts, stages)
+        late, emptied = _crowded(facts, stages) | _broken(stages), _emptied(facts, stages)
         if not late and not emptied:
             return stages
         moves = tuple(one for one in moves if one.replica not in late)
@@ -97,12 +97,21 @@ def _crowded(facts: Facts, stages: Stages) -> frozenset[ReplicaName]:
     return frozenset().union(*(crowded(plan, nodes, previous, moved) for plan in plans))
 
 
+def _broken(stages: Stages) -> frozenset[ReplicaName]:
+    """Who was to move and stays, as it cannot be rendered: who is held keeps what it was told."""
+    held = stages.aim.held.keys() | stages.now.held.keys()
+    moved = (one.replica for one in stages.moves)
+    return frozenset(replica for replica in moved if split_replica(replica)[0] in held)
+
+
 def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Broken) -> Stages:
     question, moved, aim = _aim(facts, renderer, moves, held)
     outlook = _outlook(facts, aim, moved)
     question, aim = _with_extra(question, aim, surging(outlook), renderer)
     if question.surging:
         outlook = _outlook(facts, aim, moved)
+    # What cannot be rendered is held in every plan, also where it stays and nobody would try it.
+    question = replace(question, held=aim.held)
     brakes, now = _braked(facts, question, aim, outlook, renderer)
     end = ending(question, aim, outlook, renderer)
     return Stages(

@@ -13,7 +13,7 @@ from reconciler.placing.rebalance import Move
 from schemas.assignment import Phase, Rescheduled
 from schemas.fleet import Timings
 from schemas.heartbeat import ReplicaState
-from tests.unit.reconciler.world import deployment, node
+from tests.unit.reconciler.world import WEB_COMPOSE, deployment, node
 from tests.unit.rolling.fleet import POLL, Fleet, a_fleet_of, spread
 
 FAILS = ReplicaState.FAILED
@@ -330,3 +330,49 @@ def test_a_move_to_where_no_room_is_left_is_not_made() -> None:
 
     assert moved_to(free) == free
     assert moved_to(crowded) == one
+
+
+def a_template_that_asks_for(expression: str) -> dict[str, str]:
+    text = WEB_COMPOSE.replace("TEXT: {{ params.text }}", f"TEXT: {{{{ {expression} }}}}")
+    return {"templates/web/compose.yaml.j2": text}
+
+
+def test_no_node_takes_it_on_which_it_cannot_be_rendered() -> None:
+    """It stays as it is, and no pass ends in it (seed 8054)."""
+    fleet = a_fleet_of("alpha", "beta", chat=spread(1))
+    home = fleet.homes()["chat-0"]
+    fleet.world.commit(a_template_that_asks_for(f"{{'{home}': 'x'}}[node.name]"))
+    fleet.rest()
+    fails(fleet, "chat-0")
+
+    fleet.rest(ENOUGH)
+
+    assert fleet.homes() == {"chat-0": home}
+    assert moved(fleet) == ()
+    assert fleet.world.decide().held == {}
+
+
+def test_one_that_left_and_is_still_to_start_waits_while_it_cannot_be_rendered() -> None:
+    names = ("alpha", "beta")
+    plain = {f"nodes/{name}.yaml": node(name) for name in names}
+    labelled = {
+        path: text.replace("}", ", labels: {room: one}}", 1) for path, text in plain.items()
+    }
+    fleet = a_fleet_of(*names, chat=spread(1, disconnect="{stopAfter: 2m, loseAfter: 4m}"))
+    fleet.world.commit({**labelled, **a_template_that_asks_for("node.labels.room")})
+    fleet.rest()
+    home = fleet.homes()["chat-0"]
+    fails(fleet, "chat-0")
+    fleet.agents[home].stops = False
+    fleet.rest(2 * ENOUGH)
+    assert fleet.homes() == {}
+
+    fleet.world.commit(plain)
+    fleet.agents[home].stops = True
+    fleet.rest(3)
+    assert fleet.homes() == {}
+    assert "chat" in fleet.world.decide().held
+
+    fleet.world.commit(labelled)
+    fleet.rest(3)
+    assert fleet.homes()["chat-0"] not in {"", home}

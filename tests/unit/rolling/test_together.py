@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.assignment import Phase
+from schemas.assignment import Phase, Verdict
 from schemas.heartbeat import ReplicaState
 from tests.unit.reconciler.world import FLEET, WEB, WEB_COMPOSE, deployment, node
 from tests.unit.rolling.fleet import a_fleet_of, spread
@@ -301,3 +301,25 @@ def test_a_container_that_restarts_makes_no_commit_with_each_restart() -> None:
         fleet.states["chat-0"] = ReplicaState.RUNNING if number % 2 else ReplicaState.STARTING
         fleet.step()
     assert len(fleet.world.history()) - before < 10
+
+
+def test_a_version_that_cannot_be_rendered_is_told_and_never_good_while_all_is_suspended() -> None:
+    """Nobody renders what stays: beside another that waits, it looked well (seed 8054)."""
+    fleet = a_fleet_of(chat=spread(2), code=deployment("code", parameters="{text: one}"))
+    good = fleet.world.decide().facts.kept["chat"].good
+    fleet.world.commit({"fleet.yaml": f"{FLEET}spec: {{suspend: true}}\n"})
+    fleet.rest(3)
+
+    fleet.world.commit(
+        {
+            "templates/other/template.yaml": WEB.replace("name: web", "name: other"),
+            "templates/other/compose.yaml.j2": "{{ nobody.knows }}",
+            "deployments/chat.yaml": spread(2).replace("template: web", "template: other"),
+            "deployments/code.yaml": deployment("code", parameters="{text: two}"),
+        }
+    )
+    fleet.rest(3)
+
+    assert fleet.because("code") == {"suspended"}
+    assert fleet.decision().verdict is Verdict.HELD
+    assert fleet.world.decide().facts.kept["chat"].good == good
