@@ -6,7 +6,7 @@ that what runs can be told apart by looking at it, without rendering anything ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 FLEET: Final = "apiVersion: miaas/v1\nkind: Fleet\nmetadata: {name: sim}\n"
@@ -22,6 +22,13 @@ UPDATES: Final = (
     "{progressDeadline: 2m}",
     "{progressDeadline: 2m, rollback: false}",
 )
+# Never open in the half hour of a life; open for ten minutes of each twenty; closed for as long.
+WINDOWS: Final = (
+    '{kind: allow, cron: "30 7 * * *", duration: 30m}',
+    '{kind: allow, cron: "*/20 * * * *", duration: 10m}',
+    '{kind: deny, cron: "*/20 * * * *", duration: 10m}',
+)
+WAVES: Final = "[{key: shelf, operator: In, values: [low]}]"
 TEMPLATES: Final = ("web", "model", "store")
 TEXTS: Final = ("red", "green", "blue", "no", "22:22", "a: b")
 TAGS: Final = ("1", "2", "3")
@@ -44,6 +51,7 @@ class Wish:
 
     gpu_mib: of a shared card; 0: whole cards. fenced: no two copies of a replica may run.
     update: as written. after: what has to be ready before it; empty: nothing.
+    spreads: over the nodes. preempts: pushes out what is less important. stays: on a lost node.
     """
 
     template: str
@@ -59,6 +67,9 @@ class Wish:
     update: str = ""
     after: str = ""
     suspend: bool = False
+    spreads: bool = False
+    preempts: bool = False
+    stays: bool = False
 
     @property
     def image(self) -> str:
@@ -68,7 +79,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeWish:
-    """What people say of a node."""
+    """What people say of a node. shelf: empty: nothing."""
 
     duty: str = "active"
     shelf: str = "low"
@@ -79,7 +90,9 @@ class Wishes:
     """The whole fleet repository.
 
     odd: files of any bytes that stand over what people meant. suspend: the fleet is suspended.
-    leads: one reconciler leads, and the others stand by.
+    leads: one reconciler leads, and the others stand by. window: when planned changes are made;
+    empty: always. waves: whether the low shelf gets new versions first. asks: whether the template
+    `web` needs to know the shelf of its node.
     """
 
     deployments: dict[str, Wish] = field(default_factory=dict)
@@ -88,25 +101,31 @@ class Wishes:
     odd: dict[str, bytes] = field(default_factory=dict)
     suspend: bool = False
     leads: bool = False
+    window: str = ""
+    waves: bool = False
+    asks: bool = False
 
     def copy(self) -> Wishes:
         """The same wishes, to be changed for themselves."""
-        return Wishes(
-            dict(self.deployments),
-            dict(self.marks),
-            dict(self.nodes),
-            dict(self.odd),
-            self.suspend,
-            self.leads,
+        return replace(
+            self,
+            deployments=dict(self.deployments),
+            marks=dict(self.marks),
+            nodes=dict(self.nodes),
+            odd=dict(self.odd),
         )
 
     def files(self) -> dict[str, bytes]:
         """Every file of the repository."""
         says = ["suspend: true"] if self.suspend else []
         says += [f"leader: {{lease: {LEASE_SECONDS}s}}"] if self.leads else []
+        says += [f"windows: [{self.window}]"] if self.window else []
+        says += [f"waves: {WAVES}"] if self.waves else []
         texts = {"fleet.yaml": FLEET + (f"spec: {{{', '.join(says)}}}\n" if says else "")}
         for name in TEMPLATES:
             texts |= _template(name, self.marks[name])
+        if self.asks:
+            texts["templates/web/compose.yaml.j2"] += _SHELF
         texts |= {node_path(name): _node(name, one) for name, one in self.nodes.items()}
         texts |= {deployment_path(name): _text(name, w) for name, w in self.deployments.items()}
         return {**{path: text.encode() for path, text in texts.items()}, **self.odd}
@@ -141,7 +160,7 @@ def node_path(name: str) -> str:
 
 
 def _node(name: str, wish: NodeWish) -> str:
-    labels = "{shelf: " + wish.shelf + "}"
+    labels = f"{{shelf: {wish.shelf}}}" if wish.shelf else "{}"
     head = "apiVersion: miaas/v1\nkind: Node\n"
     return f"{head}metadata: {{name: {name}, labels: {labels}}}\nspec: {{duty: {wish.duty}}}\n"
 
@@ -165,13 +184,14 @@ def _text(name: str, wish: Wish) -> str:
         lines.append(f"    gpus: {{count: {wish.gpus}{shared}}}")
     lines += [f"  update: {wish.update}"] if wish.update else []
     lines += [f"  disconnect: {FENCED}"] if wish.fenced else []
+    lines += ["  disconnect: {replace: false}"] if wish.stays and not wish.fenced else []
     lines += [f"  dependsOn: [{wish.after}]"] if wish.after else []
     lines += ["  suspend: true"] if wish.suspend else []
+    placement = ["    strategy: spread"] if wish.spreads else []
+    placement += ["    preemption: lowerPriority"] if wish.preempts else []
     if wish.shelf:
-        lines += [
-            "  placement:",
-            f"    require: [{{key: shelf, operator: In, values: [{wish.shelf}]}}]",
-        ]
+        placement += [f"    require: [{{key: shelf, operator: In, values: [{wish.shelf}]}}]"]
+    lines += ["  placement:", *placement] if placement else []
     return "\n".join(lines) + "\n"
 
 
@@ -225,6 +245,8 @@ services:
   worker:
 {_SERVICE}    restart: always
 """
+# The last lines of the service that is last in `web`.
+_SHELF: Final = "    labels:\n      shelf: {{ node.labels.shelf }}\n"
 _MODEL: Final = f"""\
 services:
   server:

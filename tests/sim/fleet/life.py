@@ -21,7 +21,7 @@ from tests.sim.fleet.faults import BITES, Saboteur
 from tests.sim.fleet.invariants import watch
 from tests.sim.fleet.ledger import Ledger
 from tests.sim.fleet.liveness import complaints, refs_of_decisions
-from tests.sim.fleet.person import ACTS
+from tests.sim.fleet.person import ACTS, NEWER_ACTS
 from tests.sim.fleet.world import World
 
 # The longest wait of an agent after failures, a node called late, a rollout replica by replica, and
@@ -60,7 +60,7 @@ class Account:
     @property
     def silent(self) -> tuple[str, ...]:
         """What never bit, of all that should have in many lives."""
-        wanted = {*BITES, *(name for name, _ in ACTS)}
+        wanted = {*BITES, *(name for name, _ in (*ACTS, *NEWER_ACTS))}
         return tuple(sorted(wanted - self.fired.keys()))
 
     def add(self, other: Account) -> None:

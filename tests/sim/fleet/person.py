@@ -18,6 +18,7 @@ from tests.sim.fleet.documents import (
     TEMPLATES,
     TEXTS,
     UPDATES,
+    WINDOWS,
     NodeWish,
     Version,
     Wish,
@@ -27,6 +28,7 @@ from tests.sim.fleet.documents import (
 )
 from tests.sim.fleet.wire import Server
 
+HALF: Final = 0.5
 MAIN: Final = "refs/heads/main"
 MEMORIES: Final = (64, 256, 512, 1024, 3000, 10_000_000)
 BAD_DEPLOYMENTS: Final = (
@@ -62,12 +64,18 @@ class Person(Actor):
     """Everybody who commits. history: every commit that main ever stood at, oldest first.
 
     versions: for each deployment, every look that some commit of main gave it.
-    left: commits that main was forced away from.
+    left: commits that main was forced away from. newer: the dice of `NEWER_ACTS`, which half of
+    all people know.
     """
 
-    def __init__(self, server: Server, rng: random.Random, hosts: tuple[str, ...]) -> None:
+    def __init__(
+        self, server: Server, rng: random.Random, hosts: tuple[str, ...], newer: random.Random
+    ) -> None:
         super().__init__("person")
         self.rng = rng
+        # Dice of their own leave the lives that know nothing of newer acts as they were.
+        self.newer = newer
+        self.knows_newer = newer.random() < HALF
         self.hosts = hosts
         self.wishes = Wishes(
             nodes={name: self._node() for name in hosts}, leads=self.rng.random() < 0.5
@@ -87,11 +95,18 @@ class Person(Actor):
         self.commit()
 
     def step(self) -> float:
-        name, act = self.rng.choice(ACTS)
-        if act(self):
-            self.did[name] = self.did.get(name, 0) + 1
+        did = self._act(*self.rng.choice(ACTS))
+        if self.knows_newer and self.newer.random() < HALF:
+            did |= self._act(*self.newer.choice(NEWER_ACTS))
+        if did:
             self.commit()
         return self.rng.expovariate(1 / self.pause)
+
+    def _act(self, name: str, act: Callable[[Person], bool]) -> bool:
+        if not act(self):
+            return False
+        self.did[name] = self.did.get(name, 0) + 1
+        return True
 
     def died(self) -> float:
         return 1.0
@@ -136,9 +151,11 @@ class Person(Actor):
     def mend_all(self) -> None:
         """Take back what stops the whole fleet, and commit."""
         self.wishes.odd = {p: t for p, t in self.wishes.odd.items() if p != "fleet.yaml"}
-        self.wishes.suspend = False
+        self.wishes.suspend, self.wishes.window = False, ""
         for name, wish in self.wishes.deployments.items():
             self.wishes.deployments[name] = replace(wish, suspend=False)
+        for name, node in self.wishes.nodes.items():
+            self.wishes.nodes[name] = replace(node, shelf=node.shelf or "low")
         self.commit(removes=True)
 
     # what they do ----------------------------------------------------------------------------
@@ -304,6 +321,88 @@ class Person(Actor):
             self.wishes.nodes[self.rng.choice(missing)] = self._node()
         return bool(missing)
 
+    # with newer dice -------------------------------------------------------------------------
+
+    def _set_window(self) -> bool:
+        """Make planned changes at some times only, or at all."""
+        self.wishes.window = self.newer.choice(("", *WINDOWS))
+        return True
+
+    def _set_waves(self) -> bool:
+        self.wishes.waves = not self.wishes.waves
+        return True
+
+    def _ask_for_the_shelf(self) -> bool:
+        """Let a template need what some nodes do not say, or not any more."""
+        self.wishes.asks = not self.wishes.asks
+        return True
+
+    def _unlabel(self) -> bool:
+        names = sorted(self.wishes.nodes)
+        if names:
+            name = self.newer.choice(names)
+            self.wishes.nodes[name] = replace(self.wishes.nodes[name], shelf="")
+        return bool(names)
+
+    def _replace(self, change: Callable[[Wish], Wish]) -> bool:
+        """Change one of the deployments, whichever."""
+        names = sorted(self.wishes.deployments)
+        if names:
+            name = self.newer.choice(names)
+            self.wishes.deployments[name] = change(self.wishes.deployments[name])
+        return bool(names)
+
+    def _preempt(self) -> bool:
+        """Let one push out others, or not any more, and matter more or less."""
+        priority = self.newer.choice((0, 10, 100))
+        return self._replace(
+            lambda wish: replace(wish, preempts=not wish.preempts, priority=priority)
+        )
+
+    def _depend(self) -> bool:
+        """Let one depend on an older one, so that never two wait for each other."""
+        names = sorted(self.wishes.deployments, key=_age)
+        if len(names) < 2:
+            return False
+        later = self.newer.randrange(1, len(names))
+        wish, after = self.wishes.deployments[names[later]], names[self.newer.randrange(later)]
+        self.wishes.deployments[names[later]] = replace(wish, after="" if wish.after else after)
+        return True
+
+    def _take_back(self) -> bool:
+        """Write a deployment as it was some commits ago: `git revert`."""
+        names = sorted(self.wishes.deployments)
+        then = self.newer.choice(self.history[-6:]).wishes.deployments
+        known = [name for name in names if name in then]
+        if known:
+            name = self.newer.choice(known)
+            after = then[name].after
+            kept = after if after in self.wishes.deployments else ""
+            self.wishes.deployments[name] = replace(then[name], after=kept)
+        return bool(known)
+
+
+def _age(name: str) -> int:
+    return int(name.removeprefix("d"))
+
+
+NEWER_ACTS: Final[tuple[tuple[str, Callable[[Person], bool]], ...]] = (
+    ("set a window", Person._set_window),
+    ("set waves", Person._set_waves),
+    ("ask for the shelf", Person._ask_for_the_shelf),
+    ("unlabel a node", Person._unlabel),
+    (
+        "spread",
+        lambda person: person._replace(lambda wish: replace(wish, spreads=not wish.spreads)),
+    ),
+    ("preempt", Person._preempt),
+    ("preempt", Person._preempt),
+    ("stay where lost", lambda person: person._replace(lambda w: replace(w, stays=not w.stays))),
+    ("depend", Person._depend),
+    ("depend", Person._depend),
+    ("take back", Person._take_back),
+    ("take back", Person._take_back),
+)
 
 # Those that stand here twice are done twice as often.
 ACTS: Final[tuple[tuple[str, Callable[[Person], bool]], ...]] = (

@@ -72,7 +72,8 @@ class World:
             name: Decider(name, self._around(name, folder), renderer) for name in ("r0", "r1")
         }
         self.deciders["r1"].stopped = self.rng.random() < 0.6
-        self.person = Person(self.server, self._dice(), names)
+        newer = random.Random(f"newer acts of {seed}")
+        self.person = Person(self.server, self._dice(), names, newer)
         self.wake(self.person, self.rng.uniform(0, 60))
         for decider in self.deciders.values():
             self.wake(decider, self.rng.uniform(0, 10))
