@@ -13,7 +13,7 @@ from reconciler.web.facts import Facts
 from reconciler.web.rollout_views import BannerView
 from reconciler.web.words import utc
 from schemas.leader import Leader
-from schemas.problem import Problem
+from schemas.problem import REPOSITORY, Problem
 from schemas.quantity import format_duration
 
 # Each kind of them.
@@ -33,7 +33,7 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
     if facts.is_leaderless and leader and lease and renewed:
         yield BannerView(kind="leaderless", text=_leaderless(leader, lease, renewed))
     if frozen := facts.observed.frozen or forgotten(facts.observed.decision):
-        yield BannerView(kind="frozen", text=frozen_text(frozen[0]))
+        yield BannerView(kind="frozen", text=f"{frozen_text(frozen[0])}{_way_out(frozen[0])}")
     if many := mass_loss(facts.nodes, fleet.timings.lost):
         end = (
             "It ends once they are back; if they are really gone, take their records out of nodes/."
@@ -52,8 +52,15 @@ def _banners(facts: Facts) -> Iterator[BannerView]:
 
 def frozen_text(problem: Problem) -> str:
     """Say why nothing may change: a file is broken, or what is wrong with the whole repository."""
-    what = problem.what if problem.place.path == "." else f"{problem.place} is broken"
+    what = problem.what if problem.place == REPOSITORY else f"{problem.place} is broken"
     return f"Nothing may change: {what}.{f' {_REMOVALS_FIX}' if is_of_removals(problem) else ''}"
+
+
+def _way_out(problem: Problem) -> str:
+    """What ends it, where no file is to be mended: with a broken one it stands beside it."""
+    if problem.place != REPOSITORY or is_of_removals(problem):
+        return ""
+    return f" {problem.fix[0].upper()}{problem.fix[1:]}."
 
 
 def _leaderless(leader: Leader, lease: timedelta, renewed: datetime) -> str:

@@ -197,12 +197,12 @@ def test_a_frozen_fleet_never_looks_like_the_wish_to_remove_everything() -> None
     assert fleet_view(facts).verdict.text == "Nothing may change: fleet.yaml is broken."
 
 
-def test_what_is_wrong_with_the_whole_repository_is_said_in_its_own_words() -> None:
+def test_what_is_wrong_with_the_whole_repository_is_said_in_its_words_with_the_way_out() -> None:
     frozen = Problem(Place("."), "the branch is at 2, which does not follow 1", "push 1 back")
 
     facts = with_observed(frozen=(frozen,))
 
-    said = "Nothing may change: the branch is at 2, which does not follow 1."
+    said = "Nothing may change: the branch is at 2, which does not follow 1. Push 1 back."
     assert fleet_view(facts).verdict.text == said
 
 
