@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,10 +27,13 @@ class Portion:
     percent: int | None = None
 
     def of(self, total: int, *, least: int = 0) -> int:
-        """How many that is of `total`: a share is rounded up, and is at least `least`."""
+        """How many that is of `total`: a share is rounded down, and is at least `least`.
+
+        Down, because both that are written so are limits: nobody may find them exceeded.
+        """
         if self.percent is None:
             return self.number or 0
-        return max(math.ceil(total * self.percent / 100), least)
+        return max(total * self.percent // 100, least)
 
     def __str__(self) -> str:
         return f"{self.percent}%" if self.percent is not None else str(self.number)

@@ -149,6 +149,11 @@ class Wishes:
         }
 
 
+def most_unavailable(wish: Wish) -> int:
+    """How many replicas may be away at once by plan."""
+    return max(1, wish.replicas // 2) if "50%" in wish.update else 1
+
+
 def deployment_path(name: str) -> str:
     """Where a deployment stands."""
     return f"deployments/{name}.yaml"

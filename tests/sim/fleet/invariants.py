@@ -5,13 +5,13 @@ A new promise is one function and one line in PROMISES.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from fleet.objects import read_commit
 from schemas.assignment import AssignedReplica
+from schemas.heartbeat import ReplicaState
 from schemas.layout import ASSIGNED_REFS, ASSIGNMENTS_REF, LEADER_FILE, LEADER_REF, heartbeat_ref
 from schemas.leader import parse_leader
 from schemas.names import CommitId, NodeName
@@ -19,7 +19,7 @@ from schemas.problem import REPOSITORY
 from schemas.resources import Sharing
 from tests.builders import CARDS
 from tests.sim.fleet.decider import Decider
-from tests.sim.fleet.documents import LEASE_SECONDS, Version, Wishes
+from tests.sim.fleet.documents import LEASE_SECONDS, Version, Wishes, most_unavailable, node_path
 from tests.sim.fleet.host import Host
 from tests.sim.fleet.ledger import Ledger, tree_at
 from tests.sim.fleet.machine import Machine
@@ -213,8 +213,63 @@ def a_commit_removes_few(_world: World, ledger: Ledger) -> Iterator[str]:
         for one in ran - runs
         if one not in wishes or wishes[one].replicas == 0 or not wishes[one].fenced
     }
-    if len(gone) > max(REMOVALS_LEAST, math.ceil(len(ran) * REMOVALS / 100)):
+    if len(gone) > max(REMOVALS_LEAST, len(ran) * REMOVALS // 100):
         yield f"{sorted(gone)} of {len(ran)} deployments are gone at once"
+
+
+def changes_are_gated(world: World, ledger: Ledger) -> Iterator[str]:
+    """S16: of the replicas that serve, no decision changes or moves more than `maxUnavailable`.
+
+    But for those whose node is no longer admitted: nothing but a place has to wait for these.
+    """
+    if ledger.decided_by is None or ledger.source is None:
+        return
+    wishes = ledger.source.wishes
+    changed = defaultdict(list)
+    for replica, (node, files) in ledger.homes_before.items():
+        there = node in wishes.nodes and node_path(node) not in wishes.odd
+        is_same = ledger.homes.get(replica, (node, files)) == (node, files)
+        if there and not is_same and _serves(world, ledger, node, replica):
+            changed[replica.rpartition("-")[0]].append(replica)
+    for name, replicas in changed.items():
+        wish = wishes.deployments.get(name)
+        few = wish is None or len(replicas) <= most_unavailable(wish)
+        if not few:
+            yield f"{', '.join(replicas)} change at once"
+
+
+def who_depends_starts_later(world: World, ledger: Ledger) -> Iterator[str]:
+    """S17: what nobody ran before starts where all that it depends on was told as running of late.
+
+    A fenced one may be on its way from one node to another, and then ran before.
+    """
+    if ledger.decided_by is None or ledger.source is None:
+        return
+    wishes = ledger.source.wishes
+    for replica in sorted(ledger.homes.keys() - ledger.homes_before.keys()):
+        wish = wishes.deployments.get(replica.rpartition("-")[0])
+        other = wishes.deployments.get(wish.after) if wish else None
+        if wish is None or other is None or wish.fenced:
+            continue
+        names = [f"{wish.after}-{index}" for index in range(other.replicas)]
+        missing = [name for name in names if not _was_told(world, ledger, name)]
+        if missing or not names:
+            yield f"{replica} starts before {', '.join(missing) or wish.after}"
+
+
+def _was_told(world: World, ledger: Ledger, replica: str) -> bool:
+    """Whether any of the last words of its node tells a replica as running."""
+    node, _ = ledger.homes_before.get(replica, ("", ""))
+    beats = world.heard.get(node, [])[-3:]
+    found = (one for beat in beats for one in beat.replicas if one.name == replica)
+    return any(one.state is ReplicaState.RUNNING for one in found)
+
+
+def _serves(world: World, ledger: Ledger, node: str, replica: str) -> bool:
+    """Whether a replica was told as running twice, of late."""
+    beats = world.heard.get(node, [])[-2:]
+    states = [one.state for beat in beats for one in beat.replicas if one.name == replica]
+    return states == [ReplicaState.RUNNING] * 2 and ledger.silence(world, node) < LATE
 
 
 def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
@@ -372,6 +427,8 @@ PROMISES: Final[tuple[tuple[str, Promise], ...]] = (
     ("S7", mass_loss_moves_nothing),
     ("S8", moves_are_few),
     ("S13", a_commit_removes_few),
+    ("S16", changes_are_gated),
+    ("S17", who_depends_starts_later),
     ("S9", no_secret_is_told),
     ("S10", everybody_writes_their_own),
     ("S15", who_leads_decides),

@@ -47,8 +47,9 @@ class Ledger:
     spoken: who moved each node's heartbeat last.
     moves, starts, beats: what happened since the last step. risen: replicas, with their hosts, that
     engines started by themselves in it.
-    before: what every node was told by the decision before the newest. source, source_before: the
-    commits of main that both came from. heard_at: when somebody last spoke for each node.
+    before: what every node was told by the decision before the newest. homes, homes_before: the
+    node and the files of every replica, by both. source, source_before: the commits of main that
+    both came from. heard_at: when somebody last spoke for each node.
     readable: nodes of which the last heartbeat can be understood.
     decided_by: who published in this step; None: nobody, or somebody who restored a backup.
     led_at, led_by: when the leader's ref last moved, and who moved it; empty: nobody yet.
@@ -67,6 +68,8 @@ class Ledger:
     beats: list[Heartbeat] = field(default_factory=list)
     spoken: dict[str, str] = field(default_factory=dict)
     before: Mapping[str, Assignment] = field(default_factory=dict)
+    homes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    homes_before: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     source: Written | None = None
     source_before: Written | None = None
     heard_at: dict[str, float] = field(default_factory=dict)
@@ -139,6 +142,12 @@ class Ledger:
                 self.decision = decision
         self.before, self.assignments = self.assignments, found
         self.source_before, self.source = self.source, _source(world, commit)
+        self.homes_before = self.homes
+        self.homes = {
+            str(one.name): (name, str(tree.folders[f"{NODES}/{name}/{one.name}"]))
+            for name, each in found.items()
+            for one in each.replicas
+        }
         for name, assignment in found.items():
             self.newest[name] = max(self.newest.get(name, 0), assignment.generation)
             for one in assignment.replicas:

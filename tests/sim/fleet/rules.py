@@ -19,6 +19,7 @@ import reconciler.observing.inventory
 import reconciler.publishing.changes
 import reconciler.rolling.facts
 import reconciler.rolling.failover
+import reconciler.rolling.gates
 import reconciler.rolling.grants
 import reconciler.rolling.guards
 import reconciler.rolling.proofs
@@ -215,5 +216,19 @@ RULES: Final = (
         ),
         faults=frozenset(),
         seen=frozenset({"S11"}),
+    ),
+    Rule(
+        # All replicas of a deployment get a new version at once.
+        name="one at a time",
+        changes=(Change(place=reconciler.rolling.gates, name="most_down", stand_in=lambda *_: 99),),
+        faults=frozenset(),
+        seen=frozenset({"S16"}),
+    ),
+    Rule(
+        # Whoever depends on another starts when it likes.
+        name="dependencies",
+        changes=(Change(place=reconciler.rolling.gates, name="missing", stand_in=lambda *_: None),),
+        faults=frozenset(),
+        seen=frozenset({"S17"}),
     ),
 )

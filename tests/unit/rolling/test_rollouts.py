@@ -29,7 +29,7 @@ def test_a_version_comes_to_one_replica_after_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("most", "first"),
-    [(1, 1), (2, 2), (4, 4), (9, 4), ("1%", 1), ("25%", 1), ("26%", 2), ("100%", 4)],
+    [(1, 1), (2, 2), (4, 4), (9, 4), ("1%", 1), ("49%", 1), ("50%", 2), ("99%", 3), ("100%", 4)],
 )
 def test_at_most_so_many_are_down_at_a_time(most: object, first: int) -> None:
     fleet = a_fleet_of(chat=spread(4))
