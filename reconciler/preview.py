@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.comparing import published_files
 from reconciler.decide import Pass, decide
 from reconciler.observing.causes import is_of_removals
 from reconciler.observing.snapshot import Snapshot
@@ -13,7 +14,6 @@ from reconciler.observing.trailers import ALLOW_REMOVALS
 from reconciler.publishing.assignments import without_why
 from reconciler.rendering.port import Renderer
 from reconciler.rolling.marks import Memory
-from reconciler.staging import published_files
 from schemas.assignment import AssignedReplica, Assignment
 from schemas.layout import COMPOSE_FILE, NODE_REFS, project_name
 from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica

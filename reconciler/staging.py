@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.comparing import held_of, outlook_of
 from reconciler.ending import Ending, ending
-from reconciler.observing.node import Node
 from reconciler.observing.trailers import allows_removals
 from reconciler.placing.plan import Placement
 from reconciler.placing.rebalance import Move
@@ -27,10 +27,7 @@ from reconciler.rolling.homeless import stranded
 from reconciler.rolling.outlook import Outlook, Pending
 from reconciler.settling import Held as Broken
 from reconciler.settling import Question, Settled, settle
-from schemas.layout import NODES
-from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
-
-Files = Mapping[str, bytes]
+from schemas.names import DeploymentName, ReplicaName, split_replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +103,10 @@ def _broken(stages: Stages) -> frozenset[ReplicaName]:
 
 def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Broken) -> Stages:
     question, moved, aim = _aim(facts, renderer, moves, held)
-    outlook = _outlook(facts, aim, moved)
+    outlook = outlook_of(facts, aim, moved)
     question, aim = _with_extra(question, aim, surging(outlook), renderer)
     if question.surging:
-        outlook = _outlook(facts, aim, moved)
+        outlook = outlook_of(facts, aim, moved)
     # What cannot be rendered is held in every plan, also where it stays and nobody would try it.
     question = replace(question, held=aim.held)
     brakes, now = _braked(facts, question, aim, outlook, renderer)
@@ -191,7 +188,7 @@ def _detours(
         for one in free
         if one.replica not in outlook.previous and one.replica not in outlook.target
     ]
-    held = _held(facts, Failover(), dict.fromkeys(added, Pending.ADD), now)
+    held = held_of(facts, Failover(), dict.fromkeys(added, Pending.ADD), now)
     suspended = {name: held[name] for name in added if name in held}
     return {**starts(added, outlook), **suspended, **fenced}
 
@@ -268,103 +265,3 @@ def _without(
         held={**failover.held, **held},
         nodes=frozenset(nodes[name] for name in leaving),
     )
-
-
-def _outlook(facts: Facts, aim: Settled, failover: Failover) -> Outlook:
-    previous = {one.replica: one for one in facts.previous}
-    target = {one.replica: one for one in aim.plan.placements}
-    pending = _pending(facts, aim, previous, target)
-    nodes = {node.name: node for node in facts.nodes}
-    return Outlook(
-        fleet=facts.observed.fleet,
-        deployments={k: v for k, v in facts.deployments.items() if k not in aim.held},
-        courses=facts.courses,
-        nodes=nodes,
-        previous=previous,
-        target=target,
-        pending=pending,
-        standing=facts.standing,
-        closed=facts.closed,
-        fenced=waiting(aim.plan.placements, facts.holders, facts.evidence, facts.deployments),
-        held=_held(facts, failover, pending, aim),
-        recovering=_recovering(failover, previous, nodes),
-        arrived=_arrived(facts),
-        refused={
-            one.replica: "; ".join(reason.text for reason in one.reasons)
-            for one in aim.plan.refusals
-        },
-    )
-
-
-def _arrived(facts: Facts) -> frozenset[ReplicaName]:
-    """The replicas that had the version that is wanted at the last pass."""
-    marks = facts.memory.marks
-    return frozenset().union(
-        *(
-            marks[name].reached
-            for name, going in facts.courses.items()
-            if name in marks and marks[name].revision == going.revision
-        )
-    )
-
-
-def _pending(
-    facts: Facts,
-    aim: Settled,
-    previous: Mapping[ReplicaName, Placement],
-    target: Mapping[ReplicaName, Placement],
-) -> Mapping[ReplicaName, Pending]:
-    """Compare what is wanted with what is published. What is held never differs."""
-    published = published_files(facts.snapshot.assignments)
-    found: dict[ReplicaName, Pending] = {}
-    for replica in sorted(previous.keys() | target.keys()):
-        was, goes = previous.get(replica), target.get(replica)
-        if was is None or goes is None:
-            found[replica] = Pending.ADD if was is None else Pending.REMOVE
-        elif was.node != goes.node:
-            found[replica] = Pending.MOVE
-        elif replica in aim.rendered and aim.rendered[replica] != published.get(
-            (was.node, replica), {}
-        ):
-            found[replica] = Pending.CHANGE
-    return found
-
-
-def published_files(files: Files) -> Mapping[tuple[NodeName, ReplicaName], Files]:
-    """The published files of every replica, by their paths in its folder."""
-    folders: dict[tuple[NodeName, ReplicaName], dict[str, bytes]] = {}
-    for path, content in files.items():
-        parts = path.split("/", 3)
-        if parts[0] == NODES and len(parts) == len(("nodes", "node", "replica", "file")):
-            key = (NodeName(parts[1]), ReplicaName(parts[2]))
-            folders.setdefault(key, {})[parts[3]] = content
-    return folders
-
-
-def _held(
-    facts: Facts,
-    failover: Failover,
-    pending: Mapping[ReplicaName, Pending],
-    aim: Settled,
-) -> Mapping[ReplicaName, Held]:
-    """What the brakes hold, whatever the health of others says."""
-    held = {**failover.held, **facts.suspended}
-    deployments = facts.deployments
-    for replica, kind in pending.items():
-        name = split_replica(replica)[0]
-        if kind is Pending.ADD and name not in aim.held:
-            if facts.observed.fleet.suspend:
-                held[replica] = Held(Because.SUSPENDED, "the fleet is suspended")
-            elif name in deployments and deployments[name].suspend:
-                held[replica] = Held(Because.SUSPENDED, f"{name} is suspended")
-    return held
-
-
-def _recovering(
-    failover: Failover,
-    previous: Mapping[ReplicaName, Placement],
-    nodes: Mapping[NodeName, Node],
-) -> frozenset[ReplicaName]:
-    """The replicas whose node is gone, which nothing but a free place has to wait for."""
-    gone = {name for name, one in previous.items() if one.node not in nodes}
-    return failover.leaving | gone
