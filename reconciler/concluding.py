@@ -77,7 +77,7 @@ def conclude(facts: Facts, stages: Stages, off: tuple[Move, ...]) -> Concluded:
             assignments,
             now.rendered,
             decision,
-            version_files(_versions(facts, courses)),
+            version_files(_versions(facts, stages, courses)),
             LEAP if facts.lifts and not observed.frozen else 0,
         ),
         decision=decision,
@@ -159,12 +159,14 @@ def _fates(
 
 
 def _versions(
-    facts: Facts, courses: Mapping[DeploymentName, Course]
+    facts: Facts, stages: Stages, courses: Mapping[DeploymentName, Course]
 ) -> Mapping[DeploymentName, Versions]:
     """What is kept: of deployments that are held, or only leaving, what was kept before."""
-    running = {one.deployment for one in facts.previous} | facts.observed.held.keys()
+    held = stages.now.held.keys()
+    running = {one.deployment for one in facts.previous} | held
     kept = {name: one for name, one in facts.kept.items() if name in running}
-    gone = kept.keys() - courses.keys() - facts.observed.held.keys()
+    stay = {one.deployment for one in stages.now.plan.placements}
+    gone = kept.keys() - courses.keys() - held - stay
     written = {one.name for one in facts.observed.deployments}
     kept = {name: one for name, one in kept.items() if name not in gone or name in written}
     return {**kept, **{name: going.versions for name, going in courses.items()}}
@@ -173,8 +175,9 @@ def _versions(
 def _marks(
     facts: Facts, stages: Stages, courses: Mapping[DeploymentName, Course]
 ) -> Mapping[DeploymentName, Mark]:
-    """How far each version has come that is not settled."""
-    return {
+    """How far each version has come that is not settled; of those that are held, as it was."""
+    held = {name: one for name, one in facts.memory.marks.items() if name in stages.now.held}
+    return held | {
         name: _mark(facts.deployments[name], going, facts, stages)
         for name, going in courses.items()
         if going.phase is not Phase.SETTLED or going.versions.next is not None

@@ -130,9 +130,12 @@ def _on_node(
         yield f"{node.name} has a disk that is nearly full, and got {arrived[0].replica}"
     for amount in ("cpu_milli", "memory_mib", "disk_mib"):
         yield from _amount(node, ours, before, amount)
-    changed = [one for one in ours if _holds_other(before.get((node.name, one.replica)), one)]
-    yield from _ports(node, ours, changed)
-    yield from _gpus(node, ours, changed)
+    # Who keeps a card that became too small may get another port all the same.
+    pairs = [(before.get((node.name, one.replica)), one) for one in ours]
+    new_ports = [one for old, one in pairs if old is None or old.ports != one.ports]
+    new_gpus = [one for old, one in pairs if old is None or old.gpus != one.gpus]
+    yield from _ports(node, ours, new_ports)
+    yield from _gpus(node, ours, new_gpus)
 
 
 def _amount(
@@ -182,7 +185,3 @@ def _by_gpu(placements: Iterable[Placement]) -> Mapping[GpuUuid, list[Placement]
         for share in one.gpus:
             found[share.uuid].append(one)
     return found
-
-
-def _holds_other(before: Placement | None, now: Placement) -> bool:
-    return before is None or before.gpus != now.gpus or before.ports != now.ports

@@ -126,19 +126,36 @@ def _braked(
     """
     brakes, now = gates(outlook), aim
     bound = brakes.bound
-    if not (bound.frozen & outlook.pending.keys() or bound.absent & outlook.target.keys()):
+    touched = outlook.pending.keys() | _promised_otherwise(outlook)
+    if not (bound.frozen & touched or bound.absent & outlook.target.keys()):
         return brakes, now  # nothing that is held would have been touched
     while True:
         bound = brakes.bound
         stay = tuple(one for one in facts.previous if one.replica in bound.frozen)
         free = tuple(one for one in question.previous if one.replica not in bound.frozen)
         now = settle(replace(question, previous=(*stay, *free), bound=bound), renderer)
-        late = _detours(facts, outlook, brakes, now)
-        kept = _stranded(outlook, brakes, now)
-        if not late and not kept:
-            return brakes, now
+        kept = {**_stranded(outlook, brakes, now), **_swept(outlook, brakes, now)}
+        detours = _detours(facts, outlook, brakes, now)
+        late = {name: held for name, held in detours.items() if name not in kept}
+        before = brakes
         brakes = replace(brakes, frozen={**brakes.frozen, **kept}, absent={**brakes.absent, **late})
         brakes = _without_those_in_circles(outlook, brakes, kept)
+        if not late and not kept:
+            brakes = _without_waits_for_those_without_room(outlook, brakes, now)
+        if brakes == before:
+            return brakes, now
+
+
+def _promised_otherwise(outlook: Outlook) -> frozenset[ReplicaName]:
+    """Who is finally to have other resources, GPUs or ports, of which its files need not tell."""
+
+    def promised(one: Placement) -> tuple[object, ...]:
+        return one.resources, one.sharing, one.gpus, one.ports
+
+    both = outlook.previous.keys() & outlook.target.keys()
+    return frozenset(
+        name for name in both if promised(outlook.previous[name]) != promised(outlook.target[name])
+    )
 
 
 def _stranded(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[ReplicaName, Held]:
@@ -155,6 +172,27 @@ def _stranded(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[Replica
     }
 
 
+def _swept(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[ReplicaName, Held]:
+    """Who is to stay where it is, and would go for those that are held; no gate looked at these.
+
+    Of a deployment that is held as it cannot be rendered: who lost its node, and finds none now.
+    """
+    goes = {one.replica: one.node for one in now.plan.placements}
+    found = {}
+    for name, one in sorted(outlook.previous.items()):
+        if brakes.of(name) is not None:
+            continue
+        target = outlook.target.get(name)
+        if one.deployment in now.held:
+            if name not in goes:
+                text = f"{one.node} is lost, and no other node takes it"
+                found[name] = Held(Because.LOST, text)
+        elif target and target.node == one.node != goes.get(name, one.node):
+            text = f"stays on {one.node} while others wait"
+            found[name] = Held(Because.HOMELESS, text)
+    return found
+
+
 def _without_those_in_circles(
     outlook: Outlook, brakes: Brakes, kept: Mapping[ReplicaName, Held]
 ) -> Brakes:
@@ -166,6 +204,24 @@ def _without_those_in_circles(
         name: held
         for name, held in brakes.frozen.items()
         if held.because is not Because.DEPENDENCY or name in waits
+    }
+    freed = {split_replica(name)[0] for name in brakes.frozen.keys() - frozen.keys()}
+    turns = {name: held for name, held in waits.items() if split_replica(name)[0] in freed}
+    return replace(brakes, frozen={**frozen, **turns})
+
+
+def _without_waits_for_those_without_room(outlook: Outlook, brakes: Brakes, now: Settled) -> Brakes:
+    """Let go who waits for new ones to be ready that have no room before it lets go of its own."""
+    placed = {one.replica for one in now.plan.placements}
+    new = outlook.target.keys() - outlook.previous.keys() - brakes.absent.keys() - placed
+    if not new:
+        return brakes
+    target = {name: one for name, one in outlook.target.items() if name not in new}
+    waits = gates(replace(outlook, target=target)).frozen
+    frozen = {
+        name: held
+        for name, held in brakes.frozen.items()
+        if held.because is not Because.GATE or name in waits
     }
     return replace(brakes, frozen=frozen)
 
@@ -190,7 +246,25 @@ def _detours(
     ]
     held = held_of(facts, Failover(), dict.fromkeys(added, Pending.ADD), now)
     suspended = {name: held[name] for name in added if name in held}
-    return {**starts(added, outlook), **suspended, **fenced}
+    return {**_reserved(outlook, brakes, free), **starts(added, outlook), **suspended, **fenced}
+
+
+def _reserved(
+    outlook: Outlook, brakes: Brakes, free: list[Placement]
+) -> Mapping[ReplicaName, Held]:
+    """Who is new, and would get the room of one that was stopped for its move and is to have it."""
+    kept = {
+        outlook.target[name].node: name
+        for name, held in brakes.absent.items()
+        if held.because is Because.FENCE and name in outlook.target
+    }
+    return {
+        one.replica: Held(Because.GATE, f"room on {one.node} is kept for {kept[one.node]}")
+        for one in free
+        if one.node in kept
+        and one.replica not in outlook.previous
+        and (one.replica not in outlook.target or outlook.target[one.replica].node != one.node)
+    }
 
 
 def _aim(

@@ -30,18 +30,20 @@ LOOK_AGAIN: Final = 1000
 class Claim(IntEnum):
     """What a replica without a node has to show, the best first."""
 
-    MOVES = 0  # it ran until now
-    RETURNS = 1  # its data stands somewhere
-    NEW = 2
+    STOPPED = 0  # for its move, and it serves nobody until it has a place
+    MOVES = 1  # it ran until now
+    RETURNS = 2  # its data stands somewhere
+    NEW = 3
 
 
 def place_newcomers(draft: Draft) -> list[ReplicaName]:
     """Place whoever has no node, and return whom no node would take.
 
     Goes round again while that helps: one who must be near another may have come too early, and
-    a preemption may have left room.
+    a preemption may have left room. It ends with the first answer that comes back.
     """
     waiting = _waiting(draft)
+    seen = [waiting]
     while True:
         count = 0
         for group in _groups(waiting, draft):
@@ -51,9 +53,10 @@ def place_newcomers(draft: Draft) -> list[ReplicaName]:
                 draft.core.look_again()
                 count = 0
         left = _waiting(draft)
-        if left == waiting or not left:
+        if left in seen or not left:
             return left
         waiting = left
+        seen.append(left)
 
 
 def find_place(replica: ReplicaName, need: Need, draft: Draft) -> Placement | None:
@@ -106,6 +109,8 @@ def _waiting(draft: Draft) -> list[ReplicaName]:
 
 
 def _claim(need: Need, replica: ReplicaName, draft: Draft) -> Claim:
+    if replica in need.stopped:
+        return Claim.STOPPED
     if replica in draft.before:
         return Claim.MOVES
     return Claim.RETURNS if need.has_data and replica in draft.columns.volumes else Claim.NEW
@@ -230,13 +235,22 @@ def _place_many(need: Need, replicas: list[ReplicaName], draft: Draft) -> list[R
 
 
 def _push_out(replica: ReplicaName, need: Need, draft: Draft) -> Placement | None:
-    """Make room by preemption; the victims are newcomers from then on."""
+    """Make room by preemption; the victims are newcomers from then on.
+
+    None: nobody had to go, or it found no place all the same, as what it has to be near would go.
+    """
+    mark = draft.mark()
     victims = make_room(need, draft, left_by_rules(need, draft))
     for victim in victims:
         draft.remove(victim)
-        text = f"gave way to {replica}, which is more important"
+    found = find_place(replica, need, draft) if victims else None
+    if found is None:
+        draft.undo(mark)
+        return None
+    text = f"gave way to {replica}, which is more important"
+    for victim in victims:
         draft.gave_way[victim.replica] = Reason(text=text, nodes=(victim.node,))
-    return find_place(replica, need, draft) if victims else None
+    return found
 
 
 def _allowed(need: Need, draft: Draft) -> Bools | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ def test_nothing_new_goes_to_a_node_that_takes_nothing(node: object) -> None:
 def test_a_port_that_something_else_uses_is_found() -> None:
     with pytest.raises(BrokenPlanError, match="port 80 of alpha is used"):
         reviewed(a_placement(ports={"a": 80}), node=a_node("alpha", ports=frozenset({80})))
+
+
+def test_who_keeps_a_card_that_is_full_or_gone_may_get_another_port() -> None:
+    """Its GPUs were not looked at before either; the whole fleet waited for that card."""
+    ill = a_node("alpha")
+    before = a_placement(gpus=(a_share(),), ports={"http": 80})
+
+    reviewed(replace(before, ports={"http": 81}), previous=(before,), node=ill)
+    with pytest.raises(BrokenPlanError, match="no usable GPU"):
+        reviewed(replace(before, gpus=(a_share(7),)), previous=(before,), node=ill)
 
 
 def test_who_stays_on_a_node_that_shrank_breaks_no_promise() -> None:
