@@ -190,6 +190,8 @@ def _check_break(world: World, path: str, text: bytes) -> None:
         return
     if path.startswith(f"{NODES}/") and _waits_for_a_node(calm):
         return  # a broken node takes nothing new, and who waits for it may find another at once
+    if calm.brakes.absent:
+        return  # who has yet to start may get the place of one that is broken now (seed 8865)
     if any(is_of_removals(one) for problems in calm.held.values() for one in problems):
         return  # what is broken is not removed any more, and the others may then be few enough
     broken = replace(snapshot, desired={**snapshot.desired, path: text})
