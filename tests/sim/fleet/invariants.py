@@ -229,7 +229,7 @@ def changes_are_gated(world: World, ledger: Ledger) -> Iterator[str]:
     for replica, (node, files) in ledger.homes_before.items():
         there = node in wishes.nodes and node_path(node) not in wishes.odd
         is_same = ledger.homes.get(replica, (node, files)) == (node, files)
-        if there and not is_same and _serves(world, ledger, node, replica):
+        if there and not is_same and _serves(world, ledger, replica):
             changed[replica.rpartition("-")[0]].append(replica)
     for name, replicas in changed.items():
         wish = wishes.deployments.get(name)
@@ -265,11 +265,16 @@ def _was_told(world: World, ledger: Ledger, replica: str) -> bool:
     return any(one.state is ReplicaState.RUNNING for one in found)
 
 
-def _serves(world: World, ledger: Ledger, node: str, replica: str) -> bool:
-    """Whether a replica was told as running twice, of late."""
+def _serves(world: World, ledger: Ledger, replica: str) -> bool:
+    """Whether its node told twice of late, itself, that it runs from what was published."""
+    node, files = ledger.homes_before[replica]
+    if ledger.spoken.get(heartbeat_ref(NodeName(node))) != node:
+        return False
     beats = world.heard.get(node, [])[-2:]
-    states = [one.state for beat in beats for one in beat.replicas if one.name == replica]
-    return states == [ReplicaState.RUNNING] * 2 and ledger.silence(world, node) < LATE
+    told = [
+        (one.state, one.observed) for beat in beats for one in beat.replicas if one.name == replica
+    ]
+    return told == [(ReplicaState.RUNNING, files)] * 2 and ledger.silence(world, node) < LATE
 
 
 def only_assigned_is_started(_world: World, ledger: Ledger) -> Iterator[str]:
