@@ -9,12 +9,12 @@ from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.observing.observe import frozen_by
 from reconciler.observing.snapshot import Snapshot
-from reconciler.preview import preview_of_aim
+from reconciler.preview import Fate, ReplicaChange, preview, preview_of_aim
 from reconciler.rolling.holding import holds_of
 from reconciler.web.banners import banners, frozen_text
 from reconciler.web.looking import facts_of, first_renewed, led
 from schemas.assignment import Hold
-from schemas.names import DeploymentName, ReplicaName
+from schemas.names import DeploymentName, NodeName, ReplicaName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,7 @@ def steps_of(result: Pass) -> tuple[Step, ...]:
     """Say it of every deployment that something of what it comes to is held back, by name."""
     changes = preview_of_aim(result).replicas
     touched = {change.replica for change in changes}
+    done = _done(result)
     made = []
     for name, holds in sorted(holds_of(result.brakes).items()):
         waiting = tuple(
@@ -67,7 +68,25 @@ def steps_of(result: Pass) -> tuple[Step, ...]:
             if (ours := tuple(one for one in hold.replicas if one in touched))
         )
         held = {one for hold in waiting for one in hold.replicas}
-        first = tuple(c.replica for c in changes if c.deployment == name and c.replica not in held)
+        first = tuple(
+            change.replica
+            for change in changes
+            if change.deployment == name and change.replica in done - held
+        )
         if waiting:
             made.append(Step(deployment=name, first=first, holds=waiting))
     return tuple(made)
+
+
+def _done(result: Pass) -> frozenset[ReplicaName]:
+    """Who becomes in this very pass what it will come to be, as far as nodes go."""
+    now = {change.replica: _place(change) for change in preview(result).replicas}
+    return frozenset(
+        change.replica
+        for change in preview_of_aim(result).replicas
+        if now.get(change.replica) == _place(change)
+    )
+
+
+def _place(change: ReplicaChange) -> tuple[Fate, NodeName | None]:
+    return change.fate, change.goes_to

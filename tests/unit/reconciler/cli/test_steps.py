@@ -13,6 +13,7 @@ from tests.unit.reconciler.web.fleets import a_rolling_fleet
 from tests.unit.reconciler.world import FLEET, deployment
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
+TWO = {"parameters": "{text: two}"}
 CLOSED = "  windows: [{kind: deny, cron: '0 0 * * *', duration: 24h}]\n"
 
 
@@ -76,6 +77,24 @@ def test_what_is_done_at_once_and_what_is_held_without_a_change_is_not_told() ->
     fleet.change("web")
 
     assert told(fleet) == []
+
+
+def test_what_this_pass_does_not_start_is_not_told_as_done_at_once() -> None:
+    fleet = a_fleet_of("alpha", db=deployment("db"), chat=deployment("chat", resources="{cpu: 12}"))
+    new = {"replicas": 2, "resources": "{cpu: 7}", "dependsOn": "[db]", **TWO}
+    fleet.world.commit(
+        {
+            "deployments/chat.yaml": deployment("chat", **new),
+            "deployments/db.yaml": deployment("db", **TWO),
+        }
+    )
+
+    (step,) = steps_of(fleet.world.decide())
+    fleet.step()
+
+    assert step.deployment == "chat"
+    assert step.first == ()
+    assert fleet.homes() == {"chat-0": "alpha"}
 
 
 def test_a_blocker_is_sought_down_the_chain_and_a_circle_ends() -> None:
