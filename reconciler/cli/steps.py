@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from reconciler.coming import Coming, coming
 from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.observing.observe import frozen_by
 from reconciler.observing.snapshot import Snapshot
-from reconciler.preview import Fate, ReplicaChange, preview, preview_of_aim
+from reconciler.preview import Fate, ReplicaChange
 from reconciler.rolling.holding import holds_of
 from reconciler.web.banners import banners, frozen_text
 from reconciler.web.looking import facts_of, first_renewed, led
 from schemas.assignment import Hold
-from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.names import DeploymentName, ReplicaName, split_replica
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meanwhile:
+    """What is done to a replica at once that is not what it comes to. text: a clause for people."""
+
+    replica: ReplicaName
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One deployment of which not all is done at once. first: the replicas of it that are."""
+    """One deployment of which not all is done at once.
+
+    first: the replicas of it that are. meanwhile: what is done besides, and does not last.
+    """
 
     deployment: DeploymentName
     first: tuple[ReplicaName, ...]
     holds: tuple[Hold, ...]
+    meanwhile: tuple[Meanwhile, ...] = ()
 
     @property
     def text(self) -> str:
         """All of it in a sentence."""
-        waits = [hold_text(hold.replicas, hold.text) for hold in self.holds]
         first = [f"{', '.join(self.first)} at once"] if self.first else []
-        return f"{self.deployment}: {'; '.join((*first, *waits))}"
+        passing = [f"{one.replica} {one.text}" for one in self.meanwhile]
+        waits = [hold_text(hold.replicas, hold.text) for hold in self.holds]
+        return f"{self.deployment}: {'; '.join((*first, *passing, *waits))}"
 
 
 def remarks_of(result: Pass, now: datetime) -> tuple[str, ...]:
@@ -56,37 +71,44 @@ def removals_of(result: Pass) -> tuple[str, ...]:
 
 
 def steps_of(result: Pass) -> tuple[Step, ...]:
-    """Say it of every deployment that something of what it comes to is held back, by name."""
-    changes = preview_of_aim(result).replicas
-    touched = {change.replica for change in changes}
-    done = _done(result)
-    made = []
-    for name, holds in sorted(holds_of(result.brakes).items()):
-        waiting = tuple(
-            Hold(reason=hold.reason, text=hold.text, replicas=ours)
-            for hold in holds
-            if (ours := tuple(one for one in hold.replicas if one in touched))
-        )
-        held = {one for hold in waiting for one in hold.replicas}
-        first = tuple(
-            change.replica
-            for change in changes
-            if change.deployment == name and change.replica in done - held
-        )
-        if waiting:
-            made.append(Step(deployment=name, first=first, holds=waiting))
-    return tuple(made)
+    """Say it of every deployment that not all of what it comes to is done at once, by name."""
+    seen = coming(result)
+    names = sorted({split_replica(replica)[0] for replica in (*seen.ends, *seen.now)})
+    holds = holds_of(result.brakes)
+    steps = (_step(name, _touched(holds.get(name, ()), seen), seen) for name in names)
+    return tuple(step for step in steps if step.holds or step.meanwhile)
 
 
-def _done(result: Pass) -> frozenset[ReplicaName]:
-    """Who becomes in this very pass what it will come to be, as far as nodes go."""
-    now = {change.replica: _place(change) for change in preview(result).replicas}
-    return frozenset(
-        change.replica
-        for change in preview_of_aim(result).replicas
-        if now.get(change.replica) == _place(change)
+def _touched(holds: tuple[Hold, ...], seen: Coming) -> tuple[Hold, ...]:
+    """What is held of what it comes to, without those that nothing is to be done to."""
+    return tuple(
+        replace(hold, replicas=ours)
+        for hold in holds
+        if (ours := tuple(one for one in hold.replicas if one in seen.ends))
     )
 
 
-def _place(change: ReplicaChange) -> tuple[Fate, NodeName | None]:
-    return change.fate, change.goes_to
+def _step(name: DeploymentName, holds: tuple[Hold, ...], seen: Coming) -> Step:
+    return Step(
+        deployment=name,
+        first=tuple(c.replica for c in _of(name, seen.ends.values()) if seen.is_done(c.replica)),
+        meanwhile=tuple(_passing(change, seen) for change in _of(name, seen.passing)),
+        holds=holds,
+    )
+
+
+def _of(name: DeploymentName, changes: Iterable[ReplicaChange]) -> Iterator[ReplicaChange]:
+    return (change for change in changes if change.deployment == name)
+
+
+def _passing(change: ReplicaChange, seen: Coming) -> Meanwhile:
+    """Say what is done to a replica now that is not what it comes to."""
+    end = seen.ends.get(change.replica)
+    stays = end.goes_to if end else change.was_on
+    if change.fate is Fate.REMOVE:
+        text = "stops at once, for a while"
+    elif stays is None or stays == change.goes_to:
+        text = "at once, for a while"
+    else:
+        text = f"at once, but on {change.goes_to}"
+    return Meanwhile(replica=change.replica, text=text)

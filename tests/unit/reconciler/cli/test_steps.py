@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from reconciler.cli.blockers import blockers
 from reconciler.cli.steps import remarks_of, steps_of
+from reconciler.decide import Pass
+from reconciler.preview import preview_of_aim
 from reconciler.web.overview import fleet_view
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import NodeMark, NodeState
 from tests.unit.reconciler.web.fleets import a_rolling_fleet
-from tests.unit.reconciler.world import FLEET, deployment
+from tests.unit.reconciler.world import FLEET, WEB_COMPOSE, deployment
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 TWO = {"parameters": "{text: two}"}
@@ -19,6 +21,10 @@ CLOSED = "  windows: [{kind: deny, cron: '0 0 * * *', duration: 24h}]\n"
 
 def told(fleet: Fleet) -> list[str]:
     return [step.text for step in steps_of(fleet.world.decide())]
+
+
+def comes_to(result: Pass) -> dict[str, str]:
+    return {one.replica: one.fate.value for one in preview_of_aim(result).replicas}
 
 
 def remarks(fleet: Fleet) -> tuple[str, ...]:
@@ -95,6 +101,44 @@ def test_what_this_pass_does_not_start_is_not_told_as_done_at_once() -> None:
     assert step.deployment == "chat"
     assert step.first == ()
     assert fleet.homes() == {"chat-0": "alpha"}
+
+
+def test_an_extra_replica_is_told_as_passing_and_counts_for_nothing() -> None:
+    first = {"update": "{strategy: startFirst}", "priority": 1, "resources": "{cpu: 6}"}
+    fleet = a_fleet_of("alpha", chat=deployment("chat", **first))
+    fleet.world.commit(
+        {
+            "deployments/chat.yaml": deployment("chat", **first, **TWO),
+            "deployments/web.yaml": deployment("web", resources="{cpu: 6}"),
+        }
+    )
+    result = fleet.world.decide()
+    fleet.step()
+    later = fleet.world.decide()
+    fleet.rest()
+
+    assert comes_to(result) == {"chat-0": "change", "web-0": "add"}
+    assert result.aim.plan.refusals == ()
+    assert steps_of(result)[0].text == (
+        "chat: chat-1 at once, for a while; chat-0 waits for the extra replica chat-1 to be ready"
+    )
+    assert comes_to(later) == {"chat-0": "change", "chat-1": "remove", "web-0": "add"}
+    assert (fleet.homes(), fleet.homes("web")) == ({"chat-0": "alpha"}, {"web-0": "alpha"})
+    assert comes_to(fleet.world.decide()) == {}
+
+
+def test_an_extra_replica_that_cannot_be_rendered_holds_its_deployment_in_the_end_too() -> None:
+    first = {"update": "{strategy: startFirst}"}
+    fleet = a_fleet_of("alpha", "beta", chat=deployment("chat", **first))
+    compose = "{% if replica.index %}{{ fail('no more') }}{% endif %}\n" + WEB_COMPOSE
+    fleet.world.commit({"templates/web/compose.yaml.j2": compose})
+    fleet.rest(3)
+    fleet.world.commit({"deployments/chat.yaml": deployment("chat", **first, **TWO)})
+
+    result = fleet.world.decide()
+
+    assert result.held.keys() == {"chat"}
+    assert comes_to(result) == {}
 
 
 def test_a_blocker_is_sought_down_the_chain_and_a_circle_ends() -> None:
