@@ -36,11 +36,7 @@ class Coming:
     @property
     def passing(self) -> tuple[ReplicaChange, ...]:
         """What this pass does though it does not come to that."""
-        return tuple(
-            change
-            for name, change in self.now.items()
-            if name not in self.held and not self.is_done(name)
-        )
+        return tuple(change for name, change in self.now.items() if not self.is_done(name))
 
     @property
     def waiting(self) -> tuple[ReplicaChange, ...]:

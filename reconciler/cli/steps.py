@@ -106,7 +106,8 @@ def _passing(change: ReplicaChange, seen: Coming) -> Meanwhile:
     end = seen.ends.get(change.replica)
     stays = end.goes_to if end else change.was_on
     if change.fate is Fate.REMOVE:
-        text = "stops at once, for a while"
+        why = "for a while" if stays in {None, change.was_on} else f"to start on {stays}"
+        text = f"is stopped on {change.was_on} at once, {why}"
     elif stays is None or stays == change.goes_to:
         text = "at once, for a while"
     else:

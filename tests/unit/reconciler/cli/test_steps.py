@@ -12,7 +12,7 @@ from reconciler.web.overview import fleet_view
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import NodeMark, NodeState
 from tests.unit.reconciler.web.fleets import a_rolling_fleet
-from tests.unit.reconciler.world import FLEET, WEB_COMPOSE, deployment
+from tests.unit.reconciler.world import FLEET, WEB_COMPOSE, deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 TWO = {"parameters": "{text: two}"}
@@ -139,6 +139,23 @@ def test_an_extra_replica_that_cannot_be_rendered_holds_its_deployment_in_the_en
 
     assert result.held.keys() == {"chat"}
     assert comes_to(result) == {}
+
+
+def test_a_fenced_move_is_told_with_the_stop_that_comes_at_once() -> None:
+    fenced = deployment("chat", disconnect="{stopAfter: 2m, loseAfter: 4m}")
+    fleet = a_fleet_of("alpha", "beta", chat=fenced)
+    home = fleet.homes()["chat-0"]
+    (other,) = {"alpha", "beta"} - {home}
+    fleet.world.commit({f"nodes/{home}.yaml": node(home, duty="draining")})
+
+    said = told(fleet)
+    fleet.step()
+
+    assert fleet.homes() == {}
+    assert said == [
+        f"chat: chat-0 is stopped on {home} at once, to start on {other}; "
+        f"chat-0 waits for {home} to stop it"
+    ]
 
 
 def test_a_blocker_is_sought_down_the_chain_and_a_circle_ends() -> None:
