@@ -6,11 +6,13 @@ it is simply not placed yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.decide import Pass
 from reconciler.preview import Fate, ReplicaChange, preview, preview_of_aim
+from reconciler.rolling.outlook import extra_of
+from reconciler.web.words import enumerate_names
 from schemas.assignment import AssignedReplica, Assignment
 from schemas.names import NodeName, ReplicaName
 
@@ -19,13 +21,16 @@ from schemas.names import NodeName, ReplicaName
 class Coming:
     """What it comes to, and what this pass does of it, each by replica.
 
-    held: whom the brakes hold. shrinking: who is changed where it is, and leaves room there.
+    held: whom the brakes hold. shrinking, growing: who is changed where it is, and leaves room
+    there, or takes more. extra: who is there only while others are changed.
     """
 
     ends: Mapping[ReplicaName, ReplicaChange]
     now: Mapping[ReplicaName, ReplicaChange]
     held: frozenset[ReplicaName]
     shrinking: frozenset[ReplicaName]
+    growing: frozenset[ReplicaName]
+    extra: frozenset[ReplicaName]
 
     def is_done(self, replica: ReplicaName) -> bool:
         """Whether a replica becomes in this pass what it comes to be, as far as nodes go."""
@@ -35,8 +40,15 @@ class Coming:
 
     @property
     def passing(self) -> tuple[ReplicaChange, ...]:
-        """What this pass does though it does not come to that."""
-        return tuple(change for name, change in self.now.items() if not self.is_done(name))
+        """What this pass does though it does not come to that.
+
+        Who is held is stopped at most: or else only a grant of it is told anew.
+        """
+        return tuple(
+            change
+            for name, change in self.now.items()
+            if not self.is_done(name) and (name not in self.held or change.fate is Fate.REMOVE)
+        )
 
     @property
     def waiting(self) -> tuple[ReplicaChange, ...]:
@@ -52,15 +64,14 @@ def coming(result: Pass) -> Coming:
     """Compare what a pass does with what it comes to."""
     ends = {change.replica: change for change in preview_of_aim(result).replicas}
     before, after = _told(result.observed.assignments), _told(result.aim.assignments)
+    changed = [name for name, change in ends.items() if change.fate is Fate.CHANGE]
     return Coming(
         ends=ends,
         now={change.replica: change for change in preview(result).replicas},
         held=frozenset({**result.brakes.frozen, **result.brakes.absent}),
-        shrinking=frozenset(
-            name
-            for name, change in ends.items()
-            if change.fate is Fate.CHANGE and _leaves_room(before[name], after[name])
-        ),
+        shrinking=frozenset(one for one in changed if _has_more(before[one], after[one])),
+        growing=frozenset(one for one in changed if _has_more(after[one], before[one])),
+        extra=frozenset(extra_of(one) for one in result.facts.deployments.values()),
     )
 
 
@@ -75,12 +86,34 @@ def keepers(replica: ReplicaName, node: NodeName, seen: Coming) -> tuple[Replica
     return tuple(sorted((leave | passing) - {replica}))
 
 
-def comers(node: NodeName, seen: Coming) -> tuple[ReplicaName, ...]:
-    """Who is to come to a node, and does not yet."""
+def room_text(node: str, having: Sequence[str]) -> str:
+    """Say as a clause what is waited for. having: see `keepers`; empty: nobody can be named."""
+    if not having:
+        return f"waits for its place on {node}"
+    verb = "has" if len(having) == 1 else "have"
+    return f"waits for room on {node}, which {enumerate_names(tuple(having))} {verb} for now"
+
+
+def rooms(result: Pass) -> Mapping[ReplicaName, tuple[ReplicaName, ...]]:
+    """Who has no node for now though it has one in the end, and who has its room there for now."""
+    if result.aim.plan is result.plan or not result.plan.refusals:
+        return {}
+    seen = coming(result)
+    return {
+        one.replica: keepers(one.replica, one.goes_to, seen)
+        for one in seen.waiting
+        if one.fate is Fate.ADD and one.goes_to is not None
+    }
+
+
+def takers(node: NodeName, seen: Coming) -> tuple[ReplicaName, ...]:
+    """Who is to have more room on a node, and has it not yet."""
     return tuple(
         name
         for name, change in seen.ends.items()
-        if change.goes_to == node and change.was_on != node and not seen.is_done(name)
+        if change.goes_to == node
+        and not seen.is_done(name)
+        and (change.was_on != node or name in seen.growing)
     )
 
 
@@ -88,18 +121,17 @@ def _leaves(change: ReplicaChange, seen: Coming) -> bool:
     return change.fate in {Fate.MOVE, Fate.REMOVE} or change.replica in seen.shrinking
 
 
-def _leaves_room(before: AssignedReplica, after: AssignedReplica) -> bool:
-    """Whether anything that a replica was promised is promised to it no longer."""
-    amounts = zip(_amounts(before), _amounts(after), strict=True)
+def _has_more(one: AssignedReplica, other: AssignedReplica) -> bool:
+    """Whether the one is promised anything that is not promised to the other."""
     return (
-        any(less < much for much, less in amounts)
-        or bool(set(before.gpus) - set(after.gpus))
-        or bool(set(before.ports.values()) - set(after.ports.values()))
+        any(much > less for much, less in zip(_amounts(one), _amounts(other), strict=True))
+        or bool(set(one.gpus) - set(other.gpus))
+        or bool(set(one.ports.values()) - set(other.ports.values()))
     )
 
 
-def _amounts(one: AssignedReplica) -> Iterator[int]:
-    yield from (one.resources.cpu_milli, one.resources.memory_mib, one.resources.disk_mib)
+def _amounts(one: AssignedReplica) -> tuple[int, int, int]:
+    return (one.resources.cpu_milli, one.resources.memory_mib, one.resources.disk_mib)
 
 
 def _told(assignments: Mapping[NodeName, Assignment]) -> Mapping[ReplicaName, AssignedReplica]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
+from reconciler.cli.step_texts import passing_text, wait_text
 from reconciler.coming import Coming, coming
 from reconciler.conditions.deployments import hold_text
 from reconciler.decide import Pass
 from reconciler.observing.observe import frozen_by
 from reconciler.observing.snapshot import Snapshot
-from reconciler.preview import Fate, ReplicaChange
+from reconciler.preview import ReplicaChange
 from reconciler.rolling.holding import holds_of
 from reconciler.web.banners import banners, frozen_text
 from reconciler.web.looking import facts_of, first_renewed, led
 from schemas.assignment import Hold
 from schemas.names import DeploymentName, ReplicaName, split_replica
+
+# The reason of a wait that no brake makes: room is not free yet, or nobody comes for it yet.
+ROOM: Final = "room"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +80,21 @@ def steps_of(result: Pass) -> tuple[Step, ...]:
     seen = coming(result)
     names = sorted({split_replica(replica)[0] for replica in (*seen.ends, *seen.now)})
     holds = holds_of(result.brakes)
-    steps = (_step(name, _touched(holds.get(name, ()), seen), seen) for name in names)
+    waits = _waits(seen)
+    steps = (
+        _step(name, (*_touched(holds.get(name, ()), seen), *waits.get(name, ())), seen)
+        for name in names
+    )
     return tuple(step for step in steps if step.holds or step.meanwhile)
 
 
 def _touched(holds: tuple[Hold, ...], seen: Coming) -> tuple[Hold, ...]:
-    """What is held of what it comes to, without those that nothing is to be done to."""
+    """What is held, without those that nothing is done to, now or in the end."""
+    touched = {*seen.ends, *(change.replica for change in seen.passing)}
     return tuple(
         replace(hold, replicas=ours)
         for hold in holds
-        if (ours := tuple(one for one in hold.replicas if one in seen.ends))
+        if (ours := tuple(one for one in hold.replicas if one in touched))
     )
 
 
@@ -92,24 +102,25 @@ def _step(name: DeploymentName, holds: tuple[Hold, ...], seen: Coming) -> Step:
     return Step(
         deployment=name,
         first=tuple(c.replica for c in _of(name, seen.ends.values()) if seen.is_done(c.replica)),
-        meanwhile=tuple(_passing(change, seen) for change in _of(name, seen.passing)),
+        meanwhile=tuple(
+            Meanwhile(replica=change.replica, text=passing_text(change, seen))
+            for change in _of(name, seen.passing)
+        ),
         holds=holds,
     )
 
 
+def _waits(seen: Coming) -> Mapping[DeploymentName, tuple[Hold, ...]]:
+    """Say what waits though no brake holds it, by deployment: the same words together."""
+    found: dict[tuple[DeploymentName, str], list[ReplicaName]] = {}
+    for change in seen.waiting:
+        found.setdefault((change.deployment, wait_text(change, seen)), []).append(change.replica)
+    waits: dict[DeploymentName, tuple[Hold, ...]] = {}
+    for (name, text), replicas in sorted(found.items()):
+        hold = Hold(reason=ROOM, text=text, replicas=tuple(replicas))
+        waits[name] = (*waits.get(name, ()), hold)
+    return waits
+
+
 def _of(name: DeploymentName, changes: Iterable[ReplicaChange]) -> Iterator[ReplicaChange]:
     return (change for change in changes if change.deployment == name)
-
-
-def _passing(change: ReplicaChange, seen: Coming) -> Meanwhile:
-    """Say what is done to a replica now that is not what it comes to."""
-    end = seen.ends.get(change.replica)
-    stays = end.goes_to if end else change.was_on
-    if change.fate is Fate.REMOVE:
-        why = "for a while" if stays in {None, change.was_on} else f"to start on {stays}"
-        text = f"is stopped on {change.was_on} at once, {why}"
-    elif stays is None or stays == change.goes_to:
-        text = "at once, for a while"
-    else:
-        text = f"at once, but on {change.goes_to}"
-    return Meanwhile(replica=change.replica, text=text)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.cli.blockers import blockers
+from reconciler.cli.plan_texts import Previewed, unsettled
 from reconciler.cli.steps import remarks_of, steps_of
 from reconciler.decide import Pass
 from reconciler.preview import preview_of_aim
+from reconciler.web.looking import facts_of
 from reconciler.web.overview import fleet_view
 from reconciler.web.rollout_views import HoldView
 from reconciler.web.views import NodeMark, NodeState
@@ -16,6 +18,7 @@ from tests.unit.reconciler.world import FLEET, WEB_COMPOSE, deployment, node
 from tests.unit.rolling.fleet import Fleet, a_fleet_of, spread
 
 TWO = {"parameters": "{text: two}"}
+ON_ALPHA = {"placement": "{pin: [alpha]}"}
 CLOSED = "  windows: [{kind: deny, cron: '0 0 * * *', duration: 24h}]\n"
 
 
@@ -25,6 +28,11 @@ def told(fleet: Fleet) -> list[str]:
 
 def comes_to(result: Pass) -> dict[str, str]:
     return {one.replica: one.fate.value for one in preview_of_aim(result).replicas}
+
+
+def may_land_elsewhere(result: Pass) -> tuple[str, ...]:
+    shown = Previewed(preview=preview_of_aim(result), refusals=(), steps=steps_of(result))
+    return unsettled(shown)
 
 
 def remarks(fleet: Fleet) -> tuple[str, ...]:
@@ -123,6 +131,10 @@ def test_an_extra_replica_is_told_as_passing_and_counts_for_nothing() -> None:
         "chat: chat-1 at once, for a while; chat-0 waits for the extra replica chat-1 to be ready"
     )
     assert comes_to(later) == {"chat-0": "change", "chat-1": "remove", "web-0": "add"}
+    assert [step.text for step in steps_of(later)] == [
+        "chat: chat-0 at once; chat-1 waits to go until the others are ready",
+        "web: web-0 waits for room on alpha, which chat-1 has for now",
+    ]
     assert (fleet.homes(), fleet.homes("web")) == ({"chat-0": "alpha"}, {"web-0": "alpha"})
     assert comes_to(fleet.world.decide()) == {}
 
@@ -155,6 +167,73 @@ def test_a_fenced_move_is_told_with_the_stop_that_comes_at_once() -> None:
     assert said == [
         f"chat: chat-0 is stopped on {home} at once, to start on {other}; "
         f"chat-0 waits for {home} to stop it"
+    ]
+
+
+def a_full_fleet(*nodes: str, **more: str) -> tuple[Fleet, Pass]:
+    """A suspended chat that is to shrink on alpha, and web that needs the room. And the plan."""
+    chat = deployment("chat", resources="{cpu: 12}", **ON_ALPHA)
+    fleet = a_fleet_of(*nodes, chat=chat, **more)
+    less = deployment("chat", resources="{cpu: 2}", suspend="true", **ON_ALPHA, **TWO)
+    web = deployment("web", resources="{cpu: 9}")
+    fleet.world.commit({"deployments/chat.yaml": less, "deployments/web.yaml": web})
+    return fleet, fleet.world.decide()
+
+
+def test_what_waits_for_room_is_told_with_who_has_it() -> None:
+    fleet, planned = a_full_fleet("alpha")
+    fleet.rest(4)
+    rested = fleet.world.decide()
+    view = fleet_view(facts_of(rested))
+    (absent,) = view.deployments_by_name["web"].absent
+
+    assert fleet.homes("web") == {}
+    for result in (planned, rested):
+        assert comes_to(result) == {"chat-0": "change", "web-0": "add"}
+        assert [step.text for step in steps_of(result)] == [
+            "chat: chat-0: chat is suspended",
+            "web: web-0 waits for room on alpha, which chat-0 has for now",
+        ]
+        assert may_land_elsewhere(result) == ("web-0",)
+    assert (absent.goes_to, absent.kept_by) == ("alpha", ("chat-0",))
+    found = blockers(view, view.deployments_by_name["web"], frozenset({"web-0"}))
+    assert found[-2:] == (
+        "web-0 waits for room on alpha, which chat-0 has for now",
+        "  chat-0: chat is suspended",
+    )
+
+
+def test_who_comes_to_another_node_than_in_the_end_is_told() -> None:
+    base = deployment("base", resources="{cpu: 4}", placement="{pin: [beta]}")
+    fleet, result = a_full_fleet("alpha", "beta", base=base)
+    fleet.step()
+
+    assert [one.goes_to for one in preview_of_aim(result).replicas] == ["alpha", "alpha"]
+    assert fleet.homes("web") == {"web-0": "beta"}
+    assert steps_of(result)[-1].text == "web: web-0 at once, but on beta"
+    assert may_land_elsewhere(result) == ("web-0",)
+
+
+def test_who_gives_way_to_one_that_is_held_goes_only_with_it() -> None:
+    fleet = a_fleet_of("alpha", chat=deployment("chat", resources="{cpu: 12}", priority=-5))
+    fleet.world.commit(
+        {
+            "deployments/db.yaml": deployment("db"),
+            "deployments/web.yaml": deployment(
+                "web",
+                resources="{cpu: 12}",
+                placement="{preemption: lowerPriority}",
+                dependsOn="[db]",
+            ),
+        }
+    )
+
+    result = fleet.world.decide()
+
+    assert comes_to(result) == {"chat-0": "remove", "db-0": "add", "web-0": "add"}
+    assert [step.text for step in steps_of(result)] == [
+        "chat: chat-0 waits to go until web-0 needs its room on alpha",
+        "web: web-0 waits for db to be ready",
     ]
 
 
