@@ -89,8 +89,11 @@ def steps_of(result: Pass) -> tuple[Step, ...]:
 
 
 def _touched(holds: tuple[Hold, ...], seen: Coming) -> tuple[Hold, ...]:
-    """What is held, without those that nothing is done to, now or in the end."""
-    touched = {*seen.ends, *(change.replica for change in seen.passing)}
+    """What is held, without those that nothing is done to, now or in the end.
+
+    An extra replica is held only where others wait for it.
+    """
+    touched = {*seen.ends, *seen.extra, *(change.replica for change in seen.passing)}
     return tuple(
         replace(hold, replicas=ours)
         for hold in holds

@@ -139,6 +139,18 @@ def test_an_extra_replica_is_told_as_passing_and_counts_for_nothing() -> None:
     assert comes_to(fleet.world.decide()) == {}
 
 
+def test_an_extra_replica_without_room_is_told_as_what_the_others_wait_for() -> None:
+    first = {"update": "{strategy: startFirst}", "resources": "{cpu: 12}"}
+    fleet = a_fleet_of("alpha", chat=deployment("chat", **first))
+    fleet.change("chat", **first, **TWO)
+
+    assert told(fleet) == [
+        "chat: chat-1: no node has room for the extra replica; "
+        "chat-0 waits for the extra replica chat-1 to be ready"
+    ]
+    assert comes_to(fleet.world.decide()) == {"chat-0": "change"}
+
+
 def test_an_extra_replica_that_cannot_be_rendered_holds_its_deployment_in_the_end_too() -> None:
     first = {"update": "{strategy: startFirst}"}
     fleet = a_fleet_of("alpha", "beta", chat=deployment("chat", **first))
