@@ -102,15 +102,18 @@ def _broken(stages: Stages) -> frozenset[ReplicaName]:
 
 
 def _staged(facts: Facts, renderer: Renderer, moves: tuple[Move, ...], held: Broken) -> Stages:
-    question, moved, aim = _aim(facts, renderer, moves, held)
-    outlook = outlook_of(facts, aim, moved)
-    question, aim = _with_extra(question, aim, surging(outlook), renderer)
-    if question.surging:
-        outlook = outlook_of(facts, aim, moved)
+    plain, moved, lasting = _aim(facts, renderer, moves, held)
+    seen = outlook_of(facts, lasting, moved)
+    question, aim = _with_extra(plain, lasting, surging(seen), renderer)
     # What cannot be rendered is held in every plan, also where it stays and nobody would try it.
-    question = replace(question, held=aim.held)
+    question, plain = replace(question, held=aim.held), replace(plain, held=aim.held)
+    if aim.held != lasting.held:
+        lasting = settle(plain, renderer)
+        seen = outlook_of(facts, lasting, moved)
+    outlook = outlook_of(facts, aim, moved) if question.surging else seen
     brakes, now = _braked(facts, question, aim, outlook, renderer)
-    end = ending(question, aim, outlook, renderer)
+    # In the end no extra replica is left, nor does it take room of anybody.
+    end = ending(plain, lasting, seen, renderer)
     return Stages(
         aim=aim, now=now, end=end, outlook=outlook, brakes=brakes, failover=moved, moves=moves
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.cli.status_texts import holder_lines
+from reconciler.coming import room_text
 from reconciler.conditions.condition import Condition, ConditionType, Status
 from reconciler.conditions.deployments import hold_text
 from reconciler.rolling.holding import Because
@@ -40,10 +41,23 @@ def _blockers(view: FleetView, one: DeploymentView, replicas: frozenset[str]) ->
         if asked.intersection(hold.replicas):
             yield f"{hold_text(hold.replicas, hold.text)}{_since(hold.since)}"
             yield from (f"  {line}" for line in _causes(view, one, hold))
+    for absent in one.absent:
+        if absent.name in replicas and absent.kept_by:
+            yield f"{absent.name} {room_text(absent.goes_to, absent.kept_by)}"
+            yield from (f"  {line}" for name in absent.kept_by for line in _keeping(view, name))
     if not one.wanted and one.replicas:
         yield one.health.why
     if not one.holds:
         yield from _not_ready(one)
+
+
+def _keeping(view: FleetView, name: str) -> Iterator[str]:
+    """Say why a replica is as it is for now."""
+    owner = view.deployments_by_name.get(name.rpartition("-")[0])
+    for hold in owner.holds if owner is not None else ():
+        if owner is not None and name in hold.replicas:
+            yield f"{hold_text((name,), hold.text)}{_since(hold.since)}"
+            yield from (f"  {line}" for line in _causes(view, owner, hold))
 
 
 def _causes(view: FleetView, one: DeploymentView, hold: HoldView) -> Iterator[str]:

@@ -60,6 +60,7 @@ def _step_json(step: Step) -> dict[str, object]:
     return {
         "deployment": step.deployment,
         "first": list(step.first),
+        "meanwhile": [{"replica": one.replica, "text": one.text} for one in step.meanwhile],
         "holds": [
             {"reason": hold.reason, "text": hold.text, "replicas": list(hold.replicas)}
             for hold in step.holds

@@ -172,10 +172,13 @@ def step_lines(shown: Previewed) -> Iterator[str]:
 
 
 def unsettled(shown: Previewed) -> tuple[ReplicaName, ...]:
-    """Who waits to come to a node, while other deployments change: they may take the room."""
-    if len({change.deployment for change in shown.preview.replicas}) <= 1:
-        return ()
-    waits = {one for step in shown.steps for hold in step.holds for one in hold.replicas}
+    """Who waits to come to a node, while other deployments change: they may take the room.
+
+    And who comes to another node at once.
+    """
+    waits = {one.replica for step in shown.steps for one in step.meanwhile}
+    if len({change.deployment for change in shown.preview.replicas}) > 1:
+        waits |= {one for step in shown.steps for hold in step.holds for one in hold.replicas}
     return tuple(
         change.replica
         for change in shown.preview.replicas

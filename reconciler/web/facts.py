@@ -36,7 +36,8 @@ class Facts:
     held: deployments that stay as they last were, and why. problems: of no deployment.
     notices: of what machines wrote. refused: replicas that have no node, and why.
     pending: deployments that the reconciler has yet to act on, and what it would do.
-    aimed: where each replica is finally to be. since: since when what was decided is so.
+    aimed: where each replica is finally to be. rooms: who has the room for now of one that
+    has no node. since: since when what was decided is so.
     duties: since when main says of each node what it says.
     closed: why nothing is changed by plan at this time, if something waits for that.
     removals: why what main removes is kept for now. returns: of nodes that came back from being
@@ -57,6 +58,7 @@ class Facts:
     refused: Mapping[DeploymentName, tuple[Refusal, ...]] = field(default_factory=dict)
     pending: Mapping[DeploymentName, str] = field(default_factory=dict)
     aimed: Mapping[ReplicaName, NodeName] = field(default_factory=dict)
+    rooms: Mapping[ReplicaName, tuple[ReplicaName, ...]] = field(default_factory=dict)
     since: Since = field(default_factory=Since)
     duties: Mapping[NodeName, Duties] = field(default_factory=dict)
     closed: str = ""

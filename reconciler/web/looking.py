@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from reconciler.coming import rooms
 from reconciler.conditions.since import since_when
 from reconciler.decide import Pass
 from reconciler.leading import is_gone
@@ -58,6 +59,7 @@ def facts_of(result: Pass, history: History = NO_HISTORY) -> Facts:
         refused=_by_deployment(result.plan.refusals),
         pending=pending(preview(result).replicas),
         aimed={one.replica: one.node for one in result.aim.plan.placements},
+        rooms=rooms(result),
         since=since_when(history.decisions),
         duties=history.duties,
         closed=result.facts.closed if _waits_for_a_window(result) else "",

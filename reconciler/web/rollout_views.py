@@ -37,10 +37,14 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsentView:
-    """A replica that is wanted and has no node. goes_to: where it would; empty: nowhere yet."""
+    """A replica that is wanted and has no node. goes_to: where it would; empty: nowhere yet.
+
+    kept_by: replicas that have its room there for now; empty: its room is free, or nobody knows.
+    """
 
     name: str
     goes_to: str
+    kept_by: tuple[str, ...]
     conditions: tuple[Condition, ...]
 
 

@@ -189,6 +189,7 @@ def _without_node(
     return AbsentView(
         name=name,
         goes_to=index.facts.aimed.get(name, ""),
+        kept_by=index.facts.rooms.get(name, ()),
         conditions=absent_conditions(hold, why, at),
     )
 

@@ -22,7 +22,7 @@ from reconciler.cli.proposal_texts import (
     proposal_text,
 )
 from reconciler.cli.status_texts import deployment_text, fleet_text, node_text
-from reconciler.cli.steps import Step
+from reconciler.cli.steps import Meanwhile, Step
 from reconciler.cli.terminal import safe
 from reconciler.placing.capacity import MORE_MAX, Capacity, LargestFit
 from reconciler.placing.rebalance import Move
@@ -190,9 +190,13 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
     step = Step(
         deployment=DeploymentName("chat"),
         first=(ReplicaName("chat-0"),),
+        meanwhile=(Meanwhile(replica=ReplicaName("chat-3"), text="at once, for a while"),),
         holds=(a_hold("gate", "waits for chat-0 to be ready", "chat-1", "chat-2"),),
     )
-    said = "chat: chat-0 at once; chat-1, chat-2 wait for chat-0 to be ready"
+    said = (
+        "chat: chat-0 at once; chat-3 at once, for a while; "
+        "chat-1, chat-2 wait for chat-0 to be ready"
+    )
     shown = replace(a_previewed(), steps=(step,))
 
     assert f"How it comes in:\n  {said}\n" in as_text(shown, a_terminal())
@@ -202,6 +206,7 @@ def test_how_a_merge_comes_in_is_said_in_every_form() -> None:
         {
             "deployment": "chat",
             "first": ["chat-0"],
+            "meanwhile": [{"replica": "chat-3", "text": "at once, for a while"}],
             "holds": [
                 {
                     "reason": "gate",
