@@ -11,7 +11,7 @@ from agent.content import ServiceWant
 from agent.drift import STUCK, Stranger, spoiled
 from agent.faults import faults, is_well
 from agent.grants import ENDED
-from agent.holding import NOTHING, Holding, leftovers, obstacles, wait_text
+from agent.holding import NOTHING, Holding, Obstacle, leftovers, obstacles, wait_text
 from agent.runtime.port import Container
 from agent.turns import Turns, turns
 from schemas.layout import project_name
@@ -110,7 +110,7 @@ def delays(
     if not left:
         return {}
     found = {
-        want.replica: wait_text(obstacles(want.replica, want.holding, left))
+        want.replica: wait_text(_obstacles(want, own, left))
         for want in assigned
         if _reason(want, own, remembered)
     }
@@ -133,9 +133,7 @@ def _changes(
     }
     left = _leftovers(tuple(wanted.values()), own, remembered)
     waits = {
-        replica: frozenset(
-            one.holder for one in (obstacles(replica, wanted[replica].holding, left))
-        )
+        replica: frozenset(one.holder for one in _obstacles(wanted[replica], own, left))
         if reason
         else frozenset()
         for replica, reason in reasons.items()
@@ -177,6 +175,15 @@ def _leftovers(
     unlike = frozenset(want.replica for want in assigned if _is_unlike(want, own))
     given = {want.replica: want.holding for want in assigned}
     return leftovers(given, remembered.held, own, unlike)
+
+
+def _obstacles(
+    want: Wanted, own: Own, left: Mapping[ReplicaName, Holding | None]
+) -> tuple[Obstacle, ...]:
+    """Who still holds what a replica needs. Who runs from its files already has all of that."""
+    has_it = want.replica in own and not _is_unlike(want, own)
+    known = {name: held for name, held in left.items() if held is not None}
+    return obstacles(want.replica, want.holding, known if has_it else left)
 
 
 def _is_unlike(want: Wanted, own: Own) -> bool:

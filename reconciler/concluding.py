@@ -176,7 +176,11 @@ def _marks(
     facts: Facts, stages: Stages, courses: Mapping[DeploymentName, Course]
 ) -> Mapping[DeploymentName, Mark]:
     """How far each version has come that is not settled; of those that are held, as it was."""
-    held = {name: one for name, one in facts.memory.marks.items() if name in stages.now.held}
+    held = {
+        name: replace(one, since=facts.now, proven_since=None)
+        for name, one in facts.memory.marks.items()
+        if name in stages.now.held
+    }
     return held | {
         name: _mark(facts.deployments[name], going, facts, stages)
         for name, going in courses.items()

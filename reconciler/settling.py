@@ -73,27 +73,13 @@ def desired_of(
     observed: Observed, held: Held, surging: frozenset[DeploymentName] = frozenset()
 ) -> tuple[Desired, ...]:
     """Say what is asked for, in the planner's words. What is held is to stay as it was."""
-    stopped = _stopped(observed)
     needs = [
-        replace(
-            need_of(observed.fleet, bundle.template, one, extra=int(one.name in surging)),
-            stopped=frozenset(stopped.get(one.name, ())),
-        )
+        need_of(observed.fleet, bundle.template, one, extra=int(one.name in surging))
         for one in observed.deployments
         if one.name not in held and (bundle := observed.bundle(one)) is not None
     ]
     kept = [Keep(deployment=name) for name in held]
     return tuple(sorted([*needs, *kept], key=lambda one: one.deployment))
-
-
-def _stopped(observed: Observed) -> Mapping[DeploymentName, list[ReplicaName]]:
-    """Who ran until somebody was to run it elsewhere, and has nowhere to run now."""
-    assigned = {one.name for each in observed.assignments.values() for one in each.replicas}
-    found: dict[DeploymentName, list[ReplicaName]] = {}
-    for tenure in observed.decision.tenures:
-        if tenure.replica not in assigned:
-            found.setdefault(split_replica(tenure.replica)[0], []).append(tenure.replica)
-    return found
 
 
 def _unsettled(deployment: Deployment) -> Problem:

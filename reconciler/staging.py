@@ -27,7 +27,7 @@ from reconciler.rolling.homeless import stranded
 from reconciler.rolling.outlook import Outlook, Pending
 from reconciler.settling import Held as Broken
 from reconciler.settling import Question, Settled, settle
-from schemas.names import DeploymentName, ReplicaName, split_replica
+from schemas.names import DeploymentName, NodeName, ReplicaName, split_replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,11 @@ def _swept(outlook: Outlook, brakes: Brakes, now: Settled) -> Mapping[ReplicaNam
             if name not in goes:
                 text = f"{one.node} is lost, and no other node takes it"
                 found[name] = Held(Because.LOST, text)
-        elif target and target.node == one.node != goes.get(name, one.node):
+        elif (
+            target
+            and name not in outlook.pending
+            and target.node == one.node != goes.get(name, one.node)
+        ):
             text = f"stays on {one.node} while others wait"
             found[name] = Held(Because.HOMELESS, text)
     return found
@@ -210,7 +214,8 @@ def _without_those_in_circles(
     }
     freed = {split_replica(name)[0] for name in brakes.frozen.keys() - frozen.keys()}
     turns = {name: held for name, held in waits.items() if split_replica(name)[0] in freed}
-    return replace(brakes, frozen={**frozen, **turns})
+    absent = {name: held for name, held in brakes.absent.items() if name not in turns}
+    return Brakes(frozen={**frozen, **turns}, absent=absent)
 
 
 def _without_waits_for_those_without_room(outlook: Outlook, brakes: Brakes, now: Settled) -> Brakes:
@@ -220,7 +225,8 @@ def _without_waits_for_those_without_room(outlook: Outlook, brakes: Brakes, now:
     if not new:
         return brakes
     target = {name: one for name, one in outlook.target.items() if name not in new}
-    waits = gates(replace(outlook, target=target)).frozen
+    kept = {n: h for n, h in brakes.frozen.items() if h.because is Because.HOMELESS}
+    waits = gates(replace(outlook, target=target, held={**outlook.held, **kept})).frozen
     frozen = {
         name: held
         for name, held in brakes.frozen.items()
@@ -249,25 +255,31 @@ def _detours(
     ]
     held = held_of(facts, Failover(), dict.fromkeys(added, Pending.ADD), now)
     suspended = {name: held[name] for name in added if name in held}
-    return {**_reserved(outlook, brakes, free), **starts(added, outlook), **suspended, **fenced}
-
-
-def _reserved(
-    outlook: Outlook, brakes: Brakes, free: list[Placement]
-) -> Mapping[ReplicaName, Held]:
-    """Who is new, and would get the room of one that was stopped for its move and is to have it."""
-    kept = {
-        outlook.target[name].node: name
-        for name, held in brakes.absent.items()
-        if held.because is Because.FENCE and name in outlook.target
-    }
-    return {
-        one.replica: Held(Because.GATE, f"room on {one.node} is kept for {kept[one.node]}")
+    reserved = _reserved(facts, outlook, brakes, now)
+    late = {
+        one.replica: Held(Because.GATE, f"room on {one.node} is kept for {reserved[one.node]}")
         for one in free
-        if one.node in kept
+        if one.node in reserved
         and one.replica not in outlook.previous
         and (one.replica not in outlook.target or outlook.target[one.replica].node != one.node)
     }
+    return {**late, **starts(added, outlook), **suspended, **fenced}
+
+
+def _reserved(
+    facts: Facts, outlook: Outlook, brakes: Brakes, now: Settled
+) -> Mapping[NodeName, ReplicaName]:
+    """Nodes on which a replica that was stopped for its move would have no room any more."""
+    stopped = frozenset(
+        name
+        for name, held in brakes.absent.items()
+        if held.because is Because.FENCE and name in outlook.target and name in facts.holders
+    )
+    # Another port than it was to have is as good; its room is not.
+    come = (replace(outlook.target[name], ports={}) for name in sorted(stopped))
+    plan = replace(now.plan, placements=(*now.plan.placements, *come))
+    cramped = crowded(plan, facts.nodes, facts.previous, stopped)
+    return {outlook.target[name].node: name for name in sorted(cramped)}
 
 
 def _aim(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from reconciler.observing.node import Freshness, Gpu, Node
+from reconciler.observing.node import ARCHITECTURE, OS, Freshness, Gpu, Node
 from reconciler.observing.snapshot import Observed
 from schemas.fleet import Fleet, Timings
 from schemas.heartbeat import GpuReport, Heartbeat, HostReport, disk_pressure
@@ -232,7 +232,7 @@ def _node(
         name=record.name,
         freshness=freshness,
         duty=_duty(record),
-        labels={**labels, "miaas/os": beat.host.os, "miaas/arch": beat.host.architecture},
+        labels={**labels, OS: beat.host.os, ARCHITECTURE: beat.host.architecture},
         taints=record.taints,
         room=_room(beat.host, _reserved(observed.fleet, record)),
         gpus=tuple(_gpu(report) for report in _by_uuid(beat) if not _objection(report)),

@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from schemas.names import GpuUuid, NodeName, ReplicaName
 from schemas.node import Duty
 from schemas.resources import Resources, Taint
+
+OS: Final = "miaas/os"
+ARCHITECTURE: Final = "miaas/arch"
+# Labels that a node has by its heartbeat; all others come from its record.
+TOLD_BY_HEARTBEATS: Final = frozenset({OS, ARCHITECTURE})
 
 
 class Freshness(StrEnum):

@@ -30,10 +30,9 @@ LOOK_AGAIN: Final = 1000
 class Claim(IntEnum):
     """What a replica without a node has to show, the best first."""
 
-    STOPPED = 0  # for its move, and it serves nobody until it has a place
-    MOVES = 1  # it ran until now
-    RETURNS = 2  # its data stands somewhere
-    NEW = 3
+    MOVES = 0  # it ran until now
+    RETURNS = 1  # its data stands somewhere
+    NEW = 2
 
 
 def place_newcomers(draft: Draft) -> list[ReplicaName]:
@@ -109,8 +108,6 @@ def _waiting(draft: Draft) -> list[ReplicaName]:
 
 
 def _claim(need: Need, replica: ReplicaName, draft: Draft) -> Claim:
-    if replica in need.stopped:
-        return Claim.STOPPED
     if replica in draft.before:
         return Claim.MOVES
     return Claim.RETURNS if need.has_data and replica in draft.columns.volumes else Claim.NEW

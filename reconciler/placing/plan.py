@@ -20,7 +20,6 @@ class Need:
     pinned: its volumes tie each replica to the node that has them.
     has_data: its volumes hold what must not be lost, tied to them or not.
     image: reference of the main image where it is known before rendering; empty otherwise.
-    stopped: those of its replicas that were stopped for a move and have yet to start.
     """
 
     deployment: DeploymentName
@@ -35,7 +34,6 @@ class Need:
     pinned: bool = False
     has_data: bool = False
     image: str = ""
-    stopped: frozenset[ReplicaName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.observing.node import Freshness, Gpu
+from reconciler.observing.node import TOLD_BY_HEARTBEATS, Freshness, Gpu, Node
 from reconciler.placing.checks import FREE_CHECKS, gpu_takes, labels_match, pin_allows
 from reconciler.placing.draft import Draft
 from reconciler.placing.gpus import kind_objection
 from reconciler.placing.hosted import Hosted, domain
-from reconciler.placing.newcomers import find_place, in_order, shares_of, sharing_of
+from reconciler.placing.newcomers import find_place, shares_of, sharing_of
 from reconciler.placing.plan import Need, Placement
 from reconciler.placing.ports import choose_ports
 from schemas.assignment import GpuShare, Reason
-from schemas.names import GpuUuid, ReplicaName, replica_name, split_replica
+from schemas.names import GpuUuid, ReplicaName, split_replica
 from schemas.node import Duty
 from schemas.resources import Sharing
 
@@ -22,9 +22,8 @@ from schemas.resources import Sharing
 def settle_residents(draft: Draft) -> None:
     """Leave everyone where they are who may stay. Who must go is no longer counted.
 
-    All count first as they were, so that one who grows cannot take another's place, nor that of one
-    who was stopped for its move. Then each who changed is looked at: those who shrink before those
-    who grow, the more important first.
+    All count first as they were, so that one who grows cannot take another's place. Then each who
+    changed is looked at: those who shrink before those who grow, the more important first.
     """
     residents = [one for one in draft.before.values() if _still_wanted(one, draft)]
     draft.seat_all(residents)
@@ -33,7 +32,6 @@ def settle_residents(draft: Draft) -> None:
         need = draft.needs.get(old.deployment)
         if need is not None and old.replica in draft.placed and not draft.holds(old):
             _settle(old, need, draft, changed)
-    _seat_stopped(draft)
     changed.sort(key=lambda pair: (_grows(*pair), -pair[1].priority, pair[0].replica))
     left = len(changed) + 1
     while len(changed) < left:
@@ -42,31 +40,6 @@ def settle_residents(draft: Draft) -> None:
         changed = [(old, need) for old, need in changed if not _refit(old, need, draft)]
     for old, need in changed:
         _keep_old_numbers(old, need, draft)
-
-
-def _seat_stopped(draft: Draft) -> None:
-    """Place who was stopped for a move: it serves nobody until then.
-
-    But not before one that is more important and has no place yet, and no gang, which is placed as
-    a whole or not at all.
-    """
-    waiting = {
-        need.deployment: names
-        for need in in_order(draft.needs)
-        if (names := _wanted(need) - draft.bound.absent - draft.placed.keys())
-    }
-    most = max((draft.needs[name].priority for name in waiting), default=0)
-    for name, replicas in waiting.items():
-        need = draft.needs[name]
-        if need.priority < most or need.rules.gang:
-            continue
-        for replica in sorted(need.stopped & replicas):
-            if (found := find_place(replica, need, draft)) is not None:
-                draft.put(found)
-
-
-def _wanted(need: Need) -> frozenset[ReplicaName]:
-    return frozenset(replica_name(need.deployment, index) for index in range(need.replicas))
 
 
 def _still_wanted(old: Placement, draft: Draft) -> bool:
@@ -97,9 +70,7 @@ def _must_go(old: Placement, need: Need, row: int, draft: Draft) -> str | None:
     if node.duty is Duty.DRAINING:
         return "draining"
     if not draft.admits(need)[row]:
-        # What a heartbeat tells of a node, such as its architecture, is unknown without one.
-        unseen = node.freshness is Freshness.UNSEEN
-        reason = pin_allows(need, node) or (None if unseen else labels_match(need, node))
+        reason = pin_allows(need, node) or labels_match(_known(need, node), node)
         if reason is not None:
             return reason
     fresh = node.freshness is Freshness.READY and not node.runtime_error
@@ -116,6 +87,14 @@ def _must_go(old: Placement, need: Need, row: int, draft: Draft) -> str | None:
         if reason is not None:
             return reason
     return _port_lost(old, need, row, draft)
+
+
+def _known(need: Need, node: Node) -> Need:
+    """A need without what only a heartbeat tells of a node, where that has none."""
+    if node.freshness is not Freshness.UNSEEN:
+        return need
+    require = tuple(one for one in need.rules.require if one.key not in TOLD_BY_HEARTBEATS)
+    return replace(need, rules=replace(need.rules, require=require))
 
 
 def _gone(uuid: GpuUuid, sick: Mapping[GpuUuid, str]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.acts import Act, Down, Pull, RemoveContainer, RemoveVolumes, Up
 from agent.converge import Remembered, acts
 from agent.drift import Stranger
-from agent.holding import NOTHING
+from agent.holding import NOTHING, Holding
 from agent.runtime.port import Container, Limits
 from schemas.layout import project_name
 from schemas.names import ReplicaName, TreeId
@@ -366,6 +366,20 @@ def test_a_start_tells_of_containers_of_which_nobody_knows_what_they_hold() -> N
     }
 
     assert adopts == {"known": [False], "forgotten": [True], "new": [False]}
+
+
+def test_who_runs_from_its_files_starts_again_whatever_others_hold() -> None:
+    """It has all that it needs already, so nobody can be in its way."""
+    chat = a_want(holding=Holding(ports=(80,)))
+    code = a_want(CODE, holding=Holding(ports=(81,)))
+    fell = a_container(replica=CODE, state="exited", exit_code=1)
+    forgotten = Remembered(waiting=frozenset({CHAT}))
+
+    found = acts(NODE, (chat, code), (a_container(content_hash="old"), fell), forgotten)
+    new = acts(NODE, (chat, code), (a_container(content_hash="old"),), forgotten)
+
+    assert [act.replica for act in found if isinstance(act, Up)] == [CODE]
+    assert [act.replica for act in new if isinstance(act, Up)] == []
 
 
 def test_an_interrupted_act_is_done_again_though_all_looks_well() -> None:

@@ -9,7 +9,7 @@ import pytest
 from reconciler.observing.node import Freshness
 from reconciler.placing.engine import plan
 from reconciler.placing.plan import Keep, Placement
-from schemas.names import DeploymentName, NodeName, ReplicaName
+from schemas.names import DeploymentName, NodeName
 from schemas.node import Duty
 from schemas.resources import (
     Expression,
@@ -272,29 +272,6 @@ def test_nobody_pushes_out_whom_it_has_to_be_near() -> None:
 
     assert where(made) == {"db-0": "n1"}
     assert why_not(made)["strong-0"]
-
-
-def test_one_that_was_stopped_for_its_move_goes_before_those_that_would_move() -> None:
-    room, grown = Resources(cpu_milli=2000, memory_mib=9000), Resources(cpu_milli=1500)
-    small = a_node("n1", room=Resources(cpu_milli=1000, memory_mib=9000))
-    before = (a_placement("chat-0", "n1", resources=Resources(cpu_milli=1000)),)
-    need = a_need(replicas=2, resources=grown)
-
-    moves = plan((need,), (small, a_node("n2", room=room)), before)
-    stopped = frozenset({ReplicaName("chat-1")})
-    waits = plan((replace(need, stopped=stopped),), (small, a_node("n2", room=room)), before)
-
-    assert where(moves) == {"chat-0": "n2"}
-    assert where(waits) == {"chat-0": "n1", "chat-1": "n2"}
-
-
-def test_one_that_was_stopped_takes_no_place_from_one_that_is_more_important() -> None:
-    nodes = (a_node("n1", room=Resources(cpu_milli=1000, memory_mib=2000)),)
-    stopped = a_need("chat", stopped=frozenset({ReplicaName("chat-0")}))
-
-    made = plan((stopped, a_need("strong", priority=1)), nodes, ())
-
-    assert where(made) == {"strong-0": "n1"}
 
 
 def test_near_someone_who_runs_nowhere_is_refused() -> None:

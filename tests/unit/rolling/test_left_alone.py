@@ -92,37 +92,113 @@ def test_not_all_move_at_once_for_those_that_wait(text: str) -> None:
     assert len(moved) <= 1
 
 
-def test_one_that_is_let_go_from_a_circle_counts_with_those_that_move() -> None:
-    def one(name: str, pin: str, text: str, cpu: int, **spec: object) -> str:
-        resources, parameters = f"{{cpu: {cpu}}}", f"{{text: {text}}}"
-        return placed(name, f"pin: [{pin}]", resources=resources, parameters=parameters, **spec)
+def sized(name: str, pin: str, text: str, cpu: int, **spec: object) -> str:
+    resources, parameters = f"{{cpu: {cpu}}}", f"{{text: {text}}}"
+    return placed(name, f"pin: [{pin}]", resources=resources, parameters=parameters, **spec)
 
-    both = "gamma, delta"
+
+def touched_in_a_circle(more: dict[str, str], **spec: object) -> set[str]:
+    """The replicas of `chat` of which one moves and another is let go in the same pass.
+
+    It waits for code, which has to stay on beta: big is to leave alpha, and is suspended.
+    """
+    spec |= {"replicas": 2, "dependsOn": "[code]"}
     fleet = a_fleet_of(
         *("alpha", "beta", "gamma", "delta", "epsilon"),
-        big=one("big", "alpha", "one", 10),
-        code=one("code", "beta", "one", 10),
-        chat=one("chat", both, "one", 1, replicas=2, dependsOn="[code]"),
+        big=sized("big", "alpha", "one", 10),
+        code=sized("code", "beta", "one", 10),
+        chat=sized("chat", "gamma, delta", "one", 1, **spec),
     )
     homes = fleet.homes()
-
     draining = homes["chat-1"]
     fleet.world.commit(
         {
-            # It is to leave alpha, and stays: it is suspended. So code has to stay on beta.
-            "deployments/big.yaml": one("big", "epsilon", "one", 10, suspend="true"),
-            "deployments/code.yaml": one("code", "alpha", "two", 10),
-            "deployments/chat.yaml": one(
-                "chat", f"{both}, epsilon", "two", 1, replicas=2, dependsOn="[code]"
-            ),
+            "deployments/big.yaml": sized("big", "epsilon", "one", 10, suspend="true"),
+            "deployments/code.yaml": sized("code", "alpha", "two", 10),
+            "deployments/chat.yaml": sized("chat", "gamma, delta, epsilon", "two", 1, **spec),
             f"nodes/{draining}.yaml": node(draining, duty="draining"),
+            **more,
         }
     )
     fleet.world.pass_once()
-
     texts, now = fleet.texts(), fleet.homes()
-    touched = {name for name in homes if now.get(name) != homes[name] or texts[name] != "one"}
-    assert len(touched) <= 1
+    return {name for name in homes if now.get(name) != homes[name] or texts.get(name) != "one"}
+
+
+@pytest.mark.parametrize(
+    ("more", "spec"),
+    [
+        pytest.param({}, {}, id="alone"),
+        pytest.param(
+            {"deployments/newer.yaml": sized("newer", "beta", "one", 10)}, {}, id="new without room"
+        ),
+        pytest.param({}, {"disconnect": FENCED}, id="fenced"),
+    ],
+)
+def test_one_that_is_let_go_from_a_circle_counts_with_those_that_move(
+    more: dict[str, str], spec: dict[str, object]
+) -> None:
+    assert len(touched_in_a_circle(more, **spec)) <= 1
+
+
+@pytest.mark.parametrize("spec", [{"suspend": "true"}, {"dependsOn": "[chat]"}])
+def test_who_fails_waits_for_no_room_where_another_node_has_some(spec: dict[str, object]) -> None:
+    """Who is held on its node may wait for it to be ready, or for ever."""
+    fleet = a_fleet_of(
+        *("alpha", "beta", "gamma"),
+        big=sized("big", "alpha", "one", 10, **({} if "suspend" in spec else spec)),
+        chat=sized("chat", "alpha", "one", 3),
+    )
+    fleet.states["chat-0"] = ReplicaState.FAILED
+    fleet.rest(3)
+
+    fleet.world.commit(
+        {
+            "deployments/big.yaml": sized("big", "gamma", "one", 10, **spec),
+            "deployments/chat.yaml": sized("chat", "alpha, beta", "mended", 10),
+        }
+    )
+    fleet.step()
+
+    assert fleet.texts() == {"chat-0": "mended"}
+
+
+def test_room_is_kept_for_one_that_waits_for_its_fence_and_no_more_than_that() -> None:
+    everywhere = "pin: [alpha, beta, gamma]"
+    fleet = a_fleet_of(
+        *("alpha", "beta", "gamma"), single=placed("single", everywhere, disconnect=FENCED)
+    )
+    home = fleet.homes("single")["single-0"]
+    fleet.agents[home].stops = False
+
+    fleet.world.commit(
+        {
+            f"nodes/{home}.yaml": node(home, duty="draining"),
+            "deployments/web.yaml": placed("web", resources="{cpu: 1}"),
+        }
+    )
+    fleet.rest(2)
+
+    assert fleet.homes("single") == {}
+    assert fleet.homes("web")
+
+
+def test_the_soak_of_a_canary_begins_anew_where_nobody_could_look_at_it() -> None:
+    update = "{canary: 1, soak: 10m, progressDeadline: 60m, maxFailures: 5}"
+    fleet = a_fleet_of(chat=spread(2, update=update))
+    fleet.world.commit({"deployments/chat.yaml": spread(2, "two", update=update)})
+    fleet.rest(4)
+    (canary,) = (name for name, text in fleet.texts().items() if text == "two")
+
+    fleet.world.commit({"templates/web/compose.yaml.j2": "{{ nobody.knows }}"})
+    fleet.states[canary] = ReplicaState.STARTING
+    fleet.rest(60)
+    fleet.world.commit({"templates/web/compose.yaml.j2": WEB_COMPOSE})
+    fleet.states.clear()
+    fleet.obey()
+    fleet.rest(2)
+
+    assert sorted(fleet.texts().values()) == ["one", "two"]
 
 
 def test_what_cannot_be_rendered_keeps_its_replica_on_a_lost_node() -> None:
@@ -230,7 +306,7 @@ def test_one_that_has_room_is_ready_before_the_old_one_changes() -> None:
     assert fleet.texts()["chat-0"] != "two"
 
 
-def test_fenced_ones_for_whose_new_needs_there_is_no_room_stay() -> None:
+def test_of_fenced_ones_only_the_one_that_has_another_place_is_stopped_for_it() -> None:
     names = ("alpha", "beta", "gamma", "delta")
     sizes = {"alpha": 15, "beta": 8, "delta": 8}
     fills = {
@@ -245,9 +321,9 @@ def test_fenced_ones_for_whose_new_needs_there_is_no_room_stay() -> None:
 
     fleet.world.commit({"deployments/x-alpha.yaml": None})
     fleet.change("chat", **fenced(9))
-    fleet.rest(12)
+    fleet.world.pass_once()
 
-    assert len(fleet.homes()) == 4
+    assert len(fleet.homes()) == 3
 
 
 def fenced(cpu: int) -> dict[str, object]:
@@ -283,3 +359,20 @@ def test_a_heartbeat_that_is_gone_stops_nobody() -> None:
 
     assert len(homes) == 3
     assert fleet.homes() == homes
+
+
+def test_a_label_that_people_take_from_a_node_without_a_heartbeat_counts_and_is_told() -> None:
+    names = ("alpha", "beta", "gamma")
+    fleet = a_fleet_of(*names)
+    chat = placed("chat", "require: {room: hall}")
+    fleet.world.commit({**labelled(*names), "deployments/chat.yaml": chat})
+    fleet.rest(4)
+    home = fleet.homes()["chat-0"]
+    del fleet.world.server.refs[heartbeat_ref(NodeName(home))]
+    fleet.silent.add(home)
+    fleet.rest(4)
+
+    fleet.world.commit({f"nodes/{home}.yaml": node(home)})
+    fleet.rest(4)
+
+    assert fleet.homes()["chat-0"] != home or fleet.decision().holds
