@@ -61,6 +61,11 @@ def _shown(replica: AssignedReplica) -> str:
     return f"    environment: {{GPU: '{' '.join(share.uuid for share in replica.gpus)}'}}\n"
 
 
+def lose_memory(host: Host) -> None:
+    for path in host.disk.glob("*.json"):
+        path.unlink()
+
+
 def running(host: Host) -> set[str]:
     return {one.replica for one in host.containers().values() if one.state == "running"}
 
@@ -235,8 +240,7 @@ def test_whoever_lost_its_memory_gives_away_nothing_that_somebody_may_hold(
 ) -> None:
     assign(publisher, whole("old", GPU_A))
     host.rest()
-    for path in host.disk.glob("*.json"):
-        path.unlink()
+    lose_memory(host)
     host.script.stuck[project_name(NODE, OLD)] = STUCK
     assign(publisher, whole("new", GPU_A), an_assigned_replica("plain"))
 
@@ -256,8 +260,7 @@ def test_whoever_lost_its_memory_changes_what_runs_before_it_starts_another(
     """A restored state gives to one what another still has (seed 7387)."""
     assign(publisher, whole("zoe", GPU_A))
     host.rest()
-    for path in host.disk.glob("*.json"):
-        path.unlink()
+    lose_memory(host)
     host.script.missing_images.add("img:2")
     moved, taker = whole("zoe", GPU_B), whole("ann", GPU_A)
     assign(publisher, moved, taker, an_assigned_replica("plain"), zoe="img:2")
@@ -279,8 +282,7 @@ def test_what_an_unfinished_start_of_what_nobody_remembers_holds_is_not_given_aw
 ) -> None:
     assign(publisher, whole("zoe", GPU_A))
     host.rest()
-    for path in host.disk.glob("*.json"):
-        path.unlink()
+    lose_memory(host)
     host.script.failing["web"] = "no such device"
     assign(publisher, whole("zoe", GPU_B), whole("ann", GPU_A))
     host.start()
